@@ -1,0 +1,40 @@
+# The two that a reader needs: `make lab` and `make test`. Both set up .venv first, on a machine with nothing but
+# Python (3.11 to 3.13) and make. For a PyTorch without CUDA (Linux, 3 GB less to download):
+#     PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make lab
+
+PYTHON ?= python3
+BIN := .venv/bin
+HW ?= 03
+
+.PHONY: lab test lint notebooks html homework clean
+
+lab: .venv/lab
+	$(BIN)/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root) \
+		$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
+
+test: .venv/test lint
+	$(BIN)/python -m pytest
+
+lint: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+notebooks: .venv/test  # execute all of them anew
+	$(BIN)/python -m course_utils.notebook build notebooks/[0-9]*.py
+	$(BIN)/python -m course_utils.homework build notebooks/homework/source/hw[0-9][0-9].py
+
+html: .venv/lab  # one page a notebook, alive without a kernel or a network
+	$(BIN)/python -m course_utils.notebook html notebooks/[0-9]*.ipynb
+
+homework: .venv/test  # which exercises of a homework pass: make homework HW=03
+	$(BIN)/python -m course_utils.homework check notebooks/homework/student/hw$(HW).ipynb
+
+.venv/lab .venv/test: .venv/%: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed, this is " + sys.version)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[$*]' --constraint constraints.txt
+	touch $@
+
+clean:
+	rm -rf .venv html
