@@ -1,0 +1,184 @@
+"""Captioned scenes: one or two objects on a coloured ground, drawn from signed distances.
+
+There are 5 shapes × 6 colours × 2 sizes × 3 styles = 180 objects, hence 180 · 9 · 5 = 8,100 scenes of one
+object (9 places, 5 grounds of another colour) and about 5 · 10⁵ of two. Where exactly an object lies is drawn anew
+each time.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+SHAPES = ("circle", "square", "triangle", "star", "cross")
+COLOURS = {
+    "red": (0.86, 0.18, 0.18),
+    "yellow": (0.97, 0.83, 0.20),
+    "green": (0.20, 0.62, 0.30),
+    "blue": (0.16, 0.36, 0.80),
+    "purple": (0.55, 0.25, 0.68),
+    "white": (0.96, 0.96, 0.94),
+}
+SIZES = ("small", "large")
+STYLES = ("filled", "outlined", "striped")
+PLACES = (
+    "at the top left", "at the top", "at the top right",
+    "at the left", "in the middle", "at the right",
+    "at the bottom left", "at the bottom", "at the bottom right",
+)  # fmt: skip
+RELATIONS = ("left of", "right of", "above", "below")
+
+_RADIUS = torch.tensor([0.25, 0.42])  # of each size; the picture is the square [-1, 1]², y pointing down
+_LINE, _STRIPE = 0.03, 0.22  # half the width of an outline; the period of the stripes, along x and along y
+
+
+def sample_attributes(n: int, *, generator: torch.Generator) -> dict[str, Tensor]:
+    """Draw the facts of n scenes, half of them with one object, half with two.
+
+    Returns:
+        int64 (n, 2), one column an object, -1 where there is no second one: `shape`, `colour`, `size`,
+        `style`; int64 (n,): `ground` (a colour that no object has), `place` (with one object, else -1),
+        `relation` (of the first object to the second, else -1); float32 (n, 2, 2): `centre` (x, y).
+    """
+    if n < 1:
+        raise ValueError(f"n={n} must be at least 1")
+
+    def draw(high: int, *shape: int) -> Tensor:
+        return torch.randint(high, shape, generator=generator)
+
+    two = draw(2, n).bool()
+    colour = draw(len(COLOURS), n, 2)
+    taken = torch.zeros(n, len(COLOURS)).scatter_(1, colour, 1.0)
+    ground = torch.multinomial(1 - taken, 1, generator=generator).squeeze(1)
+    place = torch.where(two, -1, draw(len(PLACES), n))
+    relation = torch.where(two, draw(len(RELATIONS), n), -1)
+    facts = {"shape": draw(len(SHAPES), n, 2), "colour": colour}
+    facts |= {"size": draw(len(SIZES), n, 2), "style": draw(len(STYLES), n, 2)}
+    for value in facts.values():
+        value[~two, 1] = -1
+    jitter = 0.06 * (2 * torch.rand(n, 2, 2, generator=generator) - 1)
+    facts |= {"ground": ground, "place": place, "relation": relation}
+    return facts | {"centre": _centres(place, relation) + jitter}
+
+
+def _centres(place: Tensor, relation: Tensor) -> Tensor:
+    """Where the objects lie before they are moved a little: (n, 2, 2)."""
+    alone = 0.5 * torch.stack([place % 3 - 1, place // 3 - 1], dim=1)
+    step = torch.tensor([[-1, 0], [1, 0], [0, -1], [0, 1]])[relation.clamp(min=0)] * 0.5
+    first = torch.where((place >= 0)[:, None], alone, step)
+    return torch.stack([first, -step], dim=1)
+
+
+def captions(attributes: dict[str, Tensor]) -> tuple[str, ...]:
+    """One sentence a scene, such as "a striped red star left of a small blue circle on yellow".
+
+    "large" and "filled" are the rule and are not said.
+    """
+    colours = tuple(COLOURS)
+    rows = {name: value.tolist() for name, value in attributes.items()}
+
+    def thing(i: int, k: int) -> str:
+        size, style = SIZES[rows["size"][i][k]], STYLES[rows["style"][i][k]]
+        words = [size] * (size != "large") + [style] * (style != "filled")
+        words += [colours[rows["colour"][i][k]], SHAPES[rows["shape"][i][k]]]
+        return f"{'an' if words[0][0] in 'aeiou' else 'a'} {' '.join(words)}"
+
+    def sentence(i: int) -> str:
+        relation, ground = rows["relation"][i], colours[rows["ground"][i]]
+        if relation < 0:
+            return f"{thing(i, 0)} {PLACES[rows['place'][i]]} on {ground}"
+        return f"{thing(i, 0)} {RELATIONS[relation]} {thing(i, 1)} on {ground}"
+
+    return tuple(sentence(i) for i in range(len(rows["ground"])))
+
+
+def draw(attributes: dict[str, Tensor], *, size: int = 64) -> Tensor:
+    """Draw scenes, anti-aliased: float32 (n, 3, size, size) in [-1, 1], on the attributes' device."""
+    device = attributes["ground"].device
+    palette = torch.tensor(list(COLOURS.values()), device=device)
+    line = (torch.arange(size, device=device) + 0.5) * (2 / size) - 1
+    grid = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)  # (size, size, 2) of (x, y)
+    picture = palette[attributes["ground"]][:, :, None, None].expand(-1, -1, size, size).clone()
+    for k in range(2):
+        present = attributes["shape"][:, k] >= 0
+        fact = {name: attributes[name][present, k] for name in ("shape", "colour", "size", "style", "centre")}
+        cover = _coverage(fact, grid, 2 / size)[:, None]
+        colour = palette[fact["colour"]][:, :, None, None]
+        picture[present] = torch.lerp(picture[present], colour, cover)
+    return picture.mul_(2).sub_(1)
+
+
+def _coverage(fact: dict[str, Tensor], grid: Tensor, pixel: float) -> Tensor:
+    """How much of each pixel an object covers, 0 … 1: (n, size, size)."""
+    radius = _RADIUS.to(grid.device)[fact["size"]][:, None, None]
+    p = grid - fact["centre"][:, None, None]  # (n, size, size, 2)
+    distance = torch.empty(p.shape[:3], device=grid.device)
+    for number, shape in enumerate(SHAPES):
+        chosen = fact["shape"] == number
+        distance[chosen] = _DISTANCE[shape](p[chosen], radius[chosen])
+    inside = _soft(distance, pixel)
+    outline = _soft((distance + _LINE).abs() - _LINE, pixel)
+    wave = torch.cos((p[..., 0] + p[..., 1]) * (2 * math.pi / _STRIPE))
+    stripes = _soft(wave * (_STRIPE / (2 * math.pi * math.sqrt(2))), pixel)
+    styles = torch.stack([inside, outline, torch.maximum(outline, inside * stripes)])  # as in STYLES
+    return styles[fact["style"], torch.arange(len(p), device=p.device)]
+
+
+def _soft(distance: Tensor, pixel: float) -> Tensor:
+    """Signed distance to the share of a pixel that is covered: half of it on the edge."""
+    return (0.5 - distance / pixel).clamp(0, 1)
+
+
+# Signed distances (negative inside) of points (n, H, W, 2) to shapes of a radius (n, 1, 1).
+# The formulas are those of Inigo Quilez, "2D distance functions".
+
+
+def _circle(p: Tensor, radius: Tensor) -> Tensor:
+    return p.norm(dim=-1) - 0.9 * radius
+
+
+def _box(p: Tensor, half_width: Tensor, half_height: Tensor) -> Tensor:
+    dx, dy = p[..., 0].abs() - half_width, p[..., 1].abs() - half_height
+    return torch.hypot(dx.clamp(min=0), dy.clamp(min=0)) + torch.maximum(dx, dy).clamp(max=0)
+
+
+def _square(p: Tensor, radius: Tensor) -> Tensor:
+    return _box(p, 0.8 * radius, 0.8 * radius)
+
+
+def _cross(p: Tensor, radius: Tensor) -> Tensor:
+    return torch.minimum(_box(p, radius, 0.33 * radius), _box(p, 0.33 * radius, radius))
+
+
+def _polygon(p: Tensor, corners: Tensor) -> Tensor:
+    """Distance to polygons with corners (n, K, 2), counted by crossings of their edges."""
+    a = corners[:, None, None]  # (n, 1, 1, K, 2)
+    b = a.roll(-1, dims=-2)
+    edge, to_p = b - a, p.unsqueeze(-2) - a
+    along = ((to_p * edge).sum(-1) / edge.square().sum(-1)).clamp(0, 1)
+    distance = (to_p - along.unsqueeze(-1) * edge).norm(dim=-1).amin(-1)
+    crosses = (a[..., 1] > p[..., None, 1]) != (b[..., 1] > p[..., None, 1])
+    left = edge[..., 0] * to_p[..., 1] - edge[..., 1] * to_p[..., 0]
+    odd = (crosses & ((left > 0) != (edge[..., 1] < 0))).sum(-1) % 2 == 1
+    return torch.where(odd, -distance, distance)
+
+
+def _regular(p: Tensor, radii: Tensor) -> Tensor:
+    """Polygon whose corners lie at equal angles, the first one on top, at radii (n, K)."""
+    k = radii.shape[1]
+    angle = 2 * math.pi * torch.arange(k, device=p.device) / k
+    return _polygon(p, radii[:, :, None] * torch.stack([angle.sin(), -angle.cos()], dim=1))
+
+
+def _triangle(p: Tensor, radius: Tensor) -> Tensor:
+    return _regular(p, radius[:, :, 0].expand(-1, 3))
+
+
+def _star(p: Tensor, radius: Tensor) -> Tensor:
+    dents = torch.tensor([1.0, 0.45], device=p.device).repeat(5)
+    return _regular(p, radius[:, :, 0] * dents)
+
+
+_DISTANCE = {"circle": _circle, "square": _square, "triangle": _triangle, "star": _star, "cross": _cross}
