@@ -1,0 +1,139 @@
+"""Weights and cards: round trips, damage of every kind, and the shipped models against what their cards say."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from course_utils import zoo
+from course_utils.autoencoders import corrupt, squared_error
+from course_utils.data import load_images
+from course_utils.nets import over_batches
+from course_utils.zoo import RECIPES, load_pretrained, save_pretrained, train_recipe
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    recipe = RECIPES["autoencoder-2d-mnist"]
+    save_pretrained(
+        recipe.model(**recipe.arguments), tmp_path / "m", recipe="autoencoder-2d-mnist", scores={"a": 0.5}
+    )
+    return tmp_path / "m"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_save_and_load_give_the_same_model(name: str, tmp_path: Path):
+    model = RECIPES[name].model(**RECIPES[name].arguments).eval()
+    weights = save_pretrained(model, tmp_path / "m", recipe=name, scores={})
+    assert weights.exists()
+    again = load_pretrained(tmp_path / "m", "cpu")
+    assert type(again) is type(model)
+    assert not again.training
+    x = load_images("digits", "test").x[:8]
+    assert torch.equal(model(x), again(x))
+
+
+def test_scores_and_seed_are_in_the_card(saved: Path):
+    card = zoo.read_card(saved)
+    assert card["scores"] == {"a": 0.5}
+    assert card["training"]["seed"] == RECIPES["autoencoder-2d-mnist"].seed
+    assert card["arguments"] == {"latent_dim": 2}
+
+
+@pytest.mark.parametrize("place", [0, 0.001, 0.5, 1])
+def test_a_changed_byte_is_refused(saved: Path, place: float):
+    file = saved.with_suffix(".safetensors")
+    content = bytearray(file.read_bytes())
+    content[int(place * (len(content) - 1))] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(OSError, match=r"m\.safetensors is damaged.*restore"):
+        load_pretrained(saved, "cpu")
+
+
+def test_a_cut_file_is_refused(saved: Path):
+    file = saved.with_suffix(".safetensors")
+    file.write_bytes(file.read_bytes()[:-10])
+    with pytest.raises(OSError, match="damaged"):
+        load_pretrained(saved, "cpu")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".json"])
+def test_a_missing_half_is_named(saved: Path, suffix: str):
+    saved.with_suffix(suffix).unlink()
+    with pytest.raises(FileNotFoundError, match=rf"m\{suffix} is missing"):
+        load_pretrained(saved, "cpu")
+
+
+def test_a_newer_card_is_refused(saved: Path):
+    file = saved.with_suffix(".json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"version": 99}))
+    with pytest.raises(ValueError, match=r"version 99.*update the course"):
+        load_pretrained(saved, "cpu")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"version": 1}', "\udcff"])
+def test_what_is_no_card_is_refused(saved: Path, text: str):
+    saved.with_suffix(".json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError, match="no card"):
+        load_pretrained(saved, "cpu")
+
+
+def test_an_unknown_name_lists_what_there_is():
+    with pytest.raises(FileNotFoundError, match="classifier-mnist"):
+        load_pretrained("no-such-model")
+    with pytest.raises(ValueError, match=r"no recipe.*autoencoder-mnist"):
+        train_recipe("no-such-recipe")
+
+
+def test_a_recipe_trains_and_is_the_same_again(monkeypatch: pytest.MonkeyPatch):
+    """The real recipe for a few steps, on the offline digits in place of all of MNIST."""
+    name = "denoising-autoencoder-mnist"
+    digits = dataclasses.replace(
+        RECIPES[name], data=lambda: load_images("digits"), score=lambda model: {"given": 1.0}
+    )
+    monkeypatch.setitem(RECIPES, name, digits)
+    (a, scores), (b, _) = (train_recipe(name, steps=3, device="cpu") for _ in range(2))
+    assert scores == {"given": 1.0, "steps": 3}
+    assert all(
+        torch.equal(p, q) for p, q in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
+    assert a.sample(2, generator=torch.Generator().manual_seed(0)).shape == (2, 1, 28, 28)
+
+
+def test_every_recipe_is_shipped_and_small():
+    assert set(zoo.shipped_models()) == set(RECIPES)
+    sizes = {f.stem: f.stat().st_size for f in (zoo.CHECKOUT / "data/models").glob("*.safetensors")}
+    assert sizes["classifier-mnist"] <= 1e6
+    assert max(sizes.values()) <= 5e6
+
+
+def test_the_classifier_is_as_good_as_its_card_says():
+    scores = zoo.read_card("classifier-mnist")["scores"]
+    assert scores["accuracy on mnist test"] >= 0.993
+    digits = load_images("digits", "test")
+    right = over_batches(load_pretrained("classifier-mnist", "cpu"), digits.x).argmax(dim=1) == digits.y
+    # Another processor may decide one digit on the edge differently.
+    assert right.double().mean().item() == pytest.approx(scores["accuracy on digits test"], abs=0.0011)
+
+
+@pytest.mark.parametrize("name", ["autoencoder-mnist", "autoencoder-2d-mnist"])
+def test_the_autoencoders_beat_pca_at_the_same_code_size(name: str):
+    train, test = load_images("digits", "train").x, load_images("digits", "test").x
+    model = load_pretrained(name, "cpu")
+    pca = PCA(model.latent_dim).fit(train.flatten(1).numpy())
+    by_pca = torch.from_numpy(pca.inverse_transform(pca.transform(test.flatten(1).numpy()))).view_as(test)
+    assert squared_error(over_batches(model, test), test).mean() < 0.7 * squared_error(by_pca, test).mean()
+
+
+def test_the_denoiser_removes_noise_better_than_the_autoencoder():
+    x = load_images("digits", "test").x
+    x_tilde = corrupt(x, "gaussian", 1.0, generator=torch.Generator().manual_seed(0))
+    plain, denoiser = (
+        squared_error(over_batches(load_pretrained(name, "cpu"), x_tilde), x).mean()
+        for name in ("autoencoder-mnist", "denoising-autoencoder-mnist")
+    )
+    assert denoiser < 0.5 * plain
+    assert denoiser < 0.1 * squared_error(x_tilde, x).mean()
