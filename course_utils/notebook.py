@@ -1,0 +1,879 @@
+"""Paired notebooks: build the executed .ipynb from its py:percent source, check it, export it as one page.
+
+The .py file is the source of truth; the .ipynb beside it is made from it by `build`. A second build of the
+same source gives the same bytes, except for what the code itself measures.
+"""
+
+import hashlib
+import html
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from itertools import zip_longest
+from pathlib import Path
+from queue import Empty
+from typing import Annotated, Any
+
+import typer
+
+try:
+    import jupytext
+    import nbformat
+    from ipykernel.kernelspec import get_kernel_dict
+    from jinja2 import pass_context
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+    from math_core import LatexError, LatexToMathML
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from nbconvert.exporters.html import HTMLExporter
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+    from nbformat import NotebookNode
+except ImportError as error:
+    raise ImportError(
+        f"course_utils.notebook needs {error.name!r}, which is not installed. "
+        "Install the notebook tools: pip install 'course-utils[lab]'"
+    ) from error
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+STATE = "application/vnd.jupyter.widget-state+json"
+MODEL_ID = re.compile(r"[0-9a-f]{32}")
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class NotebookError(RuntimeError):
+    """A notebook cannot be built: a cell fails, or its source lacks something every notebook has."""
+
+
+# --- Reading and comparing the pair -----------------------------------------------------------------------
+
+
+def parse(text: str) -> NotebookNode:
+    """The notebook that a py:percent text describes, with stable cell ids, without outputs.
+
+    Args:
+        text: a .py file's content in Jupytext's percent format; a cell may carry `key="q1"`, `tags=["A1"]`.
+
+    Raises:
+        NotebookError: a code cell is empty, or two cells have the same key.
+    """
+    nb: NotebookNode = jupytext.reads(text, fmt="py:percent")
+    nb.metadata = NotebookNode()
+    seen: dict[str, int] = {}
+    for number, cell in enumerate(nb.cells, 1):
+        if cell.cell_type == "code" and not cell.source.strip():
+            raise NotebookError(f"cell {number} is an empty code cell: fill it or delete its '# %%' line")
+        for noise in [name for name in cell.metadata if name.startswith("lines_to_")]:
+            del cell.metadata[noise]
+        cell.id = _cell_id(cell, seen)
+    return nb
+
+
+def _cell_id(cell: NotebookNode, seen: dict[str, int]) -> str:
+    """The cell's key, or a digest of what it says: it stays when other cells change."""
+    key = cell.metadata.get("key")
+    if key is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", key):
+        raise NotebookError(f"key={key!r}: a cell's key has 1 to 64 letters, digits, '-' or '_'")
+    name = key or hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+    seen[name] = seen.get(name, 0) + 1
+    if key is not None and seen[name] > 1:
+        raise NotebookError(f"key={key!r} stands on two cells: every key is used once")
+    return name if seen[name] == 1 else f"{name}-{seen[name]}"
+
+
+def in_sync(py: Path | str, ipynb: Path | str) -> list[str]:
+    """How the two files of a pair differ in cell types, sources and tags; [] when they agree."""
+    ours = parse(Path(py).read_text(encoding="utf-8")).cells
+    theirs = nbformat.read(ipynb, as_version=4).cells
+    differences = []
+    if len(ours) != len(theirs):
+        differences.append(f"{Path(py).name} has {len(ours)} cells, {Path(ipynb).name} has {len(theirs)}")
+    for number, (a, b) in enumerate(zip(ours, theirs, strict=False), 1):
+        if a.cell_type != b.cell_type:
+            differences.append(f"cell {number}: {a.cell_type} in the .py, {b.cell_type} in the .ipynb")
+        if a.source != b.source:
+            lines = zip_longest(a.source.split("\n"), b.source.split("\n"), fillvalue="(nothing)")
+            line, (x, y) = next((n, pair) for n, pair in enumerate(lines, 1) if pair[0] != pair[1])
+            differences.append(f"cell {number}, line {line}: {x!r} in the .py, {y!r} in the .ipynb")
+        if a.metadata.get("tags", []) != b.metadata.get("tags", []):
+            tags = f"{a.metadata.get('tags', [])} in the .py, {b.metadata.get('tags', [])} in the .ipynb"
+            differences.append(f"cell {number}: tags {tags}")
+    return differences
+
+
+def unexecuted(ipynb: Path | str) -> list[str]:
+    """What shows that a notebook was not run from top to bottom without an error; [] when it was."""
+    problems = []
+    code = [cell for cell in nbformat.read(ipynb, as_version=4).cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code, 1):
+        if cell.execution_count != number:
+            problems.append(f"code cell {number} has execution count {cell.execution_count}")
+        expected = "raises-exception" in cell.metadata.get("tags", [])
+        for output in cell.outputs:
+            if output.output_type == "error" and not expected:
+                problems.append(f"code cell {number} stores an error: {output.ename}: {output.evalue}")
+    return problems
+
+
+# --- The repository's address, the Colab badge and the install cell -----------------------------------------
+
+BADGE = re.compile(r"^# \[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)$", re.MULTILINE)
+INSTALL = re.compile(r'^(?P<indent> *)# %pip install -q "course-utils @ git\+[^"]*"$', re.MULTILINE)
+COLAB_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
+
+
+def _checkout(path: Path) -> Path | None:
+    """The nearest folder above that has a pyproject.toml."""
+    return next((p for p in path.resolve().parents if (p / "pyproject.toml").is_file()), None)
+
+
+def repository_address(near: Path | str = __file__) -> str:
+    """The repository's address, from the pyproject.toml above `near`, else from the installed package.
+
+    Raises:
+        NotebookError: neither names a Repository.
+    """
+    root = _checkout(Path(near))
+    if root is not None:
+        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+        address = project.get("urls", {}).get("Repository")
+        if address is None:
+            raise NotebookError(f"{root / 'pyproject.toml'} has no Repository under [project.urls]")
+        return str(address).rstrip("/")
+    for entry in metadata.metadata("course-utils").get_all("Project-URL", []):
+        label, _, address = entry.partition(", ")
+        if label == "Repository":
+            return str(address).rstrip("/")
+    raise NotebookError("course-utils was installed without its Repository address: install it again")
+
+
+def with_links(text: str, ipynb: Path | str) -> str:
+    """A notebook's py:percent text with its badge and install line made from the repository's address.
+
+    Args:
+        text: the py:percent source.
+        ipynb: where the notebook lies (or will lie); the badge opens this file on Colab.
+
+    Raises:
+        NotebookError: the first markdown cell lacks the badge, or the first code cell the install line.
+    """
+    ipynb = Path(ipynb)
+    address = repository_address(ipynb)
+    root = _checkout(ipynb)
+    place = ipynb.resolve().relative_to(root).as_posix() if root else f"notebooks/{ipynb.name}"
+    target = address.replace("https://github.com/", "https://colab.research.google.com/github/", 1)
+    badge = f"# [![Open in Colab]({COLAB_IMAGE})]({target}/blob/main/{place})"
+    install = f'# %pip install -q "course-utils @ git+{address}"'
+
+    text, badges = BADGE.subn(lambda match: badge, text)
+    text, installs = INSTALL.subn(lambda match: match["indent"] + install, text)
+    cells = parse(text).cells
+    markdown = next((cell for cell in cells if cell.cell_type == "markdown"), None)
+    code = next((cell for cell in cells if cell.cell_type == "code"), None)
+    if badges != 1 or markdown is None or badge[2:] not in markdown.source.split("\n"):
+        raise NotebookError(f"{ipynb.stem}: the first markdown cell must have one badge line:\n{badge}")
+    tagged = code is not None and "install" in code.metadata.get("tags", [])
+    if installs != 1 or code is None or not tagged or install[2:] not in code.source:
+        raise NotebookError(
+            f"{ipynb.stem}: the first code cell must install the package where it is missing:\n"
+            '# %% tags=["install"]\nimport importlib.util\n\n'
+            'if importlib.util.find_spec("course_utils") is None:\n'
+            f'    print("Installing the course …")\n    {install}'
+        )
+    return text
+
+
+def refresh_links(py: Path | str, *, ipynb: Path | str | None = None) -> bool:
+    """Rewrite a source's Colab badge and install line from the repository's address; True if it changed.
+
+    Args:
+        py: the py:percent source.
+        ipynb: the notebook that the badge opens; default: the one beside `py`.
+
+    Raises:
+        NotebookError: the source lacks one of the two lines.
+    """
+    py = Path(py)
+    old = py.read_text(encoding="utf-8")
+    new = with_links(old, ipynb or py.with_suffix(".ipynb"))
+    if new != old:
+        write_text(py, new)
+    return new != old
+
+
+# --- Building -----------------------------------------------------------------------------------------------
+
+
+def build(py: Path | str, *, execute: bool = True, timeout: float = 600) -> Path:
+    """Make the .ipynb beside a py:percent source; a failure leaves the previous one as it was.
+
+    Args:
+        py: the source, `NN_name.py`.
+        execute: run the cells; if False the notebook has no outputs.
+        timeout: seconds that one cell may take.
+
+    Raises:
+        NotebookError: a cell fails or takes too long, or the source lacks its badge or install cell.
+    """
+    py = Path(py)
+    ipynb = py.with_suffix(".ipynb")
+    refresh_links(py)
+    return build_text(py.read_text(encoding="utf-8"), ipynb, execute=execute, timeout=timeout)
+
+
+def build_text(text: str, ipynb: Path | str, *, execute: bool = True, timeout: float = 600) -> Path:
+    """Like `build`, for a py:percent text that need not lie in a file."""
+    nb = parse(text)
+    if execute:
+        run(nb, ipynb, timeout=timeout)
+    save(nb, ipynb)
+    return Path(ipynb)
+
+
+def run(nb: NotebookNode, place: Path | str, *, timeout: float = 600, allow_errors: bool = False) -> None:
+    """Execute a notebook's cells in place, in a fresh kernel of the running interpreter.
+
+    Args:
+        nb: the notebook; its outputs are replaced.
+        place: the notebook's file (it need not exist); the kernel works in its folder.
+        timeout: seconds that one cell may take.
+        allow_errors: go on after a cell that fails, and store its error.
+
+    Raises:
+        NotebookError: a cell fails (unless allowed), takes too long or ends the kernel.
+    """
+    place = Path(place)
+    current: dict[str, Any] = {"number": 0, "source": "(before the first cell)"}
+
+    def remember(cell: NotebookNode, cell_index: int) -> None:
+        current.update(number=cell_index + 1, source=cell.source)
+
+    client = NotebookClient(
+        nb,
+        km=AsyncKernelManager(kernel_spec_manager=_ThisInterpreter()),
+        timeout=timeout,
+        record_timing=False,
+        allow_errors=allow_errors,
+        on_cell_start=remember,
+        resources={"metadata": {"path": str(place.resolve().parent)}},
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    try:
+        client.execute(cleanup_kc=True, env=environment)
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        what = {
+            CellTimeoutError: f"takes longer than {timeout:g} s",
+            DeadKernelError: "ended the kernel (out of memory?)",
+        }.get(type(error), "fails")
+        trace = ANSI.sub("", error.traceback) if isinstance(error, CellExecutionError) else current["source"]
+        raise NotebookError(f"{place.name}: cell {current['number']} {what}\n\n{trace}") from None
+
+
+class _ThisInterpreter(KernelSpecManager):
+    """Starts the running Python as kernel, whatever kernels are registered."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return KernelSpec(**get_kernel_dict())
+
+
+def save(nb: NotebookNode, ipynb: Path | str) -> None:
+    """Write a notebook without anything that differs between two runs of the same code on the same machine.
+
+    Args:
+        nb: the notebook, executed or not; it is normalised in place.
+        ipynb: the file, which is written whole or not at all.
+
+    Raises:
+        NotebookError: an output shows a path of this machine.
+    """
+    _normalise(nb, Path(ipynb))
+    write_text(ipynb, nbformat.writes(nb, version=4) + "\n")
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a file whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# --- Normalising: the same run gives the same bytes ---------------------------------------------------------
+
+# What a rerun may change in texts, and what is stored instead.
+RUN_NOISE = [
+    (re.compile(r"(?<= at )0x[0-9a-fA-F]{6,}"), "ADDRESS"),
+    (re.compile(r"(?:/|\w:\\)[^\s\"'<>]*ipykernel_\d+[/\\]\d+\.py"), "<cell>"),
+    (re.compile(r"(?:/|\w:\\)[^\s\"'<>]*[/\\]site-packages[/\\]"), "<site-packages>/"),
+]
+BEFORE_CARRIAGE_RETURN = re.compile(r"^.*\r(?=[^\n])", re.MULTILINE)
+
+
+def _normalise(nb: NotebookNode, place: Path) -> None:
+    """Number the cells, merge streams, and remove ids, paths and versions that a rerun would change."""
+    count = 0
+    for number, cell in enumerate(nb.cells, 1):
+        if cell.cell_type != "code":
+            continue
+        count += 1
+        if cell.execution_count is not None:
+            cell.execution_count = count
+        cell.outputs = _merge_streams(cell.outputs)
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
+            _map_texts(output, _without_run_noise)
+        _refuse_machine_paths(cell, number, place)
+    nb.metadata = NotebookNode(
+        kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
+        language_info={
+            "codemirror_mode": {"name": "ipython", "version": 3},
+            "file_extension": ".py",
+            "mimetype": "text/x-python",
+            "name": "python",
+            "nbconvert_exporter": "python",
+            "pygments_lexer": "ipython3",
+        },
+        **({"widgets": nb.metadata.widgets} if "widgets" in nb.metadata else {}),
+    )
+    _normalise_widgets(nb)
+
+
+def _merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """One stdout and one stderr between two other outputs: how a stream is cut into messages is chance."""
+    merged: list[NotebookNode] = []
+    open_streams: dict[str, NotebookNode] = {}
+    for output in outputs:
+        if output.output_type != "stream":
+            open_streams = {}
+            merged.append(output)
+        elif output.name in open_streams:
+            open_streams[output.name].text += output.text
+        else:
+            open_streams[output.name] = output
+            merged.append(output)
+            if output.name == "stdout" and "stderr" in open_streams:  # which came first is chance too
+                merged[-2:] = merged[:-3:-1]
+    for output in merged:
+        if output.output_type == "stream":
+            output.text = BEFORE_CARRIAGE_RETURN.sub("", output.text)
+    return merged
+
+
+def _map_texts(output: NotebookNode, change: Callable[[str], str]) -> None:
+    """Apply a change to every readable text of an output."""
+    if output.output_type == "stream":
+        output.text = change(output.text)
+    elif output.output_type == "error":
+        output.evalue = change(output.evalue)
+        output.traceback = [change(line) for line in output.traceback]
+    else:
+        for kind, value in output.data.items():
+            if kind.startswith("text/") and isinstance(value, str):
+                output.data[kind] = change(value)
+
+
+def _without_run_noise(text: str) -> str:
+    for pattern, word in RUN_NOISE:
+        text = pattern.sub(word, text)
+    return text
+
+
+def _refuse_machine_paths(cell: NotebookNode, number: int, place: Path) -> None:
+    """Raise where an output shows where this machine keeps the checkout, the Python or temporary files."""
+    here = [str(_checkout(place) or place.resolve().parent), sys.prefix, tempfile.gettempdir()]
+    texts: list[str] = []
+
+    def collect(text: str) -> str:
+        texts.append(text)
+        return text
+
+    for output in cell.outputs:
+        if output.output_type != "error":
+            _map_texts(output, collect)
+    for path in here:
+        if any(f"{path}{os.sep}" in text or text.strip().endswith(path) for text in texts):
+            raise NotebookError(
+                f"{place.name}: cell {number} prints a path of this machine ({path}…); the reader's is "
+                f"another. Print a name or a path relative to the notebook.\n\n{cell.source}"
+            )
+
+
+def _normalise_widgets(nb: NotebookNode) -> None:
+    """Keep the widget models that an output shows, and number them in the order they were made."""
+    models = nb.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
+    shown: set[str] = set()
+    to_visit = []
+    for cell in nb.cells:
+        for output in cell.get("outputs", []):
+            view = output.get("data", {}).get(VIEW)
+            if view is None:
+                continue
+            if view["model_id"] in models:
+                to_visit.append(view["model_id"])
+            else:
+                del output.data[VIEW]  # closed since: the text beside it stays
+    while to_visit:
+        model = to_visit.pop()
+        if model in models and model not in shown:
+            shown.add(model)
+            to_visit += MODEL_ID.findall(json.dumps(models[model]))
+
+    nb.metadata.pop("widgets", None)
+    if shown:
+        kept = {name: model for name, model in models.items() if name in shown}
+        nb.metadata.widgets = {STATE: {"state": kept, "version_major": 2, "version_minor": 0}}
+    numbers = {name: f"{number:032x}" for number, name in enumerate((m for m in models if m in shown), 1)}
+    if numbers:
+        old = json.dumps([nb.cells, nb.metadata])
+        new = MODEL_ID.sub(lambda match: numbers.get(match[0], match[0]), old)
+        nb.cells, nb.metadata = nbformat.from_dict(json.loads(new))
+
+
+# --- Running nbval ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """What nbval saw of one code cell."""
+
+    source: str
+    passed: bool
+    message: str  # "" when it passed
+    ended: float  # seconds from the start of the kernel
+    has_image: bool  # a picture or a widget came out
+
+
+@dataclass(frozen=True)
+class NbvalRun:
+    """What nbval saw of a notebook."""
+
+    cells: list[CellRun]
+    seconds: float  # from the start of the kernel to the last cell
+    isolation: str  # "none"; "guard": Python refuses to connect; "namespace": the system cannot either
+
+    @property
+    def failures(self) -> list[str]:
+        """One text a cell that did not pass."""
+        return [f"code cell {n}: {cell.message}" for n, cell in enumerate(self.cells, 1) if not cell.passed]
+
+
+def run_nbval(
+    ipynb: Path | str,
+    *,
+    cell_timeout: float,
+    sanitize: Path | str | None = None,
+    compare: bool = True,
+    offline: bool = False,
+    namespace: bool = True,
+) -> NbvalRun:
+    """Run a notebook under nbval in a process of its own; a kernel that dies is noticed at once.
+
+    Args:
+        ipynb: the notebook; the kernel works in its folder.
+        cell_timeout: seconds that one cell may take.
+        sanitize: nbval's file of patterns, or None.
+        compare: compare outputs with the stored ones; if False only exceptions count.
+        offline: cut the network off, but for the machine itself.
+        namespace: with `offline`, add to the guard in Python a network namespace where the system allows one.
+
+    Raises:
+        NotebookError: nbval could not run at all.
+    """
+    if importlib.util.find_spec("nbval") is None:
+        raise NotebookError("nbval is not installed: pip install 'course-utils[test]'")
+    ipynb = Path(ipynb).resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        (Path(folder) / "pytest.ini").write_text("[pytest]\n")
+        program = "import sys; from course_utils.notebook import _nbval_main; _nbval_main(*sys.argv[1:])"
+        command = [sys.executable, "-c", program, str(report), str(int(compare)), str(ipynb), "-q"]
+        command += ["-c", str(Path(folder) / "pytest.ini"), "--noconftest", "-p", "no:cacheprovider"]
+        command += ["--color=no", "--nbval", "--nbval-current-env", f"--nbval-cell-timeout={cell_timeout:g}"]
+        command += [f"--nbval-sanitize-with={Path(sanitize).resolve()}"] if sanitize else []
+        environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+        environment.pop("PYTEST_ADDOPTS", None)
+        isolation = "none"
+        if offline:
+            isolation = "guard"
+            (Path(folder) / "sitecustomize.py").write_text(GUARD)
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, environment.get("PYTHONPATH")]))
+            if namespace and _can_unshare():
+                isolation = "namespace"
+                command = [*UNSHARE, 'ip link set lo up && exec "$@"', "sh", *command]
+        done = subprocess.run(command, env=environment, cwd=ipynb.parent, capture_output=True, text=True)
+        if not report.exists():
+            raise NotebookError(f"nbval did not run on {ipynb.name}:\n{done.stdout}\n{done.stderr}")
+        cells = [CellRun(**cell) for cell in json.loads(report.read_text())]
+    return NbvalRun(cells, max((cell.ended for cell in cells), default=0.0), isolation)
+
+
+UNSHARE = ["unshare", "-rn", "sh", "-c"]
+
+# Put before everything else on a Python's path: it refuses to speak to another machine.
+GUARD = """
+import errno, socket
+
+def refuse(address):
+    host = address[0] if isinstance(address, tuple) else "localhost"  # a Unix socket's address is a text
+    if host not in ("localhost", "", "0.0.0.0", "::", "::1") and not str(host).startswith("127."):
+        raise OSError(errno.ENETUNREACH, f"the network is cut off: no connection to {host}")
+
+def guarded(name):
+    original = getattr(socket.socket, name)
+    def method(self, *args):
+        refuse(args[-1])
+        return original(self, *args)
+    return method
+
+for name in ("connect", "connect_ex", "sendto"):
+    setattr(socket.socket, name, guarded(name))
+
+look_up = socket.getaddrinfo
+def getaddrinfo(host, *args, **kwargs):
+    refuse((host.decode() if isinstance(host, bytes) else host or "localhost",))
+    return look_up(host, *args, **kwargs)
+socket.getaddrinfo = getaddrinfo
+"""
+
+
+def _can_unshare() -> bool:
+    """Whether this system lets us make a network namespace that has the loopback device only."""
+    if shutil.which("unshare") is None or shutil.which("ip") is None:
+        return False
+    return subprocess.run([*UNSHARE, "ip link set lo up"], capture_output=True).returncode == 0
+
+
+def _nbval_main(report: str, compare: str, *arguments: str) -> None:
+    """Run pytest with nbval and `_Watch`, and write what it saw to the file `report`."""
+    import pytest
+
+    watch = _Watch(compare=compare == "1")
+    pytest.main(list(arguments), plugins=[watch])
+    if watch.cells:
+        Path(report).write_text(json.dumps(watch.cells))
+
+
+class _Watch:
+    """A pytest plugin: times each cell, keeps what failed, and notices a dead kernel within two seconds."""
+
+    def __init__(self, compare: bool) -> None:
+        self.compare = compare
+        self.started = 0.0
+        self.cells: list[dict[str, Any]] = []
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        from nbval.kernel import RunningKernel
+
+        original = RunningKernel.get_message
+
+        def get_message(kernel: Any, stream: str, timeout: float | None = None) -> Any:
+            deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
+            while True:
+                try:
+                    return original(kernel, stream, timeout=min(1.0, max(0.0, deadline - time.monotonic())))
+                except Empty:
+                    if not kernel.is_alive():
+                        raise RuntimeError("the kernel died in this cell (out of memory?)") from None
+                    if time.monotonic() >= deadline:
+                        raise
+
+        RunningKernel.get_message = get_message
+        if not self.compare:
+            for item in items:
+                item.cell.outputs, item.cell.execution_count = [], None
+
+    def pytest_sessionstart(self) -> None:
+        self.started = time.monotonic()
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == "setup" and report.failed:
+            raise RuntimeError(f"the kernel did not start:\n{report.longreprtext}")
+
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
+        """Note how a cell ended (an expected failure that passes, after a time-out, is not a pass)."""
+        if call.when != "call":
+            return
+        message = "" if call.excinfo is None else ANSI.sub("", str(item.repr_failure(call.excinfo)))
+        if any(mark.name == "xfail" for mark in item.iter_markers()):
+            message = message or "a cell before this one took too long"
+        kinds = {kind for output in item.test_outputs or [] for kind in output.get("data", {})}
+        self.cells.append(
+            {
+                "source": item.cell.source,
+                "passed": message == "",
+                "message": message,
+                "ended": time.monotonic() - self.started,
+                "has_image": any(kind.startswith("image/") or kind == VIEW for kind in kinds),
+            }
+        )
+
+
+# --- Export: one page that works without a network ----------------------------------------------------------
+
+PAGE = """{%- extends "index.html.j2" -%}
+{%- block html_head_js_requirejs -%}{%- endblock -%}
+{%- block html_head_js_mathjax -%}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{%- endblock -%}
+{%- block jupyter_widgets -%}{%- endblock -%}
+"""
+
+# Runs an anywidget's own front end over the state that the notebook stored: the kernel is not needed.
+WIDGET_SCRIPT = """
+const page = JSON.parse(document.getElementById("course-widgets").textContent);
+for (const css of page.styles) {
+  document.head.appendChild(Object.assign(document.createElement("style"), { textContent: css }));
+}
+const modules = page.modules.map((code) => {
+  return import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+});
+
+class Model {
+  constructor(state) {
+    this.state = state;
+    this.listeners = {};
+  }
+  get(name) {
+    return this.state[name];
+  }
+  set(name, value) {
+    const changes = typeof name === "object" ? name : { [name]: value };
+    const changed = Object.keys(changes).filter((key) => this.state[key] !== changes[key]);
+    for (const key of changed) this.state[key] = changes[key];
+    for (const key of changed) this.emit(`change:${key}`, this, this.state[key]);
+    if (changed.length > 0) this.emit("change", this);
+  }
+  on(events, callback) {
+    for (const event of events.split(" ")) (this.listeners[event] ??= []).push(callback);
+  }
+  off(events, callback) {
+    for (const event of events ? events.split(" ") : Object.keys(this.listeners)) {
+      this.listeners[event] = (this.listeners[event] ?? []).filter((other) => callback && other !== callback);
+    }
+  }
+  emit(event, ...details) {
+    for (const callback of [...(this.listeners[event] ?? [])]) callback(...details);
+  }
+  save_changes() {}
+  send() {}
+}
+
+const started = {};
+async function start(id) {
+  const { state, module } = page.models[id];
+  const model = new Model(state);
+  const front = await modules[module];
+  const widget = typeof front.default === "function" ? await front.default() : (front.default ?? front);
+  await widget.initialize?.({ model, signal: new AbortController().signal });
+  return { model, widget };
+}
+for (const place of document.querySelectorAll("[data-widget-model]")) {
+  const id = place.dataset.widgetModel;
+  (started[id] ??= start(id))
+    .then(async ({ model, widget }) => {
+      const el = document.createElement("div");
+      await widget.render?.({ model, el, signal: new AbortController().signal });
+      place.replaceChildren(el);
+    })
+    .catch((error) => console.error("a widget did not start; its picture stays", error));
+}
+"""
+
+
+def to_html(ipynb: Path | str) -> str:
+    """One page from a notebook's stored outputs; formulas, pictures, widgets need no network and no kernel.
+
+    Raises:
+        NotebookError: a formula uses something that cannot be converted to MathML.
+    """
+    ipynb = Path(ipynb)
+    nb = nbformat.read(ipynb, as_version=4)
+    models = nb.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
+    widgets = {name: model["state"] for name, model in models.items() if "_esm" in model["state"]}
+    for cell in nb.cells:
+        for output in cell.get("outputs", []):
+            if VIEW in output.get("data", {}):
+                model = output.data.pop(VIEW)["model_id"]
+                if model in widgets:
+                    output.data["text/html"] = _widget_place(model, output.data)
+            if "text/latex" in output.get("data", {}) and "text/html" not in output.data:
+                output.data["text/html"] = _formulas(html.escape(output.data["text/latex"]))
+    exporter = _Exporter(raw_template=PAGE, embed_images=True)
+    page, _ = exporter.from_notebook_node(
+        nb, resources={"metadata": {"name": ipynb.stem, "path": str(ipynb.parent)}}
+    )
+    page = REMOTE_IMAGE.sub(_alternative_text, page)
+    if not widgets:
+        return page
+    body, end, rest = page.rpartition("</body>")
+    return f"{body}{_widget_scripts(widgets)}{end}{rest}"
+
+
+def _widget_place(model: str, data: NotebookNode) -> str:
+    """Where a widget appears, holding its picture or text for a page without scripts."""
+    text = html.escape(data.get("text/plain", "widget"))
+    if "image/png" in data:
+        picture = f'<img alt="{text}" src="data:image/png;base64,{"".join(data["image/png"].split())}">'
+    else:
+        picture = f"<pre>{text}</pre>"
+    return f'<div class="course-widget" data-widget-model="{model}">{picture}</div>'
+
+
+def _widget_scripts(widgets: dict[str, Any]) -> str:
+    """The stored states and the script that runs them; a front end that widgets share stands there once."""
+    modules: list[str] = []
+    styles: list[str] = []
+    page: dict[str, Any] = {}
+    for name, stored in widgets.items():
+        state = dict(stored)
+        module, style = state.pop("_esm"), state.pop("_css", "")
+        if module not in modules:
+            modules.append(module)
+        if style and style not in styles:
+            styles.append(style)
+        page[name] = {"state": state, "module": modules.index(module)}
+    content = json.dumps({"modules": modules, "styles": styles, "models": page}).replace("<", "\\u003c")
+    return (
+        f'<script type="application/json" id="course-widgets">{content}</script>\n'
+        f'<script type="module">{WIDGET_SCRIPT}</script>\n'
+    )
+
+
+REMOTE_IMAGE = re.compile(r"<img\b[^>]*\bsrc=\"https?://[^>]*>")
+MATH = re.compile(
+    r"(?<!\\)\$\$(?P<block>.+?)\$\$|(?<![\\$])\$(?!\s)(?P<inline>[^$]+?)(?<![\s\\])\$(?!\d)", re.DOTALL
+)
+TO_MATHML = LatexToMathML(fancy_error=False, allow_unreliable_rendering=True)
+
+
+def _alternative_text(image: re.Match[str]) -> str:
+    alt = re.search(r'\balt="([^"]*)"', image[0])
+    return alt[1] if alt else ""
+
+
+def _mathml(formula: str, *, block: bool) -> str:
+    try:
+        return TO_MATHML.convert_with_local_state(formula.strip(), displaystyle=block)
+    except LatexError as error:
+        raise NotebookError(f"the formula ${formula}$ cannot be shown without a network: {error}") from None
+
+
+def _formulas(text: str) -> str:
+    """Convert the formulas in a piece of HTML, outside its tags."""
+
+    def convert(match: re.Match[str]) -> str:
+        block = match["block"] is not None
+        return _mathml(html.unescape(match["block"] if block else match["inline"]), block=block)
+
+    parts = re.split(r"(<[^>]*>)", text)
+    return "".join(part if part.startswith("<") else MATH.sub(convert, part) for part in parts)
+
+
+class _Renderer(IPythonRenderer):
+    """Markdown to HTML with formulas as MathML, which browsers draw by themselves."""
+
+    def block_math(self, body: str) -> str:
+        return _mathml(body, block=True)
+
+    def inline_math(self, body: str) -> str:
+        return _mathml(body, block=False)
+
+    def latex_environment(self, name: str, body: str) -> str:
+        return _mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", block=True)
+
+    def block_html(self, html: str) -> str:
+        return _formulas(super().block_html(html))
+
+
+class _Exporter(HTMLExporter):
+    """nbconvert's exporter with `_Renderer`."""
+
+    @pass_context
+    def markdown2html(self, context: Any, source: str) -> str:
+        renderer = _Renderer(
+            escape=False,
+            attachments=context.get("cell", {}).get("attachments", {}),
+            embed_images=True,
+            path=context.get("resources", {}).get("metadata", {}).get("path", ""),
+            anchor_link_text=self.anchor_link_text,
+        )
+        return str(MarkdownWithMath(renderer=renderer).render(source))
+
+
+# --- Command line: python -m course_utils.notebook build|html|check FILES -----------------------------------
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Build, check, export paired notebooks.")
+Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="The notebooks' .py files.")]
+
+
+@app.command("build")
+def build_command(files: Files, execute: bool = True, timeout: float = 600) -> None:
+    """Execute each .py and write the .ipynb beside it."""
+    for py in files:
+        start = time.monotonic()
+        try:
+            ipynb = build(py, execute=execute, timeout=timeout)
+        except NotebookError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from None
+        typer.echo(f"{ipynb}  {time.monotonic() - start:.0f} s, {ipynb.stat().st_size / 1e6:.2f} MB")
+
+
+@app.command("html")
+def html_command(
+    files: Files, out: Annotated[Path | None, typer.Option(help="A folder; default: the notebook's.")] = None
+) -> None:
+    """Export each notebook as one HTML page that works offline."""
+    for file in files:
+        page = (out or file.parent) / f"{file.stem}.html"
+        try:
+            write_text(page, to_html(file.with_suffix(".ipynb")))
+        except NotebookError as error:
+            typer.echo(f"{file}: {error}", err=True)
+            raise typer.Exit(1) from None
+        typer.echo(str(page))
+
+
+@app.command("check")
+def check_command(files: Files) -> None:
+    """Say whether each pair agrees, was executed, and has its links."""
+    failed = False
+    for file in files:
+        for problem in check(file.with_suffix(".py")):
+            failed = True
+            typer.echo(f"{file}: {problem}", err=True)
+    if failed:
+        typer.echo("Build these again: python -m course_utils.notebook build FILES", err=True)
+        raise typer.Exit(1)
+
+
+def check(py: Path | str) -> list[str]:
+    """What is wrong with a pair: it differs, was not executed, or its links are stale; [] if nothing."""
+    py = Path(py)
+    ipynb = py.with_suffix(".ipynb")
+    if not ipynb.exists():
+        return [f"{ipynb.name} does not exist"]
+    try:
+        text = py.read_text(encoding="utf-8")
+        stale = [] if with_links(text, ipynb) == text else ["the badge or install line has another address"]
+        return in_sync(py, ipynb) + unexecuted(ipynb) + stale
+    except NotebookError as error:
+        return [str(error)]
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,205 @@
+"""Every notebook and homework: the pair agrees, it runs offline and in time, and shows what it claims."""
+
+import ast
+import re
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from course_utils import homework, notebook
+from course_utils.notebook import NbvalRun
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
+HOMEWORKS = sorted((ROOT / "notebooks" / "homework" / "source").glob("hw[0-9][0-9].py"))
+
+# The lecture's claims, by notebook. Each stands in a heading and in the tag of a cell that checks it.
+CLAIMS = {
+    "01_generative_vs_discriminative": ["G1", "G2", "G3", "G4", "D1", "D2", "D3"],
+    "02_evaluation_metrics": ["M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "M9"],
+    "03_autoencoders": ["A1", "A2", "A3"],
+    "04_vae": ["V1", "V2", "V3"],
+    "05_gan": ["N1", "N2", "N3"],
+    "06_conditional_gan": ["C1", "C2", "C3", "G4-augmentation"],
+    "07_diffusion": ["P1", "P2", "P3", "Q1", "Q2", "Q3", "G4-super-resolution", "G4-inpainting"],
+    "08_latent_diffusion": ["L1", "L2", "L3", "G4-style-transfer"],
+}
+
+SECONDS_A_NOTEBOOK = 180
+SECONDS_ALL_TOGETHER = 1200
+SECONDS_TO_FIRST_IMAGE = 20
+MEGABYTES = 3
+
+pytestmark = pytest.mark.timeout(1200)
+each_notebook = pytest.mark.parametrize("py", NOTEBOOKS, ids=lambda path: path.stem)
+each_homework = pytest.mark.parametrize("source", HOMEWORKS, ids=lambda path: path.stem)
+
+
+def code_cells(py: Path) -> list[NotebookNode]:
+    return [cell for cell in notebook.parse(py.read_text(encoding="utf-8")).cells if cell.cell_type == "code"]
+
+
+def lines_of_code(cell: NotebookNode) -> int:
+    lines = [line.strip() for line in cell.source.splitlines()]
+    return sum(bool(line) and not line.startswith("#") for line in lines)
+
+
+# --- All notebooks ------------------------------------------------------------------------------------------
+
+
+def test_every_notebook_is_a_pair_and_has_its_claims_listed() -> None:
+    sources = {path.stem for path in NOTEBOOKS}
+    built = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert sources == built
+    assert sources <= set(CLAIMS)
+
+
+def test_every_homework_has_its_wrong_answers_and_both_notebooks() -> None:
+    folder = ROOT / "notebooks" / "homework"
+    for kind in ("student", "solution"):
+        built = {path.stem for path in (folder / kind).glob("*.ipynb")}
+        assert built == {path.stem for path in HOMEWORKS}
+    wrong = {path.stem for path in (folder / "source").glob("*_wrong.py")}
+    assert wrong == {f"{path.stem}_wrong" for path in HOMEWORKS}
+
+
+@each_notebook
+def test_the_pair_agrees_is_executed_and_has_its_links(py: Path) -> None:
+    assert notebook.check(py) == []
+
+
+@each_notebook
+def test_the_file_is_valid_small_and_shows_no_path_of_this_machine(py: Path) -> None:
+    ipynb = py.with_suffix(".ipynb")
+    nbformat.validate(nbformat.read(ipynb, as_version=4))
+    assert ipynb.stat().st_size < MEGABYTES * 1e6
+    assert str(ROOT) not in ipynb.read_text(encoding="utf-8")
+
+
+@each_notebook
+def test_cells_are_short(py: Path) -> None:
+    cells = code_cells(py)
+    sizes = [lines_of_code(cell) for cell in cells]
+    assert statistics.median(sizes) <= 8
+    assert [cell.source for cell, size in zip(cells, sizes, strict=True) if size > 25] == []
+    for cell in cells:
+        if "install" in cell.metadata.get("tags", []):
+            continue  # holds a magic, which is not Python
+        imports = [s for s in ast.parse(cell.source).body if isinstance(s, ast.Import | ast.ImportFrom)]
+        assert sum((s.end_lineno or s.lineno) - s.lineno + 1 for s in imports) <= 8, cell.source
+
+
+@each_notebook
+def test_each_claim_has_a_heading_and_a_cell_that_checks_it(py: Path) -> None:
+    cells = notebook.parse(py.read_text(encoding="utf-8")).cells
+    headings = [
+        line
+        for cell in cells
+        if cell.cell_type == "markdown"
+        for line in cell.source.splitlines()
+        if re.match(r"#{1,6} ", line)
+    ]
+    checked = {
+        tag
+        for cell in cells
+        if cell.cell_type == "code" and any(isinstance(node, ast.Assert) for node in ast.walk(_tree(cell)))
+        for tag in cell.metadata.get("tags", [])
+    }
+    for claim in CLAIMS[py.stem]:
+        assert any(re.search(rf"(?<![\w-]){claim}(?![\w-])", line) for line in headings), (
+            f"{claim}: no heading"
+        )
+        assert claim in checked, f"{claim}: no code cell has this tag and an assert"
+
+
+def _tree(cell: NotebookNode) -> ast.Module:
+    install = "install" in cell.metadata.get("tags", [])
+    return ast.parse("" if install else cell.source)
+
+
+@each_notebook
+def test_no_cell_is_skipped(py: Path) -> None:
+    for cell in code_cells(py):
+        assert "nbval-skip" not in cell.metadata.get("tags", []), cell.source
+        assert "NBVAL_SKIP" not in cell.source, cell.source
+
+
+@each_notebook
+def test_nbval_passes_without_a_network(py: Path, run_once: Callable[[Path], NbvalRun]) -> None:
+    run = run_once(py.with_suffix(".ipynb"))
+    assert run.isolation in ("guard", "namespace")
+    assert len(run.cells) == len(code_cells(py))
+    assert not run.failures, "\n\n".join(run.failures)
+
+
+@each_notebook
+def test_it_runs_in_time(py: Path, run_once: Callable[[Path], NbvalRun]) -> None:
+    assert run_once(py.with_suffix(".ipynb")).seconds < SECONDS_A_NOTEBOOK
+
+
+@each_notebook
+def test_the_first_image_comes_soon(py: Path, run_once: Callable[[Path], NbvalRun]) -> None:
+    images = [cell.ended for cell in run_once(py.with_suffix(".ipynb")).cells if cell.has_image]
+    assert images, "no cell shows an image"
+    assert images[0] < SECONDS_TO_FIRST_IMAGE
+
+
+def test_all_run_in_time_together(run_once: Callable[[Path], NbvalRun]) -> None:
+    assert sum(run_once(py.with_suffix(".ipynb")).seconds for py in NOTEBOOKS) < SECONDS_ALL_TOGETHER
+
+
+@each_notebook
+def test_the_page_needs_no_network(py: Path) -> None:
+    page = notebook.to_html(py.with_suffix(".ipynb"))
+    assert re.findall(r"<(?:script|img|iframe)\b[^>]*\bsrc=\"https?:[^>]*>|<link\b[^>]*>", page) == []
+
+
+# --- All homework -------------------------------------------------------------------------------------------
+
+
+def built(source: Path, kind: str) -> Path:
+    return source.parent.parent / kind / f"{source.stem}.ipynb"
+
+
+@each_homework
+def test_both_notebooks_are_those_of_the_source(source: Path) -> None:
+    texts = homework.split(source.read_text(encoding="utf-8"), name=source.name)
+    for kind, text in zip(("student", "solution"), texts, strict=True):
+        ipynb = built(source, kind)
+        assert ipynb.with_suffix(".py").read_text(encoding="utf-8") == notebook.with_links(text, ipynb)
+        assert notebook.in_sync(ipynb.with_suffix(".py"), ipynb) == []
+    assert notebook.unexecuted(built(source, "solution")) == []
+
+
+@each_homework
+def test_the_student_gets_no_outputs(source: Path) -> None:
+    cells = nbformat.read(built(source, "student"), as_version=4).cells
+    assert all(
+        cell.outputs == [] and cell.execution_count is None for cell in cells if cell.cell_type == "code"
+    )
+
+
+@each_homework
+def test_the_untouched_homework_fails_exactly_at_its_checks(
+    source: Path, run_once: Callable[[Path], NbvalRun]
+) -> None:
+    cells = run_once(built(source, "student")).cells
+    failed = [cell.source for cell in cells if not cell.passed]
+    assert failed == [cell.source for cell in cells if cell.source.startswith("# CHECK ")]
+    assert failed
+
+
+@each_homework
+def test_the_solution_passes_in_time(source: Path, run_once: Callable[[Path], NbvalRun]) -> None:
+    run = run_once(built(source, "solution"))
+    assert not run.failures, "\n\n".join(run.failures)
+    assert run.seconds < SECONDS_A_NOTEBOOK
+
+
+@each_homework
+def test_wrong_answers_are_caught(source: Path) -> None:
+    assert homework.uncaught(source) == []
