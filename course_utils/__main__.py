@@ -53,7 +53,9 @@ def train(
     try:
         model, scores = zoo.train_recipe(recipe, device=device, checkpoint=checkpoint, steps=steps)
     except KeyboardInterrupt:
-        kept = f"the same command goes on from {checkpoint}" if checkpoint.exists() else "too early to be kept"
+        kept = (
+            f"the same command goes on from {checkpoint}" if checkpoint.exists() else "too early to be kept"
+        )
         typer.echo(f"\nstopped; {kept}", err=True)
         raise typer.Exit(130) from None
     weights = zoo.save_pretrained(model, out / recipe, recipe=recipe, scores=scores)

@@ -363,10 +363,10 @@ def results(ipynb: Path | str, *, compare: bool = False, cell_timeout: float = 6
         HomeworkError: the notebook has no check cells.
         course_utils.notebook.NotebookError: nbval could not run.
     """
-    from course_utils import notebook
+    from course_utils import nbval_run
 
     found = {}
-    for cell in notebook.run_nbval(ipynb, cell_timeout=cell_timeout, compare=compare).cells:
+    for cell in nbval_run.run_nbval(ipynb, cell_timeout=cell_timeout, compare=compare).cells:
         if match := CHECK.match(cell.source):
             found[match["key"]] = Result(cell.passed, _reason(cell.message))
     if not found:

@@ -5,23 +5,17 @@ same source gives the same bytes, except for what the code itself measures.
 """
 
 import hashlib
-import html
-import importlib.util
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
-from queue import Empty
 from typing import Annotated, Any
 
 import typer
@@ -30,14 +24,10 @@ try:
     import jupytext
     import nbformat
     from ipykernel.kernelspec import get_kernel_dict
-    from jinja2 import pass_context
     from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
-    from math_core import LatexError, LatexToMathML
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-    from nbconvert.exporters.html import HTMLExporter
-    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
     from nbformat import NotebookNode
 except ImportError as error:
     raise ImportError(
@@ -444,376 +434,6 @@ def _normalise_widgets(nb: NotebookNode) -> None:
         nb.cells, nb.metadata = nbformat.from_dict(json.loads(new))
 
 
-# --- Running nbval ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class CellRun:
-    """What nbval saw of one code cell."""
-
-    source: str
-    passed: bool
-    message: str  # "" when it passed
-    ended: float  # seconds from the start of the kernel
-    has_image: bool  # a picture or a widget came out
-
-
-@dataclass(frozen=True)
-class NbvalRun:
-    """What nbval saw of a notebook."""
-
-    cells: list[CellRun]
-    seconds: float  # from the start of the kernel to the last cell
-    isolation: str  # "none"; "guard": Python refuses to connect; "namespace": the system cannot either
-
-    @property
-    def failures(self) -> list[str]:
-        """One text a cell that did not pass."""
-        return [f"code cell {n}: {cell.message}" for n, cell in enumerate(self.cells, 1) if not cell.passed]
-
-
-def run_nbval(
-    ipynb: Path | str,
-    *,
-    cell_timeout: float,
-    sanitize: Path | str | None = None,
-    compare: bool = True,
-    offline: bool = False,
-    namespace: bool = True,
-) -> NbvalRun:
-    """Run a notebook under nbval in a process of its own; a kernel that dies is noticed at once.
-
-    Args:
-        ipynb: the notebook; the kernel works in its folder.
-        cell_timeout: seconds that one cell may take.
-        sanitize: nbval's file of patterns, or None.
-        compare: compare outputs with the stored ones; if False only exceptions count.
-        offline: cut the network off, but for the machine itself.
-        namespace: with `offline`, add to the guard in Python a network namespace where the system allows one.
-
-    Raises:
-        NotebookError: nbval could not run at all.
-    """
-    if importlib.util.find_spec("nbval") is None:
-        raise NotebookError("nbval is not installed: pip install 'course-utils[test]'")
-    ipynb = Path(ipynb).resolve()
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.json"
-        (Path(folder) / "pytest.ini").write_text("[pytest]\n")
-        program = "import sys; from course_utils.notebook import _nbval_main; _nbval_main(*sys.argv[1:])"
-        command = [sys.executable, "-c", program, str(report), str(int(compare)), str(ipynb), "-q"]
-        command += ["-c", str(Path(folder) / "pytest.ini"), "--noconftest", "-p", "no:cacheprovider"]
-        command += ["--color=no", "--nbval", "--nbval-current-env", f"--nbval-cell-timeout={cell_timeout:g}"]
-        command += [f"--nbval-sanitize-with={Path(sanitize).resolve()}"] if sanitize else []
-        environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-        environment.pop("PYTEST_ADDOPTS", None)
-        isolation = "none"
-        if offline:
-            isolation = "guard"
-            (Path(folder) / "sitecustomize.py").write_text(GUARD)
-            environment["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, environment.get("PYTHONPATH")]))
-            if namespace and _can_unshare():
-                isolation = "namespace"
-                command = [*UNSHARE, 'ip link set lo up && exec "$@"', "sh", *command]
-        done = subprocess.run(command, env=environment, cwd=ipynb.parent, capture_output=True, text=True)
-        if not report.exists():
-            raise NotebookError(f"nbval did not run on {ipynb.name}:\n{done.stdout}\n{done.stderr}")
-        cells = [CellRun(**cell) for cell in json.loads(report.read_text())]
-    return NbvalRun(cells, max((cell.ended for cell in cells), default=0.0), isolation)
-
-
-UNSHARE = ["unshare", "-rn", "sh", "-c"]
-
-# Put before everything else on a Python's path: it refuses to speak to another machine.
-GUARD = """
-import errno, socket
-
-def refuse(address):
-    host = address[0] if isinstance(address, tuple) else "localhost"  # a Unix socket's address is a text
-    if host not in ("localhost", "", "0.0.0.0", "::", "::1") and not str(host).startswith("127."):
-        raise OSError(errno.ENETUNREACH, f"the network is cut off: no connection to {host}")
-
-def guarded(name):
-    original = getattr(socket.socket, name)
-    def method(self, *args):
-        refuse(args[-1])
-        return original(self, *args)
-    return method
-
-for name in ("connect", "connect_ex", "sendto"):
-    setattr(socket.socket, name, guarded(name))
-
-look_up = socket.getaddrinfo
-def getaddrinfo(host, *args, **kwargs):
-    refuse((host.decode() if isinstance(host, bytes) else host or "localhost",))
-    return look_up(host, *args, **kwargs)
-socket.getaddrinfo = getaddrinfo
-"""
-
-
-def _can_unshare() -> bool:
-    """Whether this system lets us make a network namespace that has the loopback device only."""
-    if shutil.which("unshare") is None or shutil.which("ip") is None:
-        return False
-    return subprocess.run([*UNSHARE, "ip link set lo up"], capture_output=True).returncode == 0
-
-
-def _nbval_main(report: str, compare: str, *arguments: str) -> None:
-    """Run pytest with nbval and `_Watch`, and write what it saw to the file `report`."""
-    import pytest
-
-    watch = _Watch(compare=compare == "1")
-    pytest.main(list(arguments), plugins=[watch])
-    if watch.cells:
-        Path(report).write_text(json.dumps(watch.cells))
-
-
-class _Watch:
-    """A pytest plugin: times each cell, keeps what failed, and notices a dead kernel within two seconds."""
-
-    def __init__(self, compare: bool) -> None:
-        self.compare = compare
-        self.started = 0.0
-        self.cells: list[dict[str, Any]] = []
-
-    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        from nbval.kernel import RunningKernel
-
-        original = RunningKernel.get_message
-
-        def get_message(kernel: Any, stream: str, timeout: float | None = None) -> Any:
-            deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
-            while True:
-                try:
-                    return original(kernel, stream, timeout=min(1.0, max(0.0, deadline - time.monotonic())))
-                except Empty:
-                    if not kernel.is_alive():
-                        raise RuntimeError("the kernel died in this cell (out of memory?)") from None
-                    if time.monotonic() >= deadline:
-                        raise
-
-        RunningKernel.get_message = get_message
-        if not self.compare:
-            for item in items:
-                item.cell.outputs, item.cell.execution_count = [], None
-
-    def pytest_sessionstart(self) -> None:
-        self.started = time.monotonic()
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        if report.when == "setup" and report.failed:
-            raise RuntimeError(f"the kernel did not start:\n{report.longreprtext}")
-
-    def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
-        """Note how a cell ended (an expected failure that passes, after a time-out, is not a pass)."""
-        if call.when != "call":
-            return
-        message = "" if call.excinfo is None else ANSI.sub("", str(item.repr_failure(call.excinfo)))
-        if any(mark.name == "xfail" for mark in item.iter_markers()):
-            message = message or "a cell before this one took too long"
-        kinds = {kind for output in item.test_outputs or [] for kind in output.get("data", {})}
-        self.cells.append(
-            {
-                "source": item.cell.source,
-                "passed": message == "",
-                "message": message,
-                "ended": time.monotonic() - self.started,
-                "has_image": any(kind.startswith("image/") or kind == VIEW for kind in kinds),
-            }
-        )
-
-
-# --- Export: one page that works without a network ----------------------------------------------------------
-
-PAGE = """{%- extends "index.html.j2" -%}
-{%- block html_head_js_requirejs -%}{%- endblock -%}
-{%- block html_head_js_mathjax -%}{%- endblock -%}
-{%- block html_head_js_mermaidjs -%}{%- endblock -%}
-{%- block jupyter_widgets -%}{%- endblock -%}
-"""
-
-# Runs an anywidget's own front end over the state that the notebook stored: the kernel is not needed.
-WIDGET_SCRIPT = """
-const page = JSON.parse(document.getElementById("course-widgets").textContent);
-for (const css of page.styles) {
-  document.head.appendChild(Object.assign(document.createElement("style"), { textContent: css }));
-}
-const modules = page.modules.map((code) => {
-  return import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
-});
-
-class Model {
-  constructor(state) {
-    this.state = state;
-    this.listeners = {};
-  }
-  get(name) {
-    return this.state[name];
-  }
-  set(name, value) {
-    const changes = typeof name === "object" ? name : { [name]: value };
-    const changed = Object.keys(changes).filter((key) => this.state[key] !== changes[key]);
-    for (const key of changed) this.state[key] = changes[key];
-    for (const key of changed) this.emit(`change:${key}`, this, this.state[key]);
-    if (changed.length > 0) this.emit("change", this);
-  }
-  on(events, callback) {
-    for (const event of events.split(" ")) (this.listeners[event] ??= []).push(callback);
-  }
-  off(events, callback) {
-    for (const event of events ? events.split(" ") : Object.keys(this.listeners)) {
-      this.listeners[event] = (this.listeners[event] ?? []).filter((other) => callback && other !== callback);
-    }
-  }
-  emit(event, ...details) {
-    for (const callback of [...(this.listeners[event] ?? [])]) callback(...details);
-  }
-  save_changes() {}
-  send() {}
-}
-
-const started = {};
-async function start(id) {
-  const { state, module } = page.models[id];
-  const model = new Model(state);
-  const front = await modules[module];
-  const widget = typeof front.default === "function" ? await front.default() : (front.default ?? front);
-  await widget.initialize?.({ model, signal: new AbortController().signal });
-  return { model, widget };
-}
-for (const place of document.querySelectorAll("[data-widget-model]")) {
-  const id = place.dataset.widgetModel;
-  (started[id] ??= start(id))
-    .then(async ({ model, widget }) => {
-      const el = document.createElement("div");
-      await widget.render?.({ model, el, signal: new AbortController().signal });
-      place.replaceChildren(el);
-    })
-    .catch((error) => console.error("a widget did not start; its picture stays", error));
-}
-"""
-
-
-def to_html(ipynb: Path | str) -> str:
-    """One page from a notebook's stored outputs; formulas, pictures, widgets need no network and no kernel.
-
-    Raises:
-        NotebookError: a formula uses something that cannot be converted to MathML.
-    """
-    ipynb = Path(ipynb)
-    nb = nbformat.read(ipynb, as_version=4)
-    models = nb.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
-    widgets = {name: model["state"] for name, model in models.items() if "_esm" in model["state"]}
-    for cell in nb.cells:
-        for output in cell.get("outputs", []):
-            if VIEW in output.get("data", {}):
-                model = output.data.pop(VIEW)["model_id"]
-                if model in widgets:
-                    output.data["text/html"] = _widget_place(model, output.data)
-            if "text/latex" in output.get("data", {}) and "text/html" not in output.data:
-                output.data["text/html"] = _formulas(html.escape(output.data["text/latex"]))
-    exporter = _Exporter(raw_template=PAGE, embed_images=True)
-    page, _ = exporter.from_notebook_node(
-        nb, resources={"metadata": {"name": ipynb.stem, "path": str(ipynb.parent)}}
-    )
-    page = REMOTE_IMAGE.sub(_alternative_text, page)
-    if not widgets:
-        return page
-    body, end, rest = page.rpartition("</body>")
-    return f"{body}{_widget_scripts(widgets)}{end}{rest}"
-
-
-def _widget_place(model: str, data: NotebookNode) -> str:
-    """Where a widget appears, holding its picture or text for a page without scripts."""
-    text = html.escape(data.get("text/plain", "widget"))
-    if "image/png" in data:
-        picture = f'<img alt="{text}" src="data:image/png;base64,{"".join(data["image/png"].split())}">'
-    else:
-        picture = f"<pre>{text}</pre>"
-    return f'<div class="course-widget" data-widget-model="{model}">{picture}</div>'
-
-
-def _widget_scripts(widgets: dict[str, Any]) -> str:
-    """The stored states and the script that runs them; a front end that widgets share stands there once."""
-    modules: list[str] = []
-    styles: list[str] = []
-    page: dict[str, Any] = {}
-    for name, stored in widgets.items():
-        state = dict(stored)
-        module, style = state.pop("_esm"), state.pop("_css", "")
-        if module not in modules:
-            modules.append(module)
-        if style and style not in styles:
-            styles.append(style)
-        page[name] = {"state": state, "module": modules.index(module)}
-    content = json.dumps({"modules": modules, "styles": styles, "models": page}).replace("<", "\\u003c")
-    return (
-        f'<script type="application/json" id="course-widgets">{content}</script>\n'
-        f'<script type="module">{WIDGET_SCRIPT}</script>\n'
-    )
-
-
-REMOTE_IMAGE = re.compile(r"<img\b[^>]*\bsrc=\"https?://[^>]*>")
-MATH = re.compile(
-    r"(?<!\\)\$\$(?P<block>.+?)\$\$|(?<![\\$])\$(?!\s)(?P<inline>[^$]+?)(?<![\s\\])\$(?!\d)", re.DOTALL
-)
-TO_MATHML = LatexToMathML(fancy_error=False, allow_unreliable_rendering=True)
-
-
-def _alternative_text(image: re.Match[str]) -> str:
-    alt = re.search(r'\balt="([^"]*)"', image[0])
-    return alt[1] if alt else ""
-
-
-def _mathml(formula: str, *, block: bool) -> str:
-    try:
-        return TO_MATHML.convert_with_local_state(formula.strip(), displaystyle=block)
-    except LatexError as error:
-        raise NotebookError(f"the formula ${formula}$ cannot be shown without a network: {error}") from None
-
-
-def _formulas(text: str) -> str:
-    """Convert the formulas in a piece of HTML, outside its tags."""
-
-    def convert(match: re.Match[str]) -> str:
-        block = match["block"] is not None
-        return _mathml(html.unescape(match["block"] if block else match["inline"]), block=block)
-
-    parts = re.split(r"(<[^>]*>)", text)
-    return "".join(part if part.startswith("<") else MATH.sub(convert, part) for part in parts)
-
-
-class _Renderer(IPythonRenderer):
-    """Markdown to HTML with formulas as MathML, which browsers draw by themselves."""
-
-    def block_math(self, body: str) -> str:
-        return _mathml(body, block=True)
-
-    def inline_math(self, body: str) -> str:
-        return _mathml(body, block=False)
-
-    def latex_environment(self, name: str, body: str) -> str:
-        return _mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", block=True)
-
-    def block_html(self, html: str) -> str:
-        return _formulas(super().block_html(html))
-
-
-class _Exporter(HTMLExporter):
-    """nbconvert's exporter with `_Renderer`."""
-
-    @pass_context
-    def markdown2html(self, context: Any, source: str) -> str:
-        renderer = _Renderer(
-            escape=False,
-            attachments=context.get("cell", {}).get("attachments", {}),
-            embed_images=True,
-            path=context.get("resources", {}).get("metadata", {}).get("path", ""),
-            anchor_link_text=self.anchor_link_text,
-        )
-        return str(MarkdownWithMath(renderer=renderer).render(source))
-
-
 # --- Command line: python -m course_utils.notebook build|html|check FILES -----------------------------------
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Build, check, export paired notebooks.")
@@ -838,6 +458,8 @@ def html_command(
     files: Files, out: Annotated[Path | None, typer.Option(help="A folder; default: the notebook's.")] = None
 ) -> None:
     """Export each notebook as one HTML page that works offline."""
+    from course_utils.page import to_html
+
     for file in files:
         page = (out or file.parent) / f"{file.stem}.html"
         try:

@@ -1,0 +1,192 @@
+"""Run a notebook under nbval: offline if wanted, timed cell by cell, a dead kernel noticed at once."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from course_utils.notebook import ANSI, VIEW, NotebookError
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """What nbval saw of one code cell."""
+
+    source: str
+    passed: bool
+    message: str  # "" when it passed
+    ended: float  # seconds from the start of the kernel
+    has_image: bool  # a picture or a widget came out
+
+
+@dataclass(frozen=True)
+class NbvalRun:
+    """What nbval saw of a notebook."""
+
+    cells: list[CellRun]
+    seconds: float  # from the start of the kernel to the last cell
+    isolation: str  # "none"; "guard": Python refuses to connect; "namespace": the system cannot either
+
+    @property
+    def failures(self) -> list[str]:
+        """One text a cell that did not pass."""
+        return [f"code cell {n}: {cell.message}" for n, cell in enumerate(self.cells, 1) if not cell.passed]
+
+
+def run_nbval(
+    ipynb: Path | str,
+    *,
+    cell_timeout: float,
+    sanitize: Path | str | None = None,
+    compare: bool = True,
+    offline: bool = False,
+    namespace: bool = True,
+) -> NbvalRun:
+    """Run a notebook under nbval in a process of its own; a kernel that dies is noticed at once.
+
+    Args:
+        ipynb: the notebook; the kernel works in its folder.
+        cell_timeout: seconds that one cell may take.
+        sanitize: nbval's file of patterns, or None.
+        compare: compare outputs with the stored ones; if False only exceptions count.
+        offline: cut the network off, but for the machine itself.
+        namespace: with `offline`, add to the guard in Python a network namespace where the system allows one.
+
+    Raises:
+        NotebookError: nbval could not run at all.
+    """
+    if importlib.util.find_spec("nbval") is None:
+        raise NotebookError("nbval is not installed: pip install 'course-utils[test]'")
+    ipynb = Path(ipynb).resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        (Path(folder) / "pytest.ini").write_text("[pytest]\n")
+        program = "import sys; from course_utils.nbval_run import _nbval_main; _nbval_main(*sys.argv[1:])"
+        command = [sys.executable, "-c", program, str(report), str(int(compare)), str(ipynb), "-q"]
+        command += ["-c", str(Path(folder) / "pytest.ini"), "--noconftest", "-p", "no:cacheprovider"]
+        command += ["--color=no", "--nbval", "--nbval-current-env", f"--nbval-cell-timeout={cell_timeout:g}"]
+        command += [f"--nbval-sanitize-with={Path(sanitize).resolve()}"] if sanitize else []
+        environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+        environment.pop("PYTEST_ADDOPTS", None)
+        isolation = "none"
+        if offline:
+            isolation = "guard"
+            (Path(folder) / "sitecustomize.py").write_text(GUARD)
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, environment.get("PYTHONPATH")]))
+            if namespace and _can_unshare():
+                isolation = "namespace"
+                command = [*UNSHARE, 'ip link set lo up && exec "$@"', "sh", *command]
+        done = subprocess.run(command, env=environment, cwd=ipynb.parent, capture_output=True, text=True)
+        if not report.exists():
+            raise NotebookError(f"nbval did not run on {ipynb.name}:\n{done.stdout}\n{done.stderr}")
+        cells = [CellRun(**cell) for cell in json.loads(report.read_text())]
+    return NbvalRun(cells, max((cell.ended for cell in cells), default=0.0), isolation)
+
+
+UNSHARE = ["unshare", "-rn", "sh", "-c"]
+
+# Put before everything else on a Python's path: it refuses to speak to another machine.
+GUARD = """
+import errno, socket
+
+def refuse(address):
+    host = address[0] if isinstance(address, tuple) else "localhost"  # a Unix socket's address is a text
+    if host not in ("localhost", "", "0.0.0.0", "::", "::1") and not str(host).startswith("127."):
+        raise OSError(errno.ENETUNREACH, f"the network is cut off: no connection to {host}")
+
+def guarded(name):
+    original = getattr(socket.socket, name)
+    def method(self, *args):
+        refuse(args[-1])
+        return original(self, *args)
+    return method
+
+for name in ("connect", "connect_ex", "sendto"):
+    setattr(socket.socket, name, guarded(name))
+
+look_up = socket.getaddrinfo
+def getaddrinfo(host, *args, **kwargs):
+    refuse((host.decode() if isinstance(host, bytes) else host or "localhost",))
+    return look_up(host, *args, **kwargs)
+socket.getaddrinfo = getaddrinfo
+"""
+
+
+def _can_unshare() -> bool:
+    """Whether this system lets us make a network namespace that has the loopback device only."""
+    if shutil.which("unshare") is None or shutil.which("ip") is None:
+        return False
+    return subprocess.run([*UNSHARE, "ip link set lo up"], capture_output=True).returncode == 0
+
+
+def _nbval_main(report: str, compare: str, *arguments: str) -> None:
+    """Run pytest with nbval and `_Watch`, and write what it saw to the file `report`."""
+    import pytest
+
+    watch = _Watch(compare=compare == "1")
+    pytest.main(list(arguments), plugins=[watch])
+    if watch.cells:
+        Path(report).write_text(json.dumps(watch.cells))
+
+
+class _Watch:
+    """A pytest plugin: times each cell, keeps what failed, and notices a dead kernel within two seconds."""
+
+    def __init__(self, compare: bool) -> None:
+        self.compare = compare
+        self.started = 0.0
+        self.cells: list[dict[str, Any]] = []
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        from nbval.kernel import RunningKernel
+
+        original = RunningKernel.get_message
+
+        def get_message(kernel: Any, stream: str, timeout: float | None = None) -> Any:
+            deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
+            while True:
+                try:
+                    return original(kernel, stream, timeout=min(1.0, max(0.0, deadline - time.monotonic())))
+                except Empty:
+                    if not kernel.is_alive():
+                        raise RuntimeError("the kernel died in this cell (out of memory?)") from None
+                    if time.monotonic() >= deadline:
+                        raise
+
+        RunningKernel.get_message = get_message
+        if not self.compare:
+            for item in items:
+                item.cell.outputs, item.cell.execution_count = [], None
+
+    def pytest_sessionstart(self) -> None:
+        self.started = time.monotonic()
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == "setup" and report.failed:
+            raise RuntimeError(f"the kernel did not start:\n{report.longreprtext}")
+
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
+        """Note how a cell ended (an expected failure that passes, after a time-out, is not a pass)."""
+        if call.when != "call":
+            return
+        message = "" if call.excinfo is None else ANSI.sub("", str(item.repr_failure(call.excinfo)))
+        if any(mark.name == "xfail" for mark in item.iter_markers()):
+            message = message or "a cell before this one took too long"
+        kinds = {kind for output in item.test_outputs or [] for kind in output.get("data", {})}
+        self.cells.append(
+            {
+                "source": item.cell.source,
+                "passed": message == "",
+                "message": message,
+                "ended": time.monotonic() - self.started,
+                "has_image": any(kind.startswith("image/") or kind == VIEW for kind in kinds),
+            }
+        )
