@@ -62,7 +62,6 @@ class Decoder(nn.Sequential):
     def __init__(self, inputs: int, *, channels: int = 1, size: int = 28):
         _check_size(size)
         small = size // 4
-        last = nn.ConvTranspose2d(32, channels, 4, stride=2, padding=1)
         super().__init__(
             nn.Linear(inputs, 128),
             nn.ReLU(),
@@ -73,11 +72,14 @@ class Decoder(nn.Sequential):
             nn.ReLU(),
             nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1),
             nn.ReLU(),
-            last,
+            nn.ConvTranspose2d(32, channels, 4, stride=2, padding=1),
             nn.Tanh(),
         )
         # Begin near the mean brightness of digits, tanh(-1) = -0.76. From 0, the step to the dark background can
         # carry all pixels into the flat part of tanh, where no gradient brings them back.
+        last = self[-2]
+        assert isinstance(last, nn.ConvTranspose2d)
+        assert last.bias is not None
         nn.init.constant_(last.bias, -1.0)
         self.inputs = inputs
         self.to(memory_format=torch.channels_last)

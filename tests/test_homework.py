@@ -8,7 +8,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from course_utils import homework, notebook
+from course_utils import homework, nbval_run, notebook
 from course_utils.homework import HomeworkError, check_close, check_range, check_shape
 
 SOURCE = '''\
@@ -257,7 +257,7 @@ def test_the_solution_passes_and_is_executed(built: tuple[Path, Path]) -> None:
 
 def test_the_stub_fails_exactly_at_its_checks(built: tuple[Path, Path]) -> None:
     student, _ = built
-    run = notebook.run_nbval(student, cell_timeout=60)
+    run = nbval_run.run_nbval(student, cell_timeout=60)
     assert [cell.passed for cell in run.cells] == [
         not cell.source.startswith("# CHECK") for cell in run.cells
     ]

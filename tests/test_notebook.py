@@ -13,8 +13,9 @@ import nbformat
 import pytest
 from typer.testing import CliRunner
 
-from course_utils import notebook
+from course_utils import nbval_run, notebook
 from course_utils.notebook import NotebookError
+from course_utils.page import to_html
 
 ADDRESS = "https://github.com/someone/pictures"
 
@@ -315,7 +316,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(small: Path) -> tuple[str, Page]:
-    text = notebook.to_html(small.with_suffix(".ipynb"))
+    text = to_html(small.with_suffix(".ipynb"))
     parsed = Page()
     parsed.feed(text)
     return text, parsed
@@ -343,7 +344,7 @@ def test_formulas_are_mathml(page: tuple[str, Page]) -> None:
 def test_a_formula_that_cannot_be_shown_is_named(tmp_path: Path) -> None:
     py = project(tmp_path, HEAD.replace("# # Small", r"# # Small $\nonsense{x}$"))
     with pytest.raises(NotebookError, match=r"the formula \$\\nonsense\{x\}\$"):
-        notebook.to_html(notebook.build(py, execute=False))
+        to_html(notebook.build(py, execute=False))
 
 
 def test_widgets_carry_their_front_end_once(page: tuple[str, Page]) -> None:
@@ -391,7 +392,7 @@ assert devices == ["lo"] or WITHOUT_NAMESPACE
 
 @pytest.mark.parametrize("namespace", [False, True])
 def test_nbval_passes_without_a_network(tmp_path: Path, namespace: bool) -> None:
-    namespace = namespace and notebook._can_unshare()
+    namespace = namespace and nbval_run._can_unshare()
     ipynb = tmp_path / "offline.ipynb"
     nb = notebook.parse(OFFLINE.replace("WITHOUT_NAMESPACE", str(not namespace)))
     expected = ["words\n", "True\n", "127.0.0.1\n"]
@@ -405,7 +406,7 @@ def test_nbval_passes_without_a_network(tmp_path: Path, namespace: bool) -> None
         )
     ]
     nbformat.write(nb, ipynb)
-    run = notebook.run_nbval(ipynb, cell_timeout=30, offline=True, namespace=namespace)
+    run = nbval_run.run_nbval(ipynb, cell_timeout=30, offline=True, namespace=namespace)
     assert run.failures == []
     assert run.isolation == ("namespace" if namespace else "guard")
     assert [cell.has_image for cell in run.cells] == [False, False, False, True, False]
@@ -426,8 +427,8 @@ def stored(folder: Path, *cells: tuple[str, str]) -> Path:
 
 def test_nbval_tells_another_output_and_can_be_told_not_to_compare(tmp_path: Path) -> None:
     ipynb = stored(tmp_path, ("print(2)", "2\n"), ("print(3)", "4\n"), ("1 / 0", ""))
-    assert [cell.passed for cell in notebook.run_nbval(ipynb, cell_timeout=30).cells] == [True, False, False]
-    run = notebook.run_nbval(ipynb, cell_timeout=30, compare=False)
+    assert [cell.passed for cell in nbval_run.run_nbval(ipynb, cell_timeout=30).cells] == [True, False, False]
+    run = nbval_run.run_nbval(ipynb, cell_timeout=30, compare=False)
     assert [cell.passed for cell in run.cells] == [True, True, False]
     assert "ZeroDivisionError" in run.failures[0]
 
@@ -435,7 +436,7 @@ def test_nbval_tells_another_output_and_can_be_told_not_to_compare(tmp_path: Pat
 def test_nbval_notices_a_dead_kernel_at_once(tmp_path: Path) -> None:
     ipynb = stored(tmp_path, ("import os\nos._exit(1)", ""), ("x = 1", ""))
     start = time.monotonic()
-    run = notebook.run_nbval(ipynb, cell_timeout=300)
+    run = nbval_run.run_nbval(ipynb, cell_timeout=300)
     assert time.monotonic() - start < 30
     assert [cell.passed for cell in run.cells] == [False, False]
     assert "the kernel died" in run.failures[0]
@@ -443,7 +444,7 @@ def test_nbval_notices_a_dead_kernel_at_once(tmp_path: Path) -> None:
 
 def test_nbval_passes_no_cell_after_a_time_out(tmp_path: Path) -> None:
     ipynb = stored(tmp_path, ("x = 0\nwhile True:\n    x += 1", ""), ("y = 1", ""))
-    run = notebook.run_nbval(ipynb, cell_timeout=1)
+    run = nbval_run.run_nbval(ipynb, cell_timeout=1)
     assert [cell.passed for cell in run.cells] == [False, False]
     assert "Timeout of 1 seconds" in run.failures[0]
 
@@ -451,4 +452,4 @@ def test_nbval_passes_no_cell_after_a_time_out(tmp_path: Path) -> None:
 def test_nbval_needs_a_notebook(tmp_path: Path) -> None:
     (tmp_path / "broken.ipynb").write_text("not json")
     with pytest.raises(NotebookError, match=r"nbval did not run on broken\.ipynb"):
-        notebook.run_nbval(tmp_path / "broken.ipynb", cell_timeout=5)
+        nbval_run.run_nbval(tmp_path / "broken.ipynb", cell_timeout=5)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils.notebook import NbvalRun, run_nbval
+from course_utils.nbval_run import NbvalRun, run_nbval
 
 SANITIZE = Path(__file__).with_name("sanitize.cfg")
 CELL_TIMEOUT = 120.0  # seconds

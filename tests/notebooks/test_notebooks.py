@@ -11,7 +11,8 @@ import pytest
 from nbformat import NotebookNode
 
 from course_utils import homework, notebook
-from course_utils.notebook import NbvalRun
+from course_utils.nbval_run import NbvalRun
+from course_utils.page import to_html
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
@@ -154,7 +155,7 @@ def test_all_run_in_time_together(run_once: Callable[[Path], NbvalRun]) -> None:
 
 @each_notebook
 def test_the_page_needs_no_network(py: Path) -> None:
-    page = notebook.to_html(py.with_suffix(".ipynb"))
+    page = to_html(py.with_suffix(".ipynb"))
     assert re.findall(r"<(?:script|img|iframe)\b[^>]*\bsrc=\"https?:[^>]*>|<link\b[^>]*>", page) == []
 
 
