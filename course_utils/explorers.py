@@ -911,9 +911,9 @@ def _anchors(wanted: int | Sequence[int], images: ImageSet, codes: Tensor) -> Te
 
 
 NOISE_LEVELS: dict[str, tuple[float, ...]] = {
-    "gaussian": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0),
-    "masking": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
-    "dropout": (0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9),
+    "gaussian": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4),
+    "masking": (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35),
+    "dropout": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
 }
 """Default levels: sigma in pixel units of [-1, 1]; covered share of the image; probability to lose a pixel."""
 

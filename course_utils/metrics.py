@@ -43,6 +43,8 @@ class FeatureStatistics:
 
     def merge(self, other: FeatureStatistics) -> FeatureStatistics:
         """The statistics of both sets together."""
+        if self.mean.shape != other.mean.shape:
+            raise ValueError(f"the features differ in width: {len(self.mean)} and {len(other.mean)}")
         n, delta = self.n + other.n, other.mean - self.mean
         scatter = self.scatter + other.scatter + torch.outer(delta, delta) * (self.n * other.n / n)
         return FeatureStatistics(n, self.mean + delta * (other.n / n), scatter)

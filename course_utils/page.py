@@ -186,7 +186,8 @@ class _Renderer(IPythonRenderer):
         return _mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", block=True)
 
     def block_html(self, html: str) -> str:
-        return _formulas(super().block_html(html))
+        # nbconvert embeds images by a parser that closes what is open, such as a <details> around an answer.
+        return _formulas(super().block_html(html) if "<img" in html else html)
 
 
 class _Exporter(HTMLExporter):

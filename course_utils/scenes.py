@@ -31,7 +31,7 @@ PLACES = (
 RELATIONS = ("left of", "right of", "above", "below")
 
 _RADIUS = torch.tensor([0.25, 0.42])  # of each size; the picture is the square [-1, 1]², y pointing down
-_LINE, _STRIPE = 0.03, 0.22  # half the width of an outline; the period of the stripes, along x and along y
+_LINE, _STRIPE = 0.025, 0.2  # half the width of an outline; the period of the stripes, along x and along y
 
 
 def sample_attributes(n: int, *, generator: torch.Generator) -> dict[str, Tensor]:

@@ -91,7 +91,7 @@ RECIPES = {
         Classifier, {}, mnist_for_training, classifier_scores, 5000, 200, 3e-3, weight_decay=0.05
     ),
     "autoencoder-mnist": _autoencoder(Autoencoder, latent_dim=16),
-    "autoencoder-2d-mnist": _autoencoder(Autoencoder, latent_dim=2),
+    "autoencoder-2d-mnist": _autoencoder(Autoencoder, latent_dim=2, code_penalty=0.5),
     "denoising-autoencoder-mnist": _autoencoder(
         DenoisingAutoencoder, latent_dim=16, kind="gaussian", level=1.0
     ),

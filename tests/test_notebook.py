@@ -341,6 +341,12 @@ def test_formulas_are_mathml(page: tuple[str, Page]) -> None:
     assert parsed.text.count("$") == 1  # the one in `code`, which is no formula
 
 
+def test_answers_stay_folded(page: tuple[str, Page]) -> None:
+    (inside,) = re.findall(r"<details>(.*?)</details>", page[0], re.DOTALL)
+    assert "The answer, with" in inside
+    assert "It is" in inside
+
+
 def test_a_formula_that_cannot_be_shown_is_named(tmp_path: Path) -> None:
     py = project(tmp_path, HEAD.replace("# # Small", r"# # Small $\nonsense{x}$"))
     with pytest.raises(NotebookError, match=r"the formula \$\\nonsense\{x\}\$"):

@@ -40,7 +40,7 @@ def test_scores_and_seed_are_in_the_card(saved: Path):
     card = zoo.read_card(saved)
     assert card["scores"] == {"a": 0.5}
     assert card["training"]["seed"] == RECIPES["autoencoder-2d-mnist"].seed
-    assert card["arguments"] == {"latent_dim": 2}
+    assert card["arguments"] == {"latent_dim": 2, "code_penalty": 0.5}
 
 
 @pytest.mark.parametrize("place", [0, 0.001, 0.5, 1])

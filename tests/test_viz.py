@@ -1,0 +1,304 @@
+"""Pixels of the sheets, and what matplotlib really draws."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib import colors
+from torch import Tensor
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from course_utils import viz
+
+
+@pytest.fixture(autouse=True)
+def _close() -> Iterator[None]:
+    plt.close("all")
+    yield
+    plt.close("all")
+
+
+def random_images(*shape: int) -> Tensor:
+    """Bytes in [-1, 1] that are never white."""
+    pixels = torch.randint(255, shape, generator=torch.Generator().manual_seed(0))
+    return pixels / 127.5 - 1
+
+
+def as_bytes(x: Tensor) -> np.ndarray:
+    return ((x.double() + 1) * 127.5).round().to(torch.uint8).numpy()
+
+
+def drawn(ax: Axes | None) -> Axes:
+    """The axes drawn into: those given, or those of the only figure."""
+    if ax is None:
+        assert len(plt.get_fignums()) == 1
+        (ax,) = plt.gcf().axes
+    return ax
+
+
+def rendered(ax: Axes) -> np.ndarray:
+    """The figure as RGB bytes, with row 0 at its bottom as matplotlib counts."""
+    ax.figure.canvas.draw()
+    return np.asarray(ax.figure.canvas.buffer_rgba())[::-1, :, :3]
+
+
+def at(ax: Axes, x: float, y: float) -> np.ndarray:
+    """The colour drawn at a point of the data."""
+    picture = rendered(ax)
+    column, row = ax.transData.transform((x, y))
+    return picture[int(row), int(column)].astype(int)
+
+
+# -------------------------------------------------------------------------------------------------- tile
+
+
+@pytest.mark.parametrize("gap", [0, 1, 3])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("n", "columns"), [(6, 3), (7, 3), (1, 1), (5, 5), (4, 1), (2, 10)])
+def test_tile_puts_each_image_in_its_place(n: int, columns: int, channels: int, gap: int) -> None:
+    x = random_images(n, channels, 4, 6)
+    sheet = viz.tile(x, columns, gap=gap)
+    across = min(n, columns)
+    down = (n + across - 1) // across
+    assert sheet.dtype == np.uint8
+    assert sheet.shape == (4 * down + gap * (down - 1), 6 * across + gap * (across - 1), 3)
+    left_over = np.ones(sheet.shape[:2], dtype=bool)
+    for i, image in enumerate(as_bytes(x)):
+        row, column = divmod(i, across)
+        place = (
+            slice(row * (4 + gap), row * (4 + gap) + 4),
+            slice(column * (6 + gap), column * (6 + gap) + 6),
+        )
+        for channel in range(3):
+            np.testing.assert_array_equal(sheet[place][..., channel], image[channel % channels])
+        left_over[place] = False
+    assert (sheet[left_over] == 255).all()
+    assert left_over.sum() == sheet.shape[0] * sheet.shape[1] - n * 24
+
+
+def test_tile_leaves_one_pixel_between_images() -> None:
+    assert viz.tile(random_images(4, 1, 4, 6), 2).shape == (9, 13, 3)
+
+
+def test_tile_clips_what_a_model_overshoots() -> None:
+    assert viz.tile(torch.tensor([-3.0, 3.0]).view(1, 1, 1, 2), 1)[0, :, 0].tolist() == [0, 255]
+
+
+def test_tile_takes_what_a_model_returns() -> None:
+    x = random_images(2, 3, 4, 4).requires_grad_().contiguous(memory_format=torch.channels_last)
+    assert viz.tile(x, 2).shape == (4, 9, 3)
+
+
+@pytest.mark.gpu
+def test_tile_takes_images_of_an_accelerator() -> None:
+    if not torch.accelerator.is_available():
+        pytest.skip("no accelerator on this machine")
+    x = random_images(2, 3, 4, 4)
+    np.testing.assert_array_equal(viz.tile(x.to(torch.accelerator.current_accelerator()), 2), viz.tile(x, 2))
+
+
+@pytest.mark.parametrize("shape", [(0, 1, 4, 4), (2, 2, 4, 4), (2, 4, 4, 4), (1, 4, 4), (4, 4)], ids=str)
+def test_tile_refuses_what_are_no_images(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"not {shape}")):
+        viz.tile(torch.zeros(shape), 2)
+
+
+@pytest.mark.parametrize("columns", [0, -1])
+def test_tile_refuses_no_columns(columns: int) -> None:
+    with pytest.raises(ValueError, match=f"columns={columns}"):
+        viz.tile(torch.zeros(2, 1, 4, 4), columns)
+
+
+# ----------------------------------------------------------------------------------------------- pictures
+
+
+def test_show_images_draws_the_sheet() -> None:
+    x = random_images(5, 1, 6, 6)
+    viz.show_images(x, columns=3, title="five")
+    ax = drawn(None)
+    assert ax.get_title() == "five"
+    (image,) = ax.images
+    np.testing.assert_array_equal(image.get_array(), viz.tile(x, 3))
+    assert not ax.axison
+    for column, row in ((0, 0), (5, 5), (7, 0), (0, 7)):  # the first images, upright, the first row on top
+        assert np.abs(at(ax, column, row) - viz.tile(x, 3)[row, column]).max() <= 1
+
+
+def test_show_images_has_ten_columns_unless_asked_otherwise() -> None:
+    viz.show_images(random_images(12, 3, 4, 4))
+    assert drawn(None).images[0].get_array().shape == (9, 49, 3)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0])
+def test_scale_is_the_height_of_an_image(scale: float) -> None:
+    viz.show_images(random_images(8, 1, 20, 20), columns=4, scale=scale)
+    width, height = plt.gcf().get_size_inches()
+    assert width == pytest.approx(4 * scale, rel=0.05)
+    assert height == pytest.approx(2 * scale, rel=0.05)
+
+
+def test_show_rows_draws_and_names_each_row() -> None:
+    rows = {"clean": random_images(4, 1, 6, 6), "noisy": random_images(8, 1, 6, 6)[4:]}
+    viz.show_rows(rows)
+    ax = drawn(None)
+    np.testing.assert_array_equal(ax.images[0].get_array(), viz.tile(torch.cat(list(rows.values())), 4))
+    ax.figure.canvas.draw()
+    said = {label.get_text(): tick for label, tick in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)}
+    assert said.keys() == rows.keys()
+    assert said["clean"] == pytest.approx(2.5, abs=1)  # the middle of its pixels, 0 … 5
+    assert said["noisy"] == pytest.approx(9.5, abs=1)  # 7 … 12
+    assert [label.get_text() for label in ax.get_xticklabels()] == []
+
+
+@pytest.mark.parametrize(
+    "rows", [{}, {"a": torch.zeros(2, 1, 4, 4), "b": torch.zeros(3, 1, 4, 4)}], ids=["none", "two shapes"]
+)
+def test_show_rows_refuses_rows_of_different_shapes(rows: dict[str, Tensor]) -> None:
+    with pytest.raises(ValueError, match="the rows must have one shape"):
+        viz.show_rows(rows)
+    assert plt.get_fignums() == []
+
+
+# ------------------------------------------------------------------------------------------------- points
+
+
+def test_show_points_draws_each_point_in_the_colour_of_its_class() -> None:
+    points = torch.rand(30, 2, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(30) % 3
+    viz.show_points(points, labels, ("zero", "one", "two"), title="three")
+    ax = drawn(None)
+    assert ax.get_title() == "three"
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["zero", "one", "two"]
+    assert len(ax.collections) == 3
+    for number, cloud in enumerate(ax.collections):
+        np.testing.assert_allclose(cloud.get_offsets(), points[labels == number], atol=1e-6)
+        np.testing.assert_allclose(cloud.get_facecolor(), [colors.to_rgba(viz.PALETTE[number])])
+        assert cloud.get_label() == names[number]
+
+
+def test_points_keep_their_proportions() -> None:
+    viz.show_points(torch.tensor([[0.0, 0.0], [10.0, 1.0]]), torch.tensor([0, 0]), ("a",))
+    ax = drawn(None)
+    ax.figure.canvas.draw()
+    origin, right, up = ax.transData.transform([(0, 0), (1, 0), (0, 1)])
+    assert np.linalg.norm(right - origin) == pytest.approx(np.linalg.norm(up - origin), rel=1e-3)
+
+
+def test_show_points_takes_codes_as_they_come() -> None:
+    viz.show_points(torch.zeros(3, 2, requires_grad=True), torch.zeros(3, dtype=torch.int64), ("a", "b"))
+    assert sum(len(cloud.get_offsets()) for cloud in drawn(None).collections) == 3
+
+
+def test_ten_classes_have_ten_colours_that_show_on_white() -> None:
+    assert len({colors.to_rgb(colour) for colour in viz.PALETTE}) == 10
+    for colour in viz.PALETTE:
+        assert np.linalg.norm(1 - np.array(colors.to_rgb(colour))) > 0.5
+
+
+@pytest.mark.parametrize(("points", "labels"), [((5, 3), 5), ((5,), 5), ((5, 2), 4), ((1, 5, 2), 1)], ids=str)
+def test_show_points_refuses_what_is_no_plane(points: tuple[int, ...], labels: int) -> None:
+    with pytest.raises(ValueError, match=re.escape(str(points))):
+        viz.show_points(torch.zeros(points), torch.zeros(labels, dtype=torch.int64), ("a",))
+
+
+# ------------------------------------------------------------------------------------------------ density
+
+
+def peak(x: float, y: float) -> Callable[[Tensor], Tensor]:
+    return lambda points: -(points - torch.tensor([x, y])).square().sum(dim=1) / 0.02
+
+
+@pytest.mark.parametrize(("x", "y"), [(1.0, -1.0), (-1.5, 0.5), (0.0, 2.0), (2.0, 0.0)])
+def test_a_density_appears_where_it_is(x: float, y: float) -> None:
+    viz.show_density(peak(x, y))
+    ax = drawn(None)
+    bright = at(ax, x, y).sum()
+    for sign_x, sign_y in ((1, 1), (-1, 1), (1, -1), (-1, -1)):
+        for point in ((sign_x * x, sign_y * y), (sign_y * y, sign_x * x)):
+            if np.hypot(point[0] - x, point[1] - y) > 0.5:
+                assert at(ax, *point).sum() < bright - 300
+    column, row = ax.transData.transform((x, y))
+    middle = ax.transData.transform((0, 0))
+    assert np.sign(round(column - middle[0])) == np.sign(x)  # right is right, and up is up
+    assert np.sign(round(row - middle[1])) == np.sign(y)
+
+
+def test_a_density_is_shown_at_the_centres_of_its_cells() -> None:
+    asked: list[Tensor] = []
+
+    def log_prob(points: Tensor) -> Tensor:
+        asked.append(points.clone())
+        return points[:, 0] * 0.1
+
+    viz.show_density(log_prob, extent=1.0, cells=4, title="four")
+    ax = drawn(None)
+    points = torch.cat(asked)
+    expected = {(x, y) for x in (-0.75, -0.25, 0.25, 0.75) for y in (-0.75, -0.25, 0.25, 0.75)}
+    assert {tuple(point) for point in points.tolist()} == expected
+    assert points.dtype == torch.float32
+    assert ax.get_title() == "four"
+    assert (*ax.get_xlim(), *ax.get_ylim()) == (-1, 1, -1, 1)
+
+
+def test_a_density_is_the_exponential_of_its_logarithm() -> None:
+    viz.show_density(lambda points: torch.where(points[:, 0] > 0, 0.25, 0.0).log(), cells=10)
+    shown = np.asarray(drawn(None).images[0].get_array())
+    np.testing.assert_allclose(np.unique(shown), [0, 0.25], atol=1e-6)
+
+
+# --------------------------------------------------------------------------------------------------- axes
+
+DRAW: dict[str, Callable[[Axes | None], object]] = {
+    "images": lambda ax: viz.show_images(torch.zeros(3, 1, 4, 4), ax=ax),
+    "rows": lambda ax: viz.show_rows({"a": torch.zeros(3, 1, 4, 4)}, ax=ax),
+    "points": lambda ax: viz.show_points(torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64), ("a",), ax=ax),
+    "density": lambda ax: viz.show_density(peak(0, 0), cells=8, ax=ax),
+}
+
+
+@pytest.mark.parametrize("kind", DRAW)
+def test_pictures_are_drawn_into_the_axes_given(kind: str) -> None:
+    figure, (left, right) = plt.subplots(1, 2)
+    DRAW[kind](right)
+    assert plt.get_fignums() == [figure.number]
+    assert right.images or right.collections
+    assert not left.images
+    assert not left.collections
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize("kind", DRAW)
+def test_without_axes_each_picture_has_a_figure_of_its_own(kind: str) -> None:
+    other = plt.figure()
+    DRAW[kind](None)
+    assert len(plt.get_fignums()) == 2
+    assert other.axes == []
+    (ax,) = plt.gcf().axes
+    ax.figure.canvas.draw()
+    assert ax.images or ax.collections
+
+
+# -------------------------------------------------------------------------------------------------- table
+
+
+def test_a_table_shows_its_rows() -> None:
+    text = viz.table(["model", "error", "n"], [["plain", 12.3456, 7], ["denoising", 0.00012345, 12345]]).data
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    assert lines[0] == ["model", "error", "n"]
+    assert all(set(cell) <= set("-:") and "---" in cell for cell in lines[1])
+    assert [cell.endswith(":") for cell in lines[1]] == [False, True, True]
+    assert lines[2:] == [["plain", "12.3", "7"], ["denoising", "0.000123", "12345"]]
+
+
+@pytest.mark.parametrize("row", [["a"], ["a", 1, 2]])
+def test_a_table_refuses_rows_of_another_length(row: list) -> None:
+    with pytest.raises(ValueError, match="2 entries"):
+        viz.table(["x", "y"], [["b", 2], row])
