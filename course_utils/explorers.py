@@ -710,11 +710,12 @@ def _in_batches(
 
 
 def _pick(name: str, wanted: int | Sequence[int], total: int) -> Tensor:
-    """Indices of images: so many, evenly spread over the set, or exactly those given."""
+    """Indices of images: so many, drawn without replacement (the same each time), or exactly those given."""
     if isinstance(wanted, int):
         if wanted < 1:
             raise ValueError(f"{name}={wanted} is too small; at least 1 image is needed")
-        return torch.linspace(0, total - 1, min(wanted, total)).round().long()
+        drawn = torch.randperm(total, generator=torch.Generator().manual_seed(0))
+        return drawn[:wanted].sort().values
     chosen = torch.as_tensor([int(i) for i in wanted])
     if len(chosen) == 0 or chosen.min() < 0 or chosen.max() >= total:
         raise ValueError(f"{name}={list(wanted)} must hold indices from 0 to {total - 1}, at least one")

@@ -1,0 +1,683 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/hands-on-image-generation/course/blob/main/notebooks/03_autoencoders.ipynb)
+#
+# # 03 · Autoencoder and denoising autoencoder
+#
+# 오토인코더와 잡음 제거 오토인코더
+#
+# A picture of a handwritten digit has 784 pixels, but you could describe it in far fewer words: which digit, how
+# slanted, how thick, how round. An **autoencoder** (오토인코더) finds such a short description by itself, from images
+# without labels: it squeezes each image into a few numbers and learns to draw the image again from them.
+#
+# After this notebook you can
+#
+# 1. write an autoencoder from scratch, train it, and say what each symbol in its loss means;
+# 2. measure what it is good for: compression, features for few labels, removing noise;
+# 3. turn it into a **denoising autoencoder** (잡음 제거 오토인코더) and measure how robust its codes are, and to what;
+# 4. show why you cannot simply draw a random code and decode it, which is the reason for the next notebook.
+#
+# Marks such as (A1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the
+# notebook if what the text claims does not hold. It runs on a laptop without a GPU in about two minutes and needs
+# no network. You need to know what a convolution and a gradient step are.
+
+# %% tags=["install"]
+import importlib.util
+
+if importlib.util.find_spec("course_utils") is None:
+    print("Installing the course …")
+    # %pip install -q "course-utils @ git+https://github.com/hands-on-image-generation/course"
+
+# %%
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+
+from course_utils.autoencoders import Autoencoder, DenoisingAutoencoder, corrupt, squared_error
+from course_utils.data import batches, load_images
+from course_utils.nets import over_batches, seeded
+from course_utils.viz import show_images, show_rows, table
+
+# %% [markdown]
+# ## 1 · The images
+#
+# `digits` are 5,000 real handwritten digits of the MNIST set, 4,000 to train on and 1,000 to test on. They come
+# with the course, so no download is needed. A batch of images is a tensor of the shape (N, 1, 28, 28): N images,
+# one grey channel, 28 rows, 28 columns. Black is -1 and white is 1.
+
+# %%
+train, test = load_images("digits", "train"), load_images("digits", "test")
+show_images(train.x[:20], title="twenty of the 4,000 training images")
+
+# %% [markdown]
+# ## 2 · The idea
+#
+# Two networks, one after the other:
+#
+# $$x \;\xrightarrow{\;\text{encoder } f\;}\; z = f(x) \;\xrightarrow{\;\text{decoder } g\;}\; \hat{x} = g(z)$$
+#
+# - $x$ is an image, a point with 784 coordinates.
+# - $f$, the **encoder** (인코더), maps it to its **code** $z$ (latent code, 잠재 코드), a short list of $d$ numbers.
+# - $g$, the **decoder** (디코더), maps the code back to an image $\hat{x}$, the **reconstruction** (복원).
+#
+# Both are trained together to lower the squared distance between an image and its reconstruction, averaged over
+# the $N$ images of a batch:
+#
+# $$L = \frac{1}{N} \sum_{i=1}^{N} \lVert x_i - g(f(x_i)) \rVert^2$$
+#
+# where $\lVert \cdot \rVert^2$ is the sum of squares over the 784 pixels. No label appears in it. Since $d$ is
+# much smaller than 784, the network cannot copy the image through. It has to find what the images have in common
+# and put only the rest into the code. This narrow place is called the **bottleneck** (병목).
+
+# %% [markdown]
+# ## 3 · From scratch
+#
+# The encoder: two convolutions with stride 2, each of which halves height and width; one that reduces 64 channels
+# to 32; and two linear layers down to the code. We choose $d = 16$. The comments give the output shape of each
+# layer.
+
+# %%
+with seeded(0):  # layers draw their first weights at random; this makes them the same each time
+    encoder = nn.Sequential(
+        nn.Conv2d(1, 32, 4, stride=2, padding=1),  # (N, 32, 14, 14)
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 4, stride=2, padding=1),  # (N, 64, 7, 7)
+        nn.ReLU(),
+        nn.Conv2d(64, 32, 3, padding=1),  # (N, 32, 7, 7)
+        nn.ReLU(),
+        nn.Flatten(),  # (N, 1568)
+        nn.Linear(32 * 7 * 7, 128),  # (N, 128)
+        nn.ReLU(),
+        nn.Linear(128, 16),  # (N, 16): the code z
+    )
+
+# %% [markdown]
+# The decoder goes the same way back. A *transposed* convolution with stride 2 does the opposite of a convolution
+# with stride 2: each input pixel paints a 4×4 patch, the patches are laid two pixels apart and added, and the
+# image has twice the size. The last layer is a `Tanh`, because pixels lie between -1 and 1.
+#
+# The last line sets the first guess for every pixel to $\tanh(-1) = -0.76$, about the mean brightness of a digit.
+# Without it the first steps push all pixels towards the black background at once, often so far that `Tanh` is
+# flat there, and where a function is flat no gradient leads back. (Try it: take the line away, run the cells from
+# here to the forty steps again. Every output becomes the same black image, and the check fails.)
+
+# %%
+with seeded(1):
+    decoder = nn.Sequential(
+        nn.Linear(16, 128),  # (N, 128)
+        nn.ReLU(),
+        nn.Linear(128, 32 * 7 * 7),  # (N, 1568)
+        nn.ReLU(),
+        nn.Unflatten(1, (32, 7, 7)),  # (N, 32, 7, 7)
+        nn.Conv2d(32, 64, 3, padding=1),  # (N, 64, 7, 7)
+        nn.ReLU(),
+        nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1),  # (N, 32, 14, 14)
+        nn.ReLU(),
+        nn.ConvTranspose2d(32, 1, 4, stride=2, padding=1),  # (N, 1, 28, 28)
+        nn.Tanh(),
+    )
+    nn.init.constant_(decoder[-2].bias, -1.0)
+
+# %% [markdown]
+# The loss is the formula above, in code. The sum runs over channel, row and column, the mean over the batch.
+
+
+# %%
+def loss(x: torch.Tensor) -> torch.Tensor:
+    x_hat = decoder(encoder(x))
+    return ((x - x_hat) ** 2).sum(dim=(1, 2, 3)).mean()
+
+
+print("The loss of a batch is one number, so its shape is", tuple(loss(train.x[:100]).shape))
+
+# %% [markdown]
+# That is the whole model. The course's package holds the same one, tested, as `Autoencoder`. From here on we use
+# that; this cell shows that it is no other: with our weights it gives our loss.
+
+# %%
+model = Autoencoder(latent_dim=16)
+model.encoder.load_state_dict(encoder.state_dict())
+model.decoder.load_state_dict(decoder.state_dict())
+assert torch.allclose(model.loss(test.x), loss(test.x), rtol=1e-4)
+print("The package's autoencoder is ours.")
+
+# %% [markdown]
+# Training is a loop of four lines: forget the last gradient, compute the loss, compute its gradient, make a step.
+# `batches` is a list of shuffled batches, each with images and labels; the labels (`_`) we do not use. It is
+# shuffled by a random generator of its own, so that you get the same order again. Here are forty steps.
+
+# %%
+optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=2e-3)
+shuffled = batches(train, 128, steps=40, generator=torch.Generator().manual_seed(0))
+before = loss(test.x).item()
+for x, _ in shuffled:
+    optimizer.zero_grad()
+    batch_loss = loss(x)
+    batch_loss.backward()
+    optimizer.step()
+assert loss(test.x).item() < min(250, 0.8 * before)
+print("Forty steps take more than a fifth off the loss on the test images.")
+
+# %% [markdown]
+# The package's loop is `fit`. It does these four lines too, picks a GPU where there is one, shows a curve, and
+# can go on after an interruption. It is told what to lower by an `Objective`: a module, its loss, and the
+# optimiser that moves its weights. After each step it *yields* a short record, so that the caller can look, plot
+# or stop; `list` lets it run to the end. Forty steps with it, from the same start and with the same batches, lead
+# to the same place.
+
+# %%
+from course_utils.train import Objective, fit, warmup_cosine
+
+objective = Objective(model, model.loss, torch.optim.Adam(model.parameters(), lr=2e-3))
+list(fit(objective, shuffled, progress=False, device="cpu"))
+assert abs(model.loss(test.x).item() / loss(test.x).item() - 1) < 0.02
+print("Our loop and the package's arrive at the same loss.")
+
+# %% [markdown]
+# ## 4 · Train it
+#
+# Now for real: 500 steps with batches of 128 images, so each image is seen 16 times. The learning rate rises for
+# a moment and then falls to zero along a cosine. On two CPU cores this takes about 15 seconds.
+
+
+# %%
+def train_live(model: Autoencoder) -> float:
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    objective = Objective(model, model.loss, optimizer, schedule=warmup_cosine)
+    shuffled = batches(train, 128, steps=500, generator=torch.Generator().manual_seed(0))
+    records = list(fit(objective, shuffled))
+    return records[-1].loss
+
+
+with seeded(0):
+    autoencoder = Autoencoder(latent_dim=16)
+plain_loss = train_live(autoencoder)
+assert plain_loss < 80
+
+# %% [markdown]
+# The faint line is the loss of each batch; the strong one is the mean of the last 25, so it comes a little late.
+# After about forty steps the curve pauses near 200. There the network draws nearly the same image for every
+# input, the mean of all digits, whose error is 217 (see the table in section 5). Then the code begins to tell
+# images apart, and the loss falls a second time.
+#
+# Below, images that the network has never seen, and what is left of them after they went through 16 numbers.
+
+# %%
+reconstruct = autoencoder.cpu().reconstruct
+some = test.x[:10]
+with torch.inference_mode():
+    show_rows({"image $x$": some, "16 numbers, back to $\\hat{x}$": reconstruct(some)})
+
+# %% [markdown]
+# You can read almost every digit. What is lost is fine detail: the ends of strokes are soft, unusual shapes
+# become more usual. That is what squared error rewards. Suppose a pixel is white (1) in half of the images with a
+# given code and black (-1) in the other half. To answer 1 costs $0$ or $4$, on average $2$; to answer grey, $0$,
+# always costs $1$.
+#
+# ## 5 · What a code is good for (A1)
+#
+# ### Compression (A1)
+#
+# 16 numbers in place of 784. The classical way to do that is **principal component analysis** (PCA, 주성분 분석). It
+# finds the $d$ directions along which the images differ most and keeps the coordinates along these. PCA is the
+# best *linear* encoder and decoder there is for squared error. Is a nonlinear one better at the same code size?
+
+# %%
+from sklearn.decomposition import PCA
+
+flat = train.x.flatten(1).numpy()
+pca = PCA(16).fit(flat)
+by_pca = torch.from_numpy(pca.inverse_transform(pca.transform(test.x.flatten(1).numpy()))).view_as(test.x)
+by_autoencoder = over_batches(autoencoder, test.x)
+by_mean = train.x.mean(dim=0).expand_as(test.x)
+
+# %% [markdown]
+# And how far do more data and more steps carry? The course ships the same network trained on 59,000 MNIST digits
+# for 8,000 steps with batches of 256 (`autoencoder-mnist`). The 1,000 test images here were kept away from it.
+
+# %% tags=["A1"]
+from course_utils.zoo import load_pretrained
+
+shipped = load_pretrained("autoencoder-mnist", "cpu")
+by_shipped = over_batches(shipped, test.x)
+decoded = {"always the mean": by_mean, "PCA": by_pca, "trained here": by_autoencoder, "shipped": by_shipped}
+errors = {name: squared_error(x_hat, test.x).mean().item() for name, x_hat in decoded.items()}
+assert errors["trained here"] < 0.9 * errors["PCA"]
+assert errors["shipped"] < 0.4 * errors["PCA"]
+table(["reconstruction", "squared error per image"], list(errors.items()))
+
+# %%
+show_rows(
+    {"image": some} | {name: x_hat[:10] for name, x_hat in decoded.items() if name != "always the mean"}
+)
+
+# %% [markdown]
+# The first row of the table is the error of an answer that uses no code at all: the mean of the training images.
+# In the figure, look at the backgrounds. PCA adds and subtracts fixed patterns, so their ghosts shine through
+# around the digit. The autoencoder has learned that the background is black, whatever the code says. With 15
+# times the images and 16 times the steps the error falls to about a third.
+#
+# ### Features for few labels (A1)
+#
+# The code was learned without labels. If it puts images of the same digit close together, a classifier that sees
+# codes in place of pixels should need fewer labels. Let us test it. We draw a few labelled images of each class
+# and fit a *logistic regression* (로지스틱 회귀), which cuts the space of features by one flat boundary for each class.
+# The features are the pixels, 16 PCA coordinates, or 16 numbers of an autoencoder, each brought to mean 0 and
+# variance 1. We count how many of the 1,000 test images are read right. Everything is repeated for five different
+# draws.
+
+# %%
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+
+def accuracy(features: dict, labels_a_class: int, seed: int) -> float:
+    draw = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(train), generator=draw)
+    chosen = torch.cat([order[train.y[order] == digit][:labels_a_class] for digit in range(10)])
+    scale = StandardScaler().fit(features["train"]).transform  # needs no labels
+    classifier = LogisticRegression(max_iter=500).fit(scale(features["train"][chosen]), train.y[chosen])
+    return classifier.score(scale(features["test"]), test.y)
+
+
+# %% tags=["A1"]
+makers = {
+    "784 pixels": lambda x: x.flatten(1).numpy(),
+    "PCA, 16 numbers": lambda x: pca.transform(x.flatten(1).numpy()),
+    "code, trained here": lambda x: over_batches(autoencoder.encode, x).numpy(),
+    "code, shipped": lambda x: over_batches(shipped.encode, x).numpy(),
+}
+features = {name: {"train": make(train.x), "test": make(test.x)} for name, make in makers.items()}
+label_counts = (1, 2, 5, 10, 20)
+reached = {
+    name: torch.tensor([[accuracy(both, k, seed) for seed in range(5)] for k in label_counts])
+    for name, both in features.items()
+}
+means = {name: values.mean(dim=1) for name, values in reached.items()}
+assert (means["code, shipped"][:3] > means["784 pixels"][:3] + 0.08).all()
+assert means["code, trained here"][:3].mean() > means["784 pixels"][:3].mean()
+print("With one, two and five labels per class, both codes beat the pixels.")
+
+# %%
+fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
+for name, values in reached.items():
+    ax.errorbar(label_counts, values.mean(dim=1), values.std(dim=1), marker="o", capsize=3, label=name)
+ax.set(xscale="log", xticks=label_counts, xticklabels=label_counts)
+ax.set(xlabel="labelled images per class", ylabel="share of test images read right")
+ax.legend(frameon=False)
+plt.show()
+
+# %% [markdown]
+# The bars are the spread over the five draws. Both codes lie above pixels and PCA, and the gap is widest where
+# labels are few. The images of digits lie on a curved surface in the space of pixels; PCA can only cut it with a
+# plane, the encoder can follow it. The upper curve has also seen 15 times as many images, all without labels.
+# That is the point: images without labels are cheap.
+#
+# ### Removing noise (A1)
+#
+# Give the network a noisy image. Its code has room for a digit and none for 784 random numbers, so most of the
+# noise cannot get through. We write $\tilde{x}$ for a **corrupted** (손상된) image, here $\tilde{x} = x + \sigma
+# \epsilon$ with $\epsilon$ drawn from a standard normal for each pixel, and $\sigma$ the strength of the noise.
+
+# %% tags=["A1"]
+x_tilde = corrupt(test.x, "gaussian", 0.5, generator=torch.Generator().manual_seed(1))
+cleaned = over_batches(autoencoder, x_tilde)
+assert squared_error(cleaned, test.x).mean() < squared_error(x_tilde, test.x).mean()
+show_rows({"image $x$": some, "with noise $\\tilde{x}$": x_tilde[:10], "through the code": cleaned[:10]})
+
+# %% [markdown]
+# No grain is left. But compare the third row with the first: some digits became other shapes. The encoder has never
+# seen a noisy image and does not know where to put it. That can be taught.
+#
+# ## 6 · The denoising autoencoder (A2)
+#
+# Change one thing in the loss: the encoder sees the corrupted image, the error is measured against the *clean*
+# one.
+#
+# $$L = \frac{1}{N} \sum_{i=1}^{N} \lVert x_i - g(f(\tilde{x}_i)) \rVert^2,
+# \qquad \tilde{x}_i \sim q(\tilde{x} \mid x_i)$$
+#
+# $q(\tilde{x} \mid x)$ is the **corruption** (손상): a random way to damage an image, drawn anew each time. Three
+# kinds:
+
+# %%
+kinds = {"gaussian": 0.5, "dropout": 0.4, "masking": 0.15}
+draw = torch.Generator().manual_seed(2)
+rows = {f"{kind}, {level}": corrupt(some, kind, level, generator=draw) for kind, level in kinds.items()}
+show_rows({"clean": some} | rows)
+
+# %% [markdown]
+# - `gaussian` adds noise of standard deviation 0.5.
+# - `dropout` sets each pixel to black with probability 0.4, as dropout does with the inputs of a layer (but to
+#   -1, our background, and without rescaling). The paper calls this *masking noise*.
+# - `masking` here covers 15 % of the area with one black square; you see it where it cuts a stroke.
+#
+# We train two denoising autoencoders, one on noise and one on dropout. Network, images, steps are those of the
+# plain autoencoder. From scratch, the loss is one line; the cell shows that the package's is the same.
+
+# %%
+with seeded(0):
+    on_noise = DenoisingAutoencoder(16, kind="gaussian", level=1.0)
+with seeded(0):
+    on_dropout = DenoisingAutoencoder(16, kind="dropout", level=0.4)
+x_tilde = corrupt(some, "gaussian", 1.0, generator=torch.Generator().manual_seed(3))
+by_hand = ((some - on_noise(x_tilde)) ** 2).sum(dim=(1, 2, 3)).mean()
+assert torch.isclose(by_hand, on_noise.loss(some, generator=torch.Generator().manual_seed(3)))
+print("One line by hand is the package's loss.")
+
+# %%
+noise_loss = train_live(on_noise)
+assert noise_loss < 100
+
+# %%
+dropout_loss = train_live(on_dropout)
+assert dropout_loss < 100
+table(["trained on", "loss at the end"],
+      [["clean images", plain_loss], ["noise", noise_loss], ["dropout", dropout_loss]])  # fmt: skip
+
+# %% [markdown]
+# Both end higher than the plain one: their task is harder. Now clean up noise with $\sigma = 1$, half of the way
+# from black to white, beside the plain autoencoder.
+
+# %% tags=["A2"]
+on_noise.cpu(), on_dropout.cpu()
+x_tilde = corrupt(test.x, "gaussian", 1.0, generator=torch.Generator().manual_seed(4))
+plain, denoised = over_batches(autoencoder, x_tilde), over_batches(on_noise, x_tilde)
+assert squared_error(denoised, test.x).mean() < 0.5 * squared_error(plain, test.x).mean()
+show_rows({"with noise": x_tilde[:10], "autoencoder": plain[:10],
+           "denoising autoencoder": denoised[:10], "clean": some});  # fmt: skip
+
+# %% [markdown]
+# The plain autoencoder is lost here. The denoising one finds the digit, mostly the right one.
+#
+# ### Its code is robust (A2)
+#
+# Why does it work? The layers are the same; what changed is where the encoder puts a damaged image. It should
+# land where the clean image lands. We measure how far the code moves, with the distance between two different
+# images as the unit:
+#
+# $$r = \frac{\text{mean of } \lVert f(\tilde{x}_i) - f(x_i) \rVert}
+# {\text{mean of } \lVert f(x_i) - f(x_j) \rVert}, \qquad i \neq j$$
+#
+# $r = 0$ means that the code does not notice the damage; $r = 1$, that it moves as far as to another image; above
+# 1, farther than that.
+
+# %%
+from course_utils.nets import shift_and_turn
+
+draw = torch.Generator().manual_seed(5)
+deformed = {
+    "noise 0.5": corrupt(test.x, "gaussian", 0.5, generator=draw),
+    "dropout 0.3": corrupt(test.x, "dropout", 0.3, generator=draw),
+    "patch of 5 %": corrupt(test.x, "masking", 0.05, generator=draw),
+    "shift up to 1 pixel": shift_and_turn(test.x, degrees=0, shift=1 / 28, scale=0, generator=draw),
+}
+
+order = torch.randperm(len(test), generator=draw)
+
+
+def moved(model: Autoencoder, x_tilde: torch.Tensor) -> float:
+    z, z_tilde = over_batches(model.encode, test.x), over_batches(model.encode, x_tilde)
+    unit = (z[order] - z[order.roll(1)]).norm(dim=1).mean()  # never an image with itself
+    return ((z_tilde - z).norm(dim=1).mean() / unit).item()
+
+
+# %% tags=["A2"]
+models = {"autoencoder": autoencoder, "denoising, noise": on_noise, "denoising, dropout": on_dropout}
+r = {name: {what: moved(model, x) for what, x in deformed.items()} for name, model in models.items()}
+assert r["denoising, noise"]["noise 0.5"] < 0.5 * r["autoencoder"]["noise 0.5"]
+assert r["denoising, dropout"]["dropout 0.3"] < 0.7 * r["autoencoder"]["dropout 0.3"]
+table(["r of", *deformed], [[name, *values.values()] for name, values in r.items()])
+
+# %% [markdown]
+# Read the table by columns. Against noise, the one that saw noise moves least by far; against lost pixels, the
+# one that saw lost pixels. On a patch and a shift, which none of them saw, all are much alike. And each of the
+# two is *more* fragile than the plain autoencoder to the other's damage: the one trained on dropout is thrown off
+# by noise. A code is robust to what it was trained on. Robustness is no gift of the architecture; it is taught by
+# $q$.
+#
+# ### Try it
+#
+# The shipped denoising autoencoder was trained on noise of strength $\sigma = 1$ with all of MNIST. Choose an
+# image and a kind of corruption, and move the level. Watch where the reconstruction stops being the same digit.
+# Which of the two models bears lost pixels better?
+
+# %%
+from course_utils.explorers import LatentExplorer, NoiseExplorer
+
+denoiser = load_pretrained("denoising-autoencoder-mnist", "cpu")
+NoiseExplorer(denoiser, test, baseline=shipped)
+
+# %% [markdown]
+# <details><summary>What you should have seen</summary>
+#
+# Against noise the denoising autoencoder keeps the digit even beyond the level it was trained on, while the plain one
+# loses it at about $\sigma = 0.6$. A black patch it bears somewhat better. But lost pixels the *plain* one bears better: look
+# at the squared errors from $p = 0.4$ on. The denoising one has learned to explain away dark pixels next to bright ones as
+# noise, together, so a digit full of black holes fades.
+#
+# </details>
+
+# %% [markdown]
+# ## 7 · The space of codes
+#
+# With $d = 2$ each code is a point in the plane, and we can look at all of them at once. That is a hard squeeze:
+# 784 numbers to two. The shipped `autoencoder-2d-mnist` was trained for it. Its loss has one more term,
+# $0.5\,\lVert z \rVert^2$, which keeps the codes near the origin; without it a few digits fly far out and the
+# rest crowd into a corner of the map.
+#
+# Each dot is one of 400 test images, coloured by its digit; the network has never seen these labels. **Drag** over
+# the map and watch what the decoder makes of each point. Then choose two images and walk from the code $z_A$ of one to
+# the code $z_B$ of the other. A straight walk (linear interpolation, 선형 보간) is
+#
+# $$z_t = (1 - t)\, z_A + t\, z_B, \qquad 0 \le t \le 1.$$
+#
+# A *spherical* one (구면 보간) goes along an arc around the origin. Here the origin has no special meaning; in the next
+# notebook it will.
+
+# %%
+plane = load_pretrained("autoencoder-2d-mnist", "cpu")
+LatentExplorer(plane, test, live=True)
+
+# %% [markdown]
+# Things to find: the islands of each digit; borders where one digit turns into another through shapes that are
+# neither; regions without dots, where the decoder still draws something, and what it draws there.
+#
+# The same for the 16 numbers. A screen has two dimensions, so the map shows a plane through the space of codes,
+# the one along which they vary most. The walk between two images uses all 16.
+
+# %%
+LatentExplorer(shipped, test)
+
+# %% [markdown]
+# ## 8 · Why this is no generative model yet (A3)
+#
+# To make a *new* digit we would need a code to decode. Which one? Nothing in the loss of the 16-number model says
+# how its codes should lie, so we do not know where to draw from. Let us try a simple guess: fit one Gaussian to
+# the codes of the training images (their mean and covariance), draw from it, decode. The shipped model remembers
+# that Gaussian, and `sample` draws from it.
+#
+# Who judges the result? The course ships a classifier that reads more than 99.3 % of MNIST's test digits right.
+# But it must choose one of ten digits and is sure even about pure noise. So we ask two things of a **readable**
+# image: the classifier gives one digit more than 95 % of its belief, *and* in its last layer the image lies as
+# close to some training image as 95 % of the real test images do. The second rules out what is no digit at all.
+
+# %%
+judge = load_pretrained("classifier-mnist", "cpu")
+known = over_batches(judge.features, train.x)  # (4000, 128)
+
+
+def distance(x: torch.Tensor) -> torch.Tensor:
+    return torch.cdist(over_batches(judge.features, x), known).min(dim=1).values
+
+
+limit = distance(test.x).quantile(0.95)
+
+
+def is_readable(x: torch.Tensor) -> torch.Tensor:
+    belief = over_batches(judge, x).softmax(dim=1).max(dim=1).values
+    return (belief > 0.95) & (distance(x) <= limit)
+
+
+# %% tags=["A3"]
+draw = torch.Generator().manual_seed(6)
+with torch.inference_mode():
+    drawn = shipped.sample(1000, generator=draw)
+pictures = {
+    "real test images": test.x,
+    "their reconstructions": over_batches(shipped, test.x),
+    "codes drawn at random": drawn,
+    "pure noise": torch.randn(test.x.shape, generator=draw),
+}
+shares = {name: is_readable(x).double().mean().item() for name, x in pictures.items()}
+assert shares["their reconstructions"] > 0.85
+assert shares["codes drawn at random"] < 0.6
+assert shares["pure noise"] < 0.05
+table(["images", "share readable"], list(shares.items()))
+
+# %%
+readable = is_readable(drawn)
+show_images(drawn[readable][:20], columns=20, title="random codes: readable")
+show_images(drawn[~readable][:20], columns=20, title="random codes: not readable")
+
+# %% [markdown]
+# A reconstruction is readable about as often as a real image; a decoded random code far less often. The lower row
+# shows what the others are: fragments and mixtures of digits. The decoder is not to blame, it was never trained
+# on such codes. The space has **holes** (빈 곳): regions where no training image lies.
+#
+# A second look, between real images. Take pairs of test images, go straight from one code to the other, and ask
+# the judge along the way, once for pairs of the same digit and once for pairs of different ones. To compare, mix
+# the pixels of the two images in the same way. (The test images come in the order 0, 1, …, 9, 0, 1, …, so ten places on
+# there is the same digit, one place on a different one.)
+
+# %%
+z = over_batches(shipped.encode, test.x)
+ts = torch.linspace(0, 1, 11)
+
+
+def along(points: torch.Tensor, shift: int, decode) -> list[float]:
+    ends = points.roll(shift, dims=0)
+    return [is_readable(decode((1 - t) * points + t * ends)).double().mean().item() for t in ts]
+
+
+walks = {}
+for name, shift in (("same digit", 10), ("different digits", 1)):
+    walks[f"{name}: codes"] = along(z, shift, lambda z: over_batches(shipped.decode, z))
+    walks[f"{name}: pixels"] = along(test.x, shift, lambda x: x)
+
+# %% tags=["A3"]
+assert walks["same digit: codes"][5] > walks["same digit: pixels"][5] + 0.05
+assert walks["different digits: codes"][5] < 0.7 * walks["different digits: codes"][0]
+
+fig, ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")
+for number, (name, shares) in enumerate(walks.items()):
+    ax.plot(ts, shares, "-o" if "codes" in name else "--", color=f"C{number // 2}", ms=4, label=name)
+ax.set(xlabel="t, from one image (0) to the other (1)", ylabel="share readable", ylim=(0, 1))
+ax.legend(frameon=False, bbox_to_anchor=(1, 1))
+plt.show()
+
+# %% [markdown]
+# Between two images of the same digit nothing breaks: the codes in the middle are as good as the ends, better
+# than a mix of the pixels. The codes of one digit form an island without holes. Between different digits the way
+# leads over open water: shapes that are neither the one nor the other. (Some such place there must be on any
+# continuous way from a 3 to an 8. What a generative model has to see to is that it is seldom drawn.)
+#
+# A generative model needs two promises that the autoencoder does not give: that the codes follow a distribution
+# we can draw from, and that *every* likely code decodes well. The **variational autoencoder** (VAE, 변분 오토인코더) of
+# the next notebook aims at both. Its encoder answers with a small cloud in place of a point, and its loss pulls
+# each cloud towards a standard normal.
+#
+# ## 9 · Questions
+#
+# Think first, then unfold the answer.
+#
+# **1.** What would happen with $d = 784$?
+#
+# <details><summary>Answer</summary>
+#
+# If its other layers were wide enough too (ours pass through 128 numbers), the network could learn to copy every
+# pixel, with almost no loss, and would have learned nothing about digits. Either the bottleneck or a corruption
+# has to make copying useless. A denoising autoencoder may have a large code: copying its noisy input is no good
+# answer.
+#
+# </details>
+#
+# **2.** Take away all activation functions, and give it unlimited time to train. Which known method do you get?
+#
+# <details><summary>Answer</summary>
+#
+# Encoder and decoder are then linear maps (with an offset; the final `Tanh` must go as well). The best linear
+# reconstruction through $d$ numbers is PCA's. At the minimum of the loss the network's reconstructions are the
+# same, though its code need not have PCA's axes.
+#
+# </details>
+#
+# **3.** Why are reconstructions soft at the edges?
+#
+# <details><summary>Answer</summary>
+#
+# For squared error the best answer to an uncertain pixel is its mean given the code. Where a stroke may end a
+# little earlier or later, the mean of the possible edges is a grey ramp.
+#
+# </details>
+#
+# **4.** In the measure of robustness, why divide by the distance between the codes of different images?
+#
+# <details><summary>Answer</summary>
+#
+# Because the scale of a code is arbitrary. If every code is multiplied by 0.01 and the first layer of the decoder
+# multiplies by 100, the autoencoder does exactly what it did, but all distances shrink a hundredfold. Without the
+# denominator such a network would look a hundred times as robust.
+#
+# </details>
+#
+# **5.** A friend says: "I train the denoising autoencoder with noise so strong that nothing is left of the
+# image." What does it learn?
+#
+# <details><summary>Answer</summary>
+#
+# The input then says nothing about $x$, so the best output is the same for all: the mean image. Between no noise
+# (copying) and too much (the mean) lies a range in which the network must know what digits look like. Diffusion
+# models (notebook 07) use that whole range at once.
+#
+# </details>
+#
+# ## Words
+#
+# | English | Korean | meaning |
+# | --- | --- | --- |
+# | autoencoder | 오토인코더 | a network that encodes its input and decodes it again |
+# | encoder, decoder | 인코더, 디코더 | image to code, code to image |
+# | latent code | 잠재 코드 | the short list of numbers $z$ in between |
+# | latent space | 잠재 공간 | the space in which the codes lie |
+# | bottleneck | 병목 | the narrow place that forbids copying |
+# | reconstruction | 복원 | the decoded image $\hat{x}$ |
+# | squared error | 제곱 오차 | sum of squared differences over the pixels |
+# | corruption | 손상 | a random damage $q(\tilde{x} \mid x)$ to the input |
+# | denoising autoencoder | 잡음 제거 오토인코더 | reconstructs the clean image from a corrupted one |
+# | principal component analysis | 주성분 분석 | the best linear code |
+# | interpolation | 보간 | the way between two codes |
+#
+# ## Read on
+#
+# - G. Hinton and R. Salakhutdinov, *Reducing the dimensionality of data with neural networks*, Science 2006: the
+#   autoencoder against PCA.
+# - P. Vincent, H. Larochelle, Y. Bengio, P.-A. Manzagol, *Extracting and composing robust features with denoising
+#   autoencoders*, ICML 2008.
+# - G. Alain and Y. Bengio, *What regularized auto-encoders learn from the data-generating distribution*, JMLR
+#   2014: why denoising learns the shape of the data; the bridge to diffusion.
+# - P. Ghosh, M. Sajjadi, A. Vergari, M. Black, B. Schölkopf, *From variational to deterministic autoencoders*,
+#   ICLR 2020: how far a Gaussian fitted to the codes can carry.
+#
+# Next: **04 · The variational autoencoder.** The homework to this notebook is `homework/student/hw03.ipynb`.
