@@ -166,7 +166,7 @@ def read_samples(file: Path) -> tuple[np.ndarray, np.ndarray | None]:
     import numpy as np
 
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             images, labels = arrays["images"], arrays.get("labels")
     except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as reason:
         raise ValueError(f"{file} is no .npz file with an array `images` ({reason})") from reason

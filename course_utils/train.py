@@ -340,7 +340,8 @@ class _Progress:
         self.curves: dict[str, list[float]] = {}
         self.drawn = time.perf_counter()
         sink = io.StringIO() if self.notebook else None  # in a notebook we only borrow the bar's text
-        self.bar = tqdm(initial=start, total=steps, disable=not enabled, file=sink)
+        columns = 80 if self.notebook else None
+        self.bar = tqdm(ncols=columns, initial=start, total=steps, disable=not enabled, file=sink)
         self.display: Any = None
 
     def update(self, record: Record) -> None:
@@ -353,24 +354,24 @@ class _Progress:
             for name, value in record.losses.items():
                 self.curves.setdefault(name, []).append(value)
             if time.perf_counter() - self.drawn > 1:
-                picture = f'<img alt="loss curve" src="data:image/png;base64,{self._draw()}">'
-                self._show({"text/html": f"<pre>{self.bar}</pre>{picture}", "text/plain": "training"})
+                self._show(self._draw(str(self.bar)))
 
     def close(self) -> None:
         self.bar.close()
         if self.notebook and self.steps:
-            self._show({"image/png": self._draw(), "text/plain": "training curve"})
+            self._show(self._draw())
 
-    def _show(self, data: dict[str, str]) -> None:
+    def _show(self, picture: str) -> None:
         from IPython.display import display
 
+        data = {"image/png": picture, "text/plain": "training curve"}
         if self.display is None:
             self.display = display(data, raw=True, display_id=True)
         else:
             self.display.update(data, raw=True)
         self.drawn = time.perf_counter()
 
-    def _draw(self) -> str:
+    def _draw(self, title: str = "") -> str:
         """The curves as a PNG in base64: each loss, faint, and its mean over the last 5 % of the steps."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -383,6 +384,7 @@ class _Progress:
             smooth = np.convolve(values, np.full(window, 1 / window), mode="valid")
             axes.plot(self.steps[window - 1 :], smooth, color=f"C{i}", label=name)
         axes.set(xlabel="step", ylabel="loss")
+        axes.set_title(title, loc="left", family="monospace", size=7)
         axes.spines[["top", "right"]].set_visible(False)
         if len(self.curves) > 1:
             axes.legend(frameon=False)

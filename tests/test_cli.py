@@ -137,7 +137,7 @@ def test_train_goes_on_after_ctrl_c_and_leaves_a_model(tmp_path: Path, monkeypat
 def test_doctor_names_what_is_here_and_what_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
     output = course("doctor")
-    assert f"torch {torch.__version__}" in output
+    assert f"torch {torch.__version__.split('+')[0]}" in output
     assert "ok  digits (offline)" in output
     assert "--  cifar10: not here" in output
     for name in RECIPES:

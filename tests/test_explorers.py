@@ -365,9 +365,9 @@ def test_model_is_used_in_eval_mode_in_batches_and_left_as_it_was() -> None:
 def test_images_without_labels_have_no_legend() -> None:
     images = image_set()
     images.y = None
-    explorer = LatentExplorer(Linear(2), images, grid=3)
+    explorer = LatentExplorer(Linear(2), images, grid=3, anchors=[4, 0, 2])
     assert "labels" not in explorer.controls[0]
-    assert explorer.controls[1]["options"][0] == "image 0"
+    assert explorer.controls[1]["options"] == ["image 4", "image 0", "image 2"]
 
 
 def test_default_anchors_are_of_different_classes() -> None:
