@@ -372,7 +372,7 @@ class _Progress:
         self.drawn = time.perf_counter()
 
     def _draw(self, title: str = "") -> str:
-        """The curves as a PNG in base64: each loss, faint, and its mean over the last 5 % of the steps."""
+        """The curves as a PNG in base64: each loss, faint, and its running mean over 5 % of the steps."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
@@ -382,7 +382,8 @@ class _Progress:
         for i, (name, values) in enumerate(self.curves.items()):
             axes.plot(self.steps, values, color=f"C{i}", alpha=0.25, lw=0.8)
             smooth = np.convolve(values, np.full(window, 1 / window), mode="valid")
-            axes.plot(self.steps[window - 1 :], smooth, color=f"C{i}", label=name)
+            middle = self.steps[window // 2 :][: len(smooth)]
+            axes.plot(middle, smooth, color=f"C{i}", label=name)
         axes.set(xlabel="step", ylabel="loss")
         axes.set_title(title, loc="left", family="monospace", size=7)
         axes.spines[["top", "right"]].set_visible(False)

@@ -206,10 +206,9 @@ plain_loss = train_live(autoencoder)
 assert plain_loss < 80
 
 # %% [markdown]
-# The faint line is the loss of each batch; the strong one is the mean of the last 25, so it comes a little late.
-# After about forty steps the curve pauses near 200. There the network draws nearly the same image for every
-# input, the mean of all digits, whose error is 217 (see the table in section 5). Then the code begins to tell
-# images apart, and the loss falls a second time.
+# The faint line is the loss of each batch, the strong one its running mean. After about forty steps the curve pauses
+# near 200. There the network draws nearly the same image for every input, the mean of all digits, whose error is 217
+# (see the table in section 5). Then the code begins to tell images apart, and the loss falls a second time.
 #
 # Below, images that the network has never seen, and what is left of them after they went through 16 numbers.
 
@@ -237,7 +236,7 @@ with torch.inference_mode():
 from sklearn.decomposition import PCA
 
 flat = train.x.flatten(1).numpy()
-pca = PCA(16).fit(flat)
+pca = PCA(16, random_state=0).fit(flat)
 by_pca = torch.from_numpy(pca.inverse_transform(pca.transform(test.x.flatten(1).numpy()))).view_as(test.x)
 by_autoencoder = over_batches(autoencoder, test.x)
 by_mean = train.x.mean(dim=0).expand_as(test.x)
