@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
+import safetensors.torch as safe
 import torch
 from torch import nn
 
@@ -157,7 +156,7 @@ def save_pretrained(model: nn.Module, path: str | Path, *, recipe: str, scores: 
     """
     made_by, path = _recipe(recipe), Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    weights = safetensors.torch.save({k: v.cpu().contiguous() for k, v in model.state_dict().items()})
+    weights = safe.save({k: v.cpu().contiguous() for k, v in model.state_dict().items()})
     card = {
         "version": CARD_VERSION,
         "recipe": recipe,
@@ -200,7 +199,7 @@ def load_pretrained(name: str | Path, device: str | torch.device | None = None) 
             f"Nothing was loaded; restore the file ({_RESTORE})"
         )
     model = _recipe(card["recipe"]).model(**card["arguments"])
-    model.load_state_dict(safetensors.torch.load(weights))
+    model.load_state_dict(safe.load(weights))
     return model.to(pick_device(device)).eval()
 
 

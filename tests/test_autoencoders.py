@@ -21,15 +21,6 @@ def seed(number: int = 0, device: str | torch.device = "cpu") -> torch.Generator
     return torch.Generator(device).manual_seed(number)
 
 
-@pytest.fixture(params=["cpu", pytest.param("accelerator", marks=pytest.mark.gpu)])
-def device(request: pytest.FixtureRequest) -> torch.device:
-    if request.param == "cpu":
-        return torch.device("cpu")
-    if not torch.accelerator.is_available():
-        pytest.skip("no accelerator on this machine")
-    return torch.accelerator.current_accelerator()
-
-
 def random_images(*shape: int, number: int = 0) -> Tensor:
     return torch.rand(*shape, generator=seed(number)) * 2 - 1
 

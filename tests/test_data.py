@@ -45,15 +45,6 @@ def seed(number: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(number)
 
 
-@pytest.fixture(params=["cpu", pytest.param("accelerator", marks=pytest.mark.gpu)])
-def device(request: pytest.FixtureRequest) -> torch.device:
-    if request.param == "cpu":
-        return torch.device("cpu")
-    if not torch.accelerator.is_available():
-        pytest.skip("no accelerator on this machine")
-    return torch.accelerator.current_accelerator()
-
-
 # ------------------------------------------------------------------------------------- bytes and floats
 
 

@@ -11,15 +11,6 @@ from torch import Tensor
 from course_utils.metrics import FeatureStatistics, frechet_distance
 
 
-@pytest.fixture(params=["cpu", pytest.param("accelerator", marks=pytest.mark.gpu)])
-def device(request: pytest.FixtureRequest) -> torch.device:
-    if request.param == "cpu":
-        return torch.device("cpu")
-    if not torch.accelerator.is_available():
-        pytest.skip("no accelerator on this machine")
-    return torch.accelerator.current_accelerator()
-
-
 def features(n: int, d: int, *, number: int = 0, offset: float = 0.0) -> np.ndarray:
     """Features of different spreads that depend on each other: float64 (n, d)."""
     rng = np.random.default_rng(number)

@@ -21,15 +21,6 @@ def seed(number: int = 0, device: str | torch.device = "cpu") -> torch.Generator
     return torch.Generator(device).manual_seed(number)
 
 
-@pytest.fixture(params=["cpu", pytest.param("accelerator", marks=pytest.mark.gpu)])
-def device(request: pytest.FixtureRequest) -> torch.device:
-    if request.param == "cpu":
-        return torch.device("cpu")
-    if not torch.accelerator.is_available():
-        pytest.skip("no accelerator on this machine")
-    return torch.accelerator.current_accelerator()
-
-
 @pytest.fixture(autouse=True)
 def _first_weights() -> None:
     torch.manual_seed(0)
