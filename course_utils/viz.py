@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from IPython.display import Markdown
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.data import to_uint8
+from course_utils.data import to_float, to_uint8
 
 # Ten colours that stay apart for colour-blind readers (after Paul Tol's "muted" and "bright" schemes).
 PALETTE = (
@@ -108,10 +110,20 @@ def show_density(
     ax.set_title(title)
 
 
+def rendered(figure: Figure, *, dpi: int = 80) -> Tensor:
+    """A figure as one image (3, H, W) in [-1, 1], for a frame of an explorer; the figure is closed."""
+    canvas = FigureCanvasAgg(figure)
+    figure.set_dpi(dpi)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    plt.close(figure)
+    return to_float(pixels[None])[0]
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
     """A table for the reader: the first column as text, numbers to three digits.
 
-    Markdown, because nbval does not compare it: what was measured may differ on another machine.
+    What was measured may differ on another machine: tag the cell that shows it `nbval-ignore-output`.
     """
     if any(len(row) != len(header) for row in rows):
         raise ValueError(f"each row must have {len(header)} entries, as the header has")

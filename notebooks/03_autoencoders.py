@@ -245,7 +245,7 @@ by_mean = train.x.mean(dim=0).expand_as(test.x)
 # And how far do more data and more steps carry? The course ships the same network trained on 59,000 MNIST digits
 # for 8,000 steps with batches of 256 (`autoencoder-mnist`). The 1,000 test images here were kept away from it.
 
-# %% tags=["A1"]
+# %% tags=["A1", "nbval-ignore-output"]
 from course_utils.zoo import load_pretrained
 
 shipped = load_pretrained("autoencoder-mnist", "cpu")
@@ -379,7 +379,7 @@ print("One line by hand is the package's loss.")
 noise_loss = train_live(on_noise)
 assert noise_loss < 100
 
-# %%
+# %% tags=["nbval-ignore-output"]
 dropout_loss = train_live(on_dropout)
 assert dropout_loss < 100
 table(["trained on", "loss at the end"],
@@ -432,7 +432,7 @@ def moved(model: Autoencoder, x_tilde: torch.Tensor) -> float:
     return ((z_tilde - z).norm(dim=1).mean() / unit).item()
 
 
-# %% tags=["A2"]
+# %% tags=["A2", "nbval-ignore-output"]
 models = {"autoencoder": autoencoder, "denoising, noise": on_noise, "denoising, dropout": on_dropout}
 r = {name: {what: moved(model, x) for what, x in deformed.items()} for name, model in models.items()}
 assert r["denoising, noise"]["noise 0.5"] < 0.5 * r["autoencoder"]["noise 0.5"]
@@ -529,7 +529,7 @@ def is_readable(x: torch.Tensor) -> torch.Tensor:
     return (belief > 0.95) & (distance(x) <= limit)
 
 
-# %% tags=["A3"]
+# %% tags=["A3", "nbval-ignore-output"]
 draw = torch.Generator().manual_seed(6)
 with torch.inference_mode():
     drawn = shipped.sample(1000, generator=draw)

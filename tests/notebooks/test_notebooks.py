@@ -130,6 +130,18 @@ def test_no_cell_is_skipped(py: Path) -> None:
 
 
 @each_notebook
+def test_measured_tables_are_not_compared(py: Path) -> None:
+    """Training ends in other digits on another processor; the cell's asserts bound what the table shows."""
+    for cell in code_cells(py):
+        calls = {
+            node.func.id
+            for node in ast.walk(_tree(cell))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert ("table" in calls) <= ("nbval-ignore-output" in cell.metadata.get("tags", [])), cell.source
+
+
+@each_notebook
 def test_nbval_passes_without_a_network(py: Path, run_once: Callable[[Path], NbvalRun]) -> None:
     run = run_once(py.with_suffix(".ipynb"))
     assert run.isolation in ("guard", "namespace")
