@@ -125,34 +125,48 @@ def parse_labels(text: str) -> list[int]:
 def evaluate(
     file: Annotated[Path, typer.Argument(help="an .npz file as `course sample` writes it")],
     against: Annotated[str, typer.Option(help="the data set to compare with")] = "digits",
+    device: Device = None,
 ) -> None:
-    """Compare images with a data set's test split, by the features of the digit classifier."""
+    """Compare images with a data set's test split: grey 28×28 ones as the digit classifier sees them, others by
+    the Inception network. Beside each figure stands what as many real training images reach."""
     import torch
 
-    from course_utils import zoo
+    from course_utils import metrics
     from course_utils.data import load_images, to_float
-    from course_utils.metrics import FeatureStatistics, frechet_distance
-    from course_utils.nets import over_batches
+    from course_utils.features import feature_extractor
 
     pixels, labels = read_samples(file)
     images, real = to_float(pixels), load_images(against, "test")
-    if images.shape[1:] != real.x.shape[1:] or images.shape[1:] != (1, 28, 28):
+    if images.shape[1:] != real.x.shape[1:]:
         raise ValueError(
             f"{file} holds images of {tuple(images.shape[1:])} and {against} of {tuple(real.x.shape[1:])}; "
-            "the digit classifier compares grey ones of (1, 28, 28)"
+            "only images of one shape can be compared"
         )
-    classifier = zoo.load_pretrained("classifier-mnist")
-
-    def statistics(x: Tensor) -> FeatureStatistics:
-        return FeatureStatistics.of(over_batches(classifier.features, x))
-
-    train, test = load_images(against, "train"), statistics(real.x)
-    if len(images) > 1:
+    name = "digits" if images.shape[1:] == (1, 28, 28) else "inception"
+    see = feature_extractor(name, device)
+    train, test, fake = load_images(against, "train"), see(real.x).features, see(images)
+    typer.echo(f"{len(images)} images, {len(real)} real ones of {against} test, features: {name}")
+    if len(images) > 5:
         chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[: len(images)]
-        floor = frechet_distance(statistics(train.x[chosen]), test)
-        typer.echo(f"Fréchet distance of digit features: {frechet_distance(statistics(images), test):.3f}")
-        typer.echo(f"  as many real training images reach: {floor:.3f}")
-    confidence, read = over_batches(classifier, images).softmax(dim=1).max(dim=1)
+        floor = see(train.x[chosen]).features
+        size = min(1000, len(images), len(test), len(floor))
+
+        def scores(f: Tensor) -> dict[str, float]:
+            kid = metrics.kernel_inception_distance(real=test, fake=f, subset_size=size).mean
+            precision, recall = metrics.precision_recall(real=test, fake=f)
+            return {
+                "FID": metrics.fid(real=test, fake=f),
+                "KID · 1000": 1000 * kid,
+                "precision": precision,
+                "recall": recall,
+            }
+
+        for (label, score), best in zip(scores(fake.features).items(), scores(floor).values(), strict=True):
+            typer.echo(f"{label}: {score:.3f}  (real: {best:.3f})")
+    if fake.probs is None or name != "digits":
+        return
+    typer.echo(f"Inception Score: {metrics.inception_score(fake.probs, splits=1).mean:.3f}")
+    confidence, read = fake.probs.max(dim=1)
     typer.echo(f"read with more than 90 % confidence: {(confidence > 0.9).double().mean().item():.1%}")
     if labels is not None:
         right = (read.cpu() == torch.from_numpy(labels)).double().mean().item()

@@ -338,7 +338,7 @@ def _download(name: str, source: _Source, root: Path) -> None:
             source.build(scratch, split, True)
         folder = scratch / source.folder
         digests = {
-            str(path.relative_to(folder)): _sha256(path)
+            str(path.relative_to(folder)): sha256(path)
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }
@@ -371,7 +371,7 @@ def _verify(name: str, folder: Path) -> None:
         ) from reason
     for file, digest in digests.items():
         path = folder / file
-        if not path.exists() or _sha256(path) != digest:
+        if not path.exists() or sha256(path) != digest:
             what = "is damaged" if path.exists() else "is missing"
             raise OSError(
                 f"{name}: {path} {what}. Nothing was loaded; "
@@ -379,7 +379,7 @@ def _verify(name: str, folder: Path) -> None:
             )
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

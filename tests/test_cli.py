@@ -70,11 +70,18 @@ def test_evaluate_tells_good_from_bad(tmp_path: Path):
     real, bad = (course("evaluate", tmp_path / f"{name}.npz") for name in ("real", "blank"))
 
     def figure(output: str, line: str) -> float:
-        return float(next(x for x in output.splitlines() if x.startswith(line)).split(": ")[1].rstrip("%"))
+        text = next(x for x in output.splitlines() if x.startswith(line)).split(": ", 1)[1]
+        return float(text.split()[0].rstrip("%"))
 
-    assert figure(real, "Fréchet distance") == pytest.approx(0, abs=1e-3)
-    assert figure(real, "  as many real training images reach") > 0.01
-    assert figure(bad, "Fréchet distance") > 10
+    assert figure(real, "FID") == pytest.approx(0, abs=1e-3)
+    assert figure(bad, "FID") > 10
+    assert figure(real, "KID") < 1
+    assert figure(bad, "KID") > 100
+    assert figure(real, "precision") == figure(real, "recall") == 1  # the test images themselves
+    assert figure(bad, "recall") == 0
+    assert "(real: 0.8" in next(x for x in real.splitlines() if x.startswith("precision"))
+    assert figure(real, "Inception Score") > 9
+    assert figure(bad, "Inception Score") == pytest.approx(1, abs=1e-3)
     assert figure(real, "read as the class asked for") > 99
     assert figure(bad, "read as the class asked for") == pytest.approx(10, abs=0.1)
 
@@ -85,7 +92,7 @@ def test_evaluate_tells_good_from_bad(tmp_path: Path):
         ({"pictures": np.zeros((2, 28, 28, 1), np.uint8)}, "no .npz file with an array"),
         ({"images": np.zeros((2, 28, 28, 1), np.float32)}, "must be uint8"),
         ({"images": np.zeros((2, 28, 28, 1), np.uint8), "labels": np.zeros(3, np.int64)}, "labels must be"),
-        ({"images": np.zeros((2, 28, 28, 3), np.uint8)}, "digit classifier"),
+        ({"images": np.zeros((2, 28, 28, 3), np.uint8)}, "images of one shape"),
     ],
 )
 def test_evaluate_refuses_what_is_no_sample(arrays, message, tmp_path):

@@ -1,0 +1,133 @@
+"""From images to features: the networks through whose eyes the metrics look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from course_utils.data import data_root, pick_device, sha256, to_uint8
+from course_utils.nets import check_images
+from course_utils.zoo import load_pretrained
+
+
+class Seen(NamedTuple):
+    """What a network makes of images: features (N, d), and probabilities (N, classes) if it is a classifier."""
+
+    features: Tensor
+    probs: Tensor | None
+
+
+def feature_extractor(
+    network: str | nn.Module, device: str | torch.device | None = None
+) -> Callable[[Tensor], Seen]:
+    """The function from images (N, C, H, W) in [-1, 1] to what a network sees in them, a batch at a time.
+
+    Args:
+        network: `digits`, the shipped classifier, for grey 28×28 images, offline (128 features, 10 classes);
+            `inception`, the Inception network of the published FID values, for grey or colour images of any size
+            (2048 features, 1,008 classes; needs the package torch-fidelity, and a network the first time);
+            or a module of your own: from images to features (N, d), or like `nets.Classifier`, from images to
+            logits, with a method `features`.
+        device: by default `pick_device()`; a module of your own is moved there.
+
+    Raises:
+        ValueError: an unknown name; when called: images of another shape, or features that are not (N, d).
+        ModuleNotFoundError, ConnectionError: `inception` without torch-fidelity, or without its weights.
+        OSError: the weights of `inception` are damaged.
+    """
+    place = pick_device(device)
+    if isinstance(network, nn.Module):
+        look = _own(network.to(place).eval())
+    elif network == "digits":
+        look = _digits(place)
+    elif network == "inception":
+        look = _inception(place)
+    else:
+        raise ValueError(
+            f"network={network!r} is unknown; allowed: digits, inception, or a module of your own"
+        )
+
+    @torch.inference_mode()
+    def see(x: Tensor) -> Seen:
+        check_images(x, (x.shape[1], *x.shape[2:]) if x.ndim == 4 else (1, 0, 0))
+        parts = [look(part.to(place)) for part in x.split(100)]
+        features = torch.cat([part.features for part in parts])
+        probs = [part.probs for part in parts if part.probs is not None]
+        return Seen(features, torch.cat(probs) if probs else None)
+
+    return see
+
+
+def _own(network: nn.Module) -> Callable[[Tensor], Seen]:
+    features: Any = getattr(network, "features", None)
+
+    def look(x: Tensor) -> Seen:
+        seen = Seen(features(x), network(x).softmax(dim=1)) if features else Seen(network(x), None)
+        if seen.features.ndim != 2 or len(seen.features) != len(x):
+            raise ValueError(
+                f"network must give features ({len(x)}, d), one row an image, not {tuple(seen.features.shape)}; "
+                "flatten or average them in the module"
+            )
+        return seen
+
+    return look
+
+
+def _digits(place: torch.device) -> Callable[[Tensor], Seen]:
+    classifier = load_pretrained("classifier-mnist", place)
+
+    def look(x: Tensor) -> Seen:
+        check_images(x, (1, 28, 28))
+        features = classifier.features(x)
+        return Seen(features, classifier.head(features).softmax(dim=1))
+
+    return look
+
+
+INCEPTION_URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
+INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+
+
+def _inception(place: torch.device) -> Callable[[Tensor], Seen]:
+    """The network of Heusel et al., 2017, in the form that torch-fidelity has checked against TensorFlow's: it takes
+    bytes, and resizes them to 299×299 as TensorFlow 1 did; features and logits (without bias) of its last layer."""
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError as reason:
+        raise ModuleNotFoundError("'inception' needs the package: pip install torch-fidelity") from reason
+    path = str(_inception_weights())
+    layers = ["2048", "logits_unbiased"]
+    network = FeatureExtractorInceptionV3("inception", layers, feature_extractor_weights_path=path).to(place)
+
+    def look(x: Tensor) -> Seen:
+        if x.shape[1] not in (1, 3):
+            raise ValueError(f"x must have 1 or 3 channels, not {x.shape[1]}")
+        pixels = torch.from_numpy(to_uint8(x)).movedim(-1, 1).expand(-1, 3, -1, -1)
+        features, logits = network(pixels.to(place))
+        return Seen(features, logits.softmax(dim=1))
+
+    return look
+
+
+def _inception_weights() -> Path:
+    """The file of weights, downloaded once; its digest is compared each time before it is read."""
+    path = data_root() / INCEPTION_URL.rsplit("/", 1)[1]
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(
+                INCEPTION_URL, str(path), hash_prefix=INCEPTION_SHA256, progress=False
+            )
+        except (OSError, RuntimeError) as reason:
+            raise ConnectionError(
+                f"the weights of 'inception' are not in {path.parent} and could not be downloaded ({reason}). Connect "
+                f"to the internet, or copy {path.name} there (COURSE_DATA names another place). "
+                "feature_extractor('digits') needs no network."
+            ) from reason
+    if sha256(path) != INCEPTION_SHA256:
+        raise OSError(f"{path} is damaged (its SHA-256 differs); delete it and try again to download it anew")
+    return path
