@@ -25,7 +25,7 @@ notebooks: .venv/test  # execute all of them anew
 	$(BIN)/python -m course_utils.homework build notebooks/homework/source/hw[0-9][0-9].py
 
 html: .venv/lab  # one page a notebook, alive without a kernel or a network
-	$(BIN)/python -m course_utils.notebook html --out html notebooks/[0-9]*.ipynb
+	$(BIN)/python -m course_utils.page --out html notebooks/[0-9]*.ipynb
 
 homework: .venv/test  # which exercises of a homework pass: make homework HW=03
 	$(BIN)/python -m course_utils.homework check notebooks/homework/student/hw$(HW).ipynb

@@ -1,4 +1,4 @@
-"""Paired notebooks: build the executed .ipynb from its py:percent source, check it, export it as one page.
+"""Paired notebooks: build the executed .ipynb from its py:percent source, and check it.
 
 The .py file is the source of truth; the .ipynb beside it is made from it by `build`. A second build of the
 same source gives the same bytes, except for what the code itself measures.
@@ -434,9 +434,9 @@ def _normalise_widgets(nb: NotebookNode) -> None:
         nb.cells, nb.metadata = nbformat.from_dict(json.loads(new))
 
 
-# --- Command line: python -m course_utils.notebook build|html|check FILES -----------------------------------
+# --- Command line: python -m course_utils.notebook build|check FILES ----------------------------------------
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Build, check, export paired notebooks.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Build and check paired notebooks.")
 Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="The notebooks' .py files.")]
 
 
@@ -451,23 +451,6 @@ def build_command(files: Files, execute: bool = True, timeout: float = 600) -> N
             typer.echo(str(error), err=True)
             raise typer.Exit(1) from None
         typer.echo(f"{ipynb}  {time.monotonic() - start:.0f} s, {ipynb.stat().st_size / 1e6:.2f} MB")
-
-
-@app.command("html")
-def html_command(
-    files: Files, out: Annotated[Path | None, typer.Option(help="A folder; default: the notebook's.")] = None
-) -> None:
-    """Export each notebook as one HTML page that works offline."""
-    from course_utils.page import to_html
-
-    for file in files:
-        page = (out or file.parent) / f"{file.stem}.html"
-        try:
-            write_text(page, to_html(file.with_suffix(".ipynb")))
-        except NotebookError as error:
-            typer.echo(f"{file}: {error}", err=True)
-            raise typer.Exit(1) from None
-        typer.echo(str(page))
 
 
 @app.command("check")

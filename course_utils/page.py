@@ -4,16 +4,17 @@ import html
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import nbformat
+import typer
 from jinja2 import pass_context
 from math_core import LatexError, LatexToMathML
 from nbconvert.exporters.html import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
-from course_utils.notebook import STATE, VIEW, NotebookError
+from course_utils.notebook import STATE, VIEW, NotebookError, write_text
 
 PAGE = """{%- extends "index.html.j2" -%}
 {%- block html_head_js_requirejs -%}{%- endblock -%}
@@ -203,3 +204,28 @@ class _Exporter(HTMLExporter):
             anchor_link_text=self.anchor_link_text,
         )
         return str(MarkdownWithMath(renderer=renderer).render(source))
+
+
+# --- Command line: python -m course_utils.page FILES --------------------------------------------------------
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def export(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="The notebooks, .ipynb.")],
+    out: Annotated[Path | None, typer.Option(help="A folder; default: the notebook's.")] = None,
+) -> None:
+    """Export each notebook as one HTML page that works offline."""
+    for file in files:
+        page = (out or file.parent) / f"{file.stem}.html"
+        try:
+            write_text(page, to_html(file.with_suffix(".ipynb")))
+        except NotebookError as error:
+            typer.echo(f"{file}: {error}", err=True)
+            raise typer.Exit(1) from None
+        typer.echo(str(page))
+
+
+if __name__ == "__main__":
+    app()

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from course_utils import nbval_run, notebook
 from course_utils.notebook import NotebookError
+from course_utils.page import app as page_app
 from course_utils.page import to_html
 
 ADDRESS = "https://github.com/someone/pictures"
@@ -261,7 +262,7 @@ def test_a_notebook_that_was_not_run_is_told(small: Path, tmp_path: Path) -> Non
 def test_the_command_line_checks_and_exports(small: Path, tmp_path: Path) -> None:
     runner = CliRunner()
     assert runner.invoke(notebook.app, ["check", str(small)]).exit_code == 0
-    assert runner.invoke(notebook.app, ["html", str(small), "--out", str(tmp_path)]).exit_code == 0
+    assert runner.invoke(page_app, [str(small), "--out", str(tmp_path)]).exit_code == 0
     assert (tmp_path / "01_small.html").stat().st_size > 10_000
     py = project(tmp_path, SMALL)
     done = runner.invoke(notebook.app, ["check", str(py)])

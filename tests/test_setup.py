@@ -1,10 +1,12 @@
 """The set-up files agree with each other, and what is installed without a checkout works."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,19 @@ def test_import_of_the_package_is_quick():
     code = "import sys, course_utils.__main__; print('torch' in sys.modules, 'nbconvert' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_modules_import_one_way():
+    """Imports inside functions count too: they only hide a circle."""
+    needs = {}
+    for path in (ROOT / "course_utils").glob("*.py"):
+        tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        lines = [
+            n for n in tree if isinstance(n, ast.ImportFrom) and (n.module or "").startswith("course_utils")
+        ]
+        names = {(n.module or "").removeprefix("course_utils.") for n in lines} | {
+            a.name for n in lines for a in n.names
+        }
+        needs[path.stem] = {name for name in names if (ROOT / "course_utils" / f"{name}.py").exists()}
+    assert needs["zoo"] >= {"nets", "train"}, "imports are found"
+    tuple(TopologicalSorter(needs).static_order())  # raises CycleError
