@@ -427,7 +427,7 @@ function makePad(app, pad, c) {
 
   function tracePath(g) {
     const { xy, length, strides, mark } = pad.paths;
-    const start = strides.reduce((sum, s, i) => sum + s * app.now.dims[i], 0) * length;
+    const start = offset(strides, app.now.dims) * length;
     const at = (k) => [px(xy[2 * (start + k)]), py(xy[2 * (start + k) + 1])];
     const points = Array.from({ length }, (_, k) => at(k));
     outlined(g, 2, () => points.forEach((p, k) => (k ? g.lineTo(...p) : g.moveTo(...p))), PATH, "#fff");
@@ -483,7 +483,7 @@ function makePanel(app, panel, p, add) {
   const children = app.readouts.filter((r) => r.panel === p).map((readout) => add(makeReadout(app, readout)));
   const title = h("figcaption", {}, panel.title);
   if (panel.strip >= 0) return makeStrip(app, panel, title, children);
-  const tile = makeTile(app, panel.sprite, 168);
+  const tile = panel.count > 1 ? makeSheet(app, panel) : makeTile(app, panel.sprite, 168);
   tile.node.setAttribute("role", "img");
   tile.node.setAttribute("aria-label", panel.title);
   return {
@@ -491,6 +491,7 @@ function makePanel(app, panel, p, add) {
     update() {
       const live = app.now.fresh && app.livePanel === p && app.now.live;
       if (live) tile.drawImage(live.image);
+      else if (panel.count > 1) tile.draw(offset(panel.strides, app.now.dims));
       else tile.draw(look(panel.frames, panel.strides, app.now.dims));
     },
   };
@@ -564,6 +565,27 @@ function makeTile(app, number, size) {
   };
 }
 
+// A canvas that shows the images of a panel in columns, one pixel between them.
+function makeSheet(app, panel) {
+  const sprite = app.sprites[panel.sprite];
+  const [height, width] = sprite.tile.map((side) => side + 1);
+  const [w, h_] = [panel.columns * width - 1, Math.ceil(panel.count / panel.columns) * height - 1];
+  const node = h("canvas", { class: "cx-tile", width: w, height: h_ });
+  const factor = Math.max(1, Math.round(360 / Math.max(w, h_)));
+  node.style.width = `${w * factor}px`;
+  const g = node.getContext("2d");
+  return {
+    node,
+    width: w * factor,
+    draw(first) {
+      for (let k = 0; k < panel.count; k++) {
+        const [row, column] = rowColumn(panel, k);
+        sprite.draw(g, panel.frames[first + k], column * width, row * height, width - 1, height - 1);
+      }
+    },
+  };
+}
+
 function loadSprite({ src, columns, tile }, onload) {
   const image = new Image();
   image.onload = onload;
@@ -593,7 +615,8 @@ function h(tag, properties, ...children) {
   return node;
 }
 
-const look = (values, strides, dims) => values[strides.reduce((sum, stride, i) => sum + stride * dims[i], 0)];
+const offset = (strides, dims) => strides.reduce((sum, stride, i) => sum + stride * dims[i], 0);
+const look = (values, strides, dims) => values[offset(strides, dims)];
 const with_ = (dims, at, value) => dims.map((old, i) => (i === at ? value : old));
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const distance = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);

@@ -7,6 +7,7 @@ explorer answers at once, and goes on answering without a kernel: in a saved not
     Explorer        the general machine: Slider, Choice and Pad in; Panel and Readout out
     LatentExplorer  a map of the latent space, and interpolation between two images
     NoiseExplorer   corrupt an image and see it denoised
+    MetricsExplorer spoil a set of images and see what each metric says
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ import traitlets
 from PIL import Image
 from torch import Tensor
 
-from course_utils import autoencoders
+from course_utils import autoencoders, metrics
+from course_utils.nets import blur, lerp, slerp
 
 __all__ = [
     "NEAREST",
     "Choice",
     "Explorer",
     "LatentExplorer",
+    "MetricsExplorer",
     "NoiseExplorer",
     "Pad",
     "Panel",
     "Readout",
     "Slider",
-    "lerp",
-    "slerp",
 ]
 
 NEAREST = "nearest point"
@@ -51,46 +52,6 @@ PALETTE = (
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
 """Ten class colours that stay apart under colour-vision deficiency (Petroff 2021, arXiv:2107.02270)."""
-
-
-# Interpolation ----------------------------------------------------------------------------------------------
-
-
-def lerp(z0: Tensor, z1: Tensor, t: float | Tensor) -> Tensor:
-    """Linear interpolation (1 - t) z0 + t z1.
-
-    z0, z1: (..., d). t: a number or a tensor of shape (...); 0 gives z0, 1 gives z1.
-    Returns (..., d), broadcast.
-    """
-    t = _weight(z0, t)
-    return (1 - t) * z0 + t * z1
-
-
-def slerp(z0: Tensor, z1: Tensor, t: float | Tensor) -> Tensor:
-    """Spherical interpolation: turn z0 into z1 at a constant angular speed.
-
-        sin((1 - t) w) / sin(w) z0 + sin(t w) / sin(w) z1,   w = the angle between z0 and z1
-
-    z0, z1: (..., d). t: a number or a tensor of shape (...); 0 gives z0, 1 gives z1. Returns (..., d).
-    Vectors of equal norm keep that norm on the way. Where the angle is undefined or the turn has no unique
-    plane — (nearly) parallel or opposite vectors, or a zero vector — it falls back to `lerp`.
-    Source: Shoemake 1985, "Animating rotation with quaternion curves"; for latent codes White 2016,
-    arXiv:1609.04468, whose form (weights applied to vectors of any norm) this is.
-    """
-    t = _weight(z0, t)
-    norms = z0.norm(dim=-1, keepdim=True) * z1.norm(dim=-1, keepdim=True)
-    cosine = ((z0 * z1).sum(-1, keepdim=True) / norms.clamp_min(torch.finfo(z0.dtype).tiny)).clamp(-1, 1)
-    omega = torch.acos(cosine)
-    flat = (norms == 0) | (1 - cosine.abs() < 1e-6)
-    sine = torch.where(flat, torch.ones_like(omega), torch.sin(omega))
-    turned = (torch.sin((1 - t) * omega) * z0 + torch.sin(t * omega) * z1) / sine
-    return torch.where(flat, (1 - t) * z0 + t * z1, turned)
-
-
-def _weight(z: Tensor, t: float | Tensor) -> Tensor:
-    """t as a tensor that broadcasts over the last axis of z."""
-    t = torch.as_tensor(t, dtype=z.dtype, device=z.device)
-    return t.unsqueeze(-1) if t.ndim else t
 
 
 # The parts of an explorer -----------------------------------------------------------------------------------
@@ -175,12 +136,14 @@ class Panel:
     """A picture: frames (*sizes of by, C, H, W) in [-1, 1], C = 1 or 3.
 
     strip: the name of a control of `by` whose frames are all shown side by side, the current one framed.
+    columns: frames are (*sizes of by, N, C, H, W), and their N images are laid out in so many columns.
     """
 
     title: str
     frames: Tensor | np.ndarray
     by: tuple[str, ...]
     strip: str | None = None
+    columns: int | None = None
     group: str = ""
 
 
@@ -349,7 +312,7 @@ class Explorer(anywidget.AnyWidget):
             raise ValueError(f"panel={panel!r} is not one of {[p['title'] for p in self.panels]}")
         where = [*(self.index if index is None else self._check_index({"value": index})), nearest]
         sprite = self.sprites[state["sprite"]]
-        return _tile(sprite, _sheet(sprite), _look_up(state["frames"], state["strides"], where))
+        return _frame(state, sprite, _sheet(sprite), where)
 
     def __repr__(self) -> str:
         names = " × ".join(f"{c['name']} ({c['size']})" for c in self.controls)
@@ -467,7 +430,15 @@ def _pad_state(pad: Pad, sizes: Mapping[str, int]) -> dict[str, Any]:
 def _panel_state(panel: Panel, sizes: Mapping[str, int], sprites: _Sprites) -> dict[str, Any]:
     what = f"frames of panel {panel.title!r}"
     shape = tuple(panel.frames.shape)
-    strides = _strides(what, panel.by, sizes, shape[:-3])
+    columns = panel.columns
+    grid = 0 if columns is None else 1  # axes between the controls' and the image's
+    if columns is not None and (panel.strip is not None or len(shape) < 4 or not 1 <= columns <= shape[-4]):
+        raise ValueError(
+            f"panel {panel.title!r}: columns={columns} needs frames (…, N, C, H, W) with N at least "
+            f"columns, and no strip; got {shape}, strip={panel.strip!r}"
+        )
+    count = shape[-4] if grid else 1
+    strides = [count * stride for stride in _strides(what, panel.by, sizes, shape[: len(shape) - 3 - grid])]
     names = [name for name in sizes if name != NEAREST]
     if panel.strip is not None and (panel.strip not in panel.by or panel.strip not in names):
         raise ValueError(f"panel {panel.title!r}: strip={panel.strip!r} is not a control in by={panel.by}")
@@ -479,6 +450,8 @@ def _panel_state(panel: Panel, sizes: Mapping[str, int], sprites: _Sprites) -> d
         "frames": numbers,
         "strides": strides,
         "strip": -1 if panel.strip is None else names.index(panel.strip),
+        "count": count,
+        "columns": columns or 1,
     }
 
 
@@ -555,6 +528,21 @@ def _tile(sprite: Mapping[str, Any], sheet: np.ndarray, number: int) -> np.ndarr
     return sheet[row * h : (row + 1) * h, column * w : (column + 1) * w]
 
 
+def _frame(
+    panel: Mapping[str, Any], sprite: Mapping[str, Any], sheet: np.ndarray, where: Sequence[int]
+) -> np.ndarray:
+    """What a panel shows for positions of the controls: one tile, or its tiles in columns, white between them."""
+    first = sum(i * stride for i, stride in zip(where, panel["strides"], strict=True))
+    tiles = [_tile(sprite, sheet, number) for number in panel["frames"][first : first + panel["count"]]]
+    columns, (h, w, c) = panel["columns"], tiles[0].shape
+    rows = -(-len(tiles) // columns)
+    whole = np.full((rows * (h + 1) - 1, columns * (w + 1) - 1, c), 255, np.uint8)
+    for k, tile in enumerate(tiles):
+        top, left = k // columns * (h + 1), k % columns * (w + 1)
+        whole[top : top + h, left : left + w] = tile
+    return whole
+
+
 def _look_up(values: Sequence[Any], strides: Sequence[int], where: Sequence[int]) -> Any:
     return values[sum(i * stride for i, stride in zip(where, strides, strict=True))]
 
@@ -594,12 +582,9 @@ class _Look:
         self.here = [*explorer.index, 0]
 
     def __call__(self, panel: Mapping[str, Any], moved: Mapping[int, int]) -> np.ndarray:
-        tile = _tile(
-            self.sprites[panel["sprite"]],
-            self.sheets[panel["sprite"]],
-            _look_up(panel["frames"], panel["strides"], [moved.get(i, v) for i, v in enumerate(self.here)]),
-        )
-        return np.broadcast_to(tile, (*tile.shape[:2], 3))
+        number, where = panel["sprite"], [moved.get(i, v) for i, v in enumerate(self.here)]
+        frame = _frame(panel, self.sprites[number], self.sheets[number], where)
+        return np.broadcast_to(frame, (*frame.shape[:2], 3))
 
 
 def _draw_dots(axes: Any, pad: Mapping[str, Any]) -> None:
@@ -628,16 +613,18 @@ def _draw_nodes(axes: Any, explorer: Explorer, panel: Mapping[str, Any], pad_at:
 def _draw_row(axes: Any, explorer: Explorer, panel: Mapping[str, Any], look: _Look) -> None:
     """A panel's frames along the first slider that it depends on, else its present frame."""
     sliders = [i for i, c in enumerate(explorer.controls) if c["kind"] == "slider" and panel["strides"][i]]
+    height, width = look(panel, {}).shape[:2]
+    most = max(2, min(11, round(11 * height / width)))  # wide frames: fewer of them
     if sliders:
         along, slider = sliders[0], explorer.controls[sliders[0]]
-        steps = _spread(slider["size"], 11)
+        steps = _spread(slider["size"], most)
         frames = [look(panel, {along: k}) for k in steps]
         where = [[k if i == along else v for i, v in enumerate(look.here)] for k in steps]
         ticks = [_look_up(slider["ticks"], slider["strides"], w) for w in where]
     else:
         frames, ticks = [look(panel, {})], [""]
     width = frames[0].shape[1] + 2
-    blank = width * (11 - len(frames))  # all rows are eleven frames wide, so that frames have one size
+    blank = width * (most - len(frames))  # a row is as wide without a slider, so that frames have one size
     sheet = np.concatenate([np.pad(f, ((0, 0), (0, 2), (0, 0)), constant_values=255) for f in frames], axis=1)
     axes.imshow(np.pad(sheet, ((0, 0), (0, blank), (0, 0)), constant_values=255))
     axes.set_title(panel["title"], fontsize=8, loc="left")
@@ -675,6 +662,16 @@ class Denoiser(Protocol):
     """An autoencoder seen as a whole: reconstruct (N, C, H, W) -> (N, C, H, W) in [-1, 1]."""
 
     def reconstruct(self, x: Tensor, /) -> Tensor: ...
+
+
+class Seen(Protocol):
+    """What a classifier makes of images: features (N, d) and probabilities (N, classes)."""
+
+    @property
+    def features(self) -> Tensor: ...
+
+    @property
+    def probs(self) -> Any: ...
 
 
 class Corruption(Protocol):
@@ -1017,3 +1014,110 @@ def _choose_by_class(name: str, wanted: int | Sequence[int], images: ImageSet) -
     firsts = [int((images.y == label).nonzero()[0]) for label in images.y.unique().tolist()]
     rest = [i for i in _pick(name, wanted, len(images.x)).tolist() if i not in firsts]
     return torch.tensor((firsts + rest)[:wanted])
+
+
+class MetricsExplorer(Explorer):
+    """Spoil a set of real images in several ways at once, and see what each metric says.
+
+    The set that plays the generated one is `images`; it is compared with `reference`, other real images.
+    see: from images to features and probabilities, as `features.feature_extractor` gives it.
+    blurs: standard deviations in pixels; noises: of the added noise, in units of [-1, 1]; kept: how many classes are
+    left; different: how many different images there are, repeated to fill the set; sizes: images in either set.
+    A setting that the images cannot fill (200 different zeros where there are 100) takes what there is.
+    `values` holds what was measured: for each metric, float64 (blurs, noises, kept, different, outlier, sizes).
+    Raises ValueError for images of a wrong shape or range, or fewer than the largest size.
+    """
+
+    METRICS = (
+        "Inception Score ↑",
+        "FID ↓",
+        "KID · 1000 ↓",
+        "precision ↑",
+        "recall ↑",
+        "density ↑",
+        "coverage ↑",
+    )
+
+    def __init__(
+        self,
+        images: ImageSet,
+        reference: ImageSet,
+        see: Callable[[Tensor], Seen],
+        *,
+        blurs: Sequence[float] = (0.0, 0.8, 1.4),
+        noises: Sequence[float] = (0.0, 0.3, 0.6),
+        kept: Sequence[int] = (10, 5, 1),
+        different: Sequence[int] = (1000, 100, 10),
+        sizes: Sequence[int] = (1000, 300, 100),
+        shown: int = 12,
+        seed: int = 0,
+        title: str = "A laboratory of metrics",
+    ) -> None:
+        for name, given in (("images", images), ("reference", reference)):
+            _check_images(f"{name}.x", given.x)
+            if len(given.x) < max(sizes):
+                raise ValueError(
+                    f"{name} holds {len(given.x)} images; sizes={tuple(sizes)} needs {max(sizes)}"
+                )
+        if images.y is None:
+            raise ValueError("images.y is None; labels are needed to leave classes out")
+        labels, real = images.y, see(reference.x[: max(sizes)])
+        # An image of noise: farther from all digits than they are from each other.
+        outlier = (
+            torch.rand(1, *images.x.shape[1:], generator=torch.Generator().manual_seed(seed + 1)) * 2 - 1
+        )
+        far = see(outlier)
+        axes = (len(blurs), len(noises), len(kept), len(different), 2, len(sizes))
+        self.values = {name: np.zeros(axes) for name in self.METRICS}
+        frames = images.x.new_empty(*axes[:-1], shown, *images.x.shape[1:])
+        for b, n in np.ndindex(axes[:2]):
+            draw = torch.Generator().manual_seed(seed)
+            x = blur(images.x, blurs[b])
+            x = x + noises[n] * torch.randn(x.shape, generator=draw, dtype=x.dtype)
+            fake = see(x)
+            for c, d, o, s in np.ndindex(axes[2:]):
+                members = (labels < kept[c]).nonzero().flatten()[: different[d]]
+                rows = members[torch.arange(sizes[s]) % len(members)]
+                features, probs = fake.features[rows], fake.probs[rows]
+                if o:
+                    features[-1:], probs[-1:] = far.features, far.probs
+                if s == 0:
+                    frames[b, n, c, d, o] = x[rows[:shown]].clamp(-1, 1)
+                    if o:
+                        frames[b, n, c, d, o, -1:] = outlier
+                for name, value in zip(
+                    self.METRICS, _all_metrics(real.features[: sizes[s]], features, probs), strict=True
+                ):
+                    self.values[name][b, n, c, d, o, s] = value
+        by = ("blur", "noise", "classes left", "different images, at most", "outlier", "N")
+        count = len(images.classes)
+        controls: list[Control] = [
+            Slider("blur", [f"σ = {v:g} px" if v else "none" for v in blurs]),
+            Slider("noise", [f"σ = {v:g}" if v else "none" for v in noises]),
+            Slider("classes left", [f"{min(v, count)} of {count}" for v in kept]),
+            Slider("different images, at most", [str(v) for v in different]),
+            Choice("outlier", ["none", "one"]),
+            Slider("N", [str(v) for v in sizes]),
+        ]
+        full = {"FID ↓": None, "KID · 1000 ↓": None, "Inception Score ↑": float(count)}  # others are shares
+        readouts = [
+            Readout(name, value, by, maximum=full.get(name, 1.0) or float(np.quantile(value, 0.8)))
+            for name, value in self.values.items()
+        ]
+        self._summary = f"{self.values[self.METRICS[0]].size} settings, {len(self.METRICS)} metrics"
+        super().__init__(
+            controls, [Panel("some of the images", frames, by[:-1], columns=6)], readouts, title=title
+        )
+
+    def __repr__(self) -> str:
+        return f"MetricsExplorer({self._summary})"
+
+
+def _all_metrics(real: Tensor, fake: Tensor, probs: Tensor) -> tuple[float, ...]:
+    """The values of MetricsExplorer.METRICS."""
+    size = min(len(real), len(fake))
+    kid = metrics.kernel_inception_distance(real=real, fake=fake, subsets=1, subset_size=size).mean
+    precision, recall = metrics.precision_recall(real=real, fake=fake)
+    density, coverage = metrics.density_coverage(real=real, fake=fake)
+    score = metrics.inception_score(probs, splits=1).mean
+    return score, metrics.fid(real=real, fake=fake), 1000 * kid, precision, recall, density, coverage

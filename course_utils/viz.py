@@ -128,7 +128,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
     if any(len(row) != len(header) for row in rows):
         raise ValueError(f"each row must have {len(header)} entries, as the header has")
 
+    def number(value: float) -> str:
+        return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+
     def line(cells: Sequence[object]) -> str:
-        return "| " + " | ".join(f"{c:.3g}" if isinstance(c, float) else str(c) for c in cells) + " |"
+        return "| " + " | ".join(number(c) if isinstance(c, float) else str(c) for c in cells) + " |"
 
     return Markdown("\n".join([line(header), line(["---"] + ["---:"] * (len(header) - 1)), *map(line, rows)]))

@@ -20,19 +20,22 @@ from ipywidgets import Widget
 from PIL import Image
 from torch import Tensor, nn
 
+from course_utils import metrics
+from course_utils.data import Images, load_images
 from course_utils.explorers import (
     NEAREST,
     Choice,
     Explorer,
     LatentExplorer,
+    MetricsExplorer,
     NoiseExplorer,
     Pad,
     Panel,
     Readout,
     Slider,
-    lerp,
-    slerp,
 )
+from course_utils.features import feature_extractor
+from course_utils.nets import blur, lerp, slerp
 
 HALF_STEP = 0.5 / 127.5 + 1e-6  # rounding of [-1, 1] to 8 bits
 
@@ -603,3 +606,91 @@ def test_import_is_quick() -> None:
     code = "import sys, course_utils.explorers; print(*{'matplotlib', 'accelerate', 'torchvision'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+# Panels in columns, and the laboratory of metrics ---------------------------------------------------------------
+
+
+def test_a_panel_in_columns_lays_its_images_out_in_rows() -> None:
+    frames = random_images(3, 5, 1, 4, 6)  # three positions of five images each
+    explorer = Explorer([Slider("step", range(3))], [Panel("all", frames, ("step",), columns=2)], index=[1])
+    shown = explorer.frame("all").astype(float) / 127.5 - 1
+    assert shown.shape == (3 * 4 + 2, 2 * 6 + 1, 1)  # three rows, two columns, one pixel between them
+    for k, image in enumerate(frames[1]):
+        top, left = k // 2 * 5, k % 2 * 7
+        np.testing.assert_allclose(shown[top : top + 4, left : left + 6, 0], image[0], atol=HALF_STEP)
+    assert (shown[10:, 7:] == 1).all(), "the place that is left over is white"
+    assert (explorer.frame("all", [2]) != explorer.frame("all")).any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "columns"), [((3, 5, 1, 4, 4), 0), ((3, 5, 1, 4, 4), 6), ((1, 4, 4), 2)], ids=str
+)
+def test_columns_that_do_not_fit_are_refused(shape: tuple[int, ...], columns: int) -> None:
+    with pytest.raises(ValueError, match="columns"):
+        Explorer(
+            [Slider("step", range(3))], [Panel("all", random_images(*shape), ("step",), columns=columns)]
+        )
+
+
+@pytest.fixture(scope="module")
+def laboratory() -> tuple[MetricsExplorer, Images, Images]:
+    real, reference = load_images("digits", "train", n=200), load_images("digits", "test", n=200)
+    settings = {"blurs": (0.0, 1.0), "noises": (0.0, 0.5), "kept": (10, 2), "different": (200, 10)}
+    see = feature_extractor("digits", "cpu")
+    return MetricsExplorer(real, reference, see, **settings, sizes=(200, 50)), real, reference
+
+
+def value(explorer: MetricsExplorer, metric: str, *index: int) -> float:
+    """What the explorer reads out; index as its controls."""
+    readout = next(r for r in explorer.readouts if r["label"].startswith(metric))
+    return readout["values"][sum(i * s for i, s in zip((*index, 0), readout["strides"], strict=True))]
+
+
+def test_the_laboratory_measures_what_it_shows(laboratory: tuple[MetricsExplorer, Images, Images]) -> None:
+    """Each value, taken anew by the plain calls from the images of the setting."""
+    explorer, real, reference = laboratory
+    see = feature_extractor("digits", "cpu")
+    of = see(reference.x[:50]).features
+    for index, x in {
+        (0, 0, 0, 0, 0, 1): real.x[:50],
+        (1, 0, 0, 0, 0, 1): blur(real.x, 1.0)[:50],
+        (0, 0, 1, 1, 0, 1): real.x[real.y < 2][:10].repeat(5, 1, 1, 1),
+    }.items():
+        seen = see(x)
+        precision, recall = metrics.precision_recall(real=of, fake=seen.features)
+        for name, expected in {
+            "Inception": metrics.inception_score(seen.probs, splits=1).mean,
+            "FID": metrics.fid(real=of, fake=seen.features),
+            "precision": precision,
+            "recall": recall,
+            "coverage": metrics.density_coverage(real=of, fake=seen.features).coverage,
+        }.items():
+            assert value(explorer, name, *index) == pytest.approx(expected, rel=0.01, abs=0.02), (name, index)
+    np.testing.assert_allclose(
+        explorer.frame("some of the images", [0] * 6)[:28, :28, 0] / 127.5 - 1, real.x[0, 0], atol=HALF_STEP
+    )
+
+
+def test_the_laboratory_shows_the_weaknesses_of_each_metric(
+    laboratory: tuple[MetricsExplorer, Images, Images],
+) -> None:
+    explorer, *_ = laboratory
+    clean = (0, 0, 0, 0, 0, 0)
+    repeated, narrow, noisy = (0, 0, 0, 1, 0, 0), (0, 0, 1, 0, 0, 0), (0, 1, 0, 0, 0, 0)
+    assert value(explorer, "Inception", *repeated) > 0.9 * value(explorer, "Inception", *clean)
+    assert value(explorer, "recall", *repeated) == 0
+    assert value(explorer, "precision", *narrow) > value(explorer, "precision", *noisy) + 0.3
+    assert value(explorer, "FID", *narrow) > 5 * value(explorer, "FID", *clean)
+    assert explorer.values["FID ↓"][0, 0, 0, 0, 0].argmin() == 0, "fewer images, larger FID"
+
+
+def test_the_laboratory_refuses_what_it_cannot_fill(
+    laboratory: tuple[MetricsExplorer, Images, Images],
+) -> None:
+    _, real, reference = laboratory
+    with pytest.raises(ValueError, match=r"reference holds 200 images; sizes=\(300,\) needs 300"):
+        MetricsExplorer(load_images("digits", n=300), reference, feature_extractor("digits"), sizes=(300,))
+    unlabelled = SimpleNamespace(x=real.x, y=None, classes=())
+    with pytest.raises(ValueError, match="labels are needed"):
+        MetricsExplorer(unlabelled, reference, feature_extractor("digits"), sizes=(100,))

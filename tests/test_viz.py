@@ -14,6 +14,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from course_utils import viz
 
@@ -114,6 +115,23 @@ def test_tile_refuses_what_are_no_images(shape: tuple[int, ...]) -> None:
 def test_tile_refuses_no_columns(columns: int) -> None:
     with pytest.raises(ValueError, match=f"columns={columns}"):
         viz.tile(torch.zeros(2, 1, 4, 4), columns)
+
+
+def test_a_figure_becomes_an_image() -> None:
+    figure = Figure(figsize=(2, 1), facecolor="black")
+    figure.add_axes((0, 0, 0.5, 1)).set_facecolor("red")
+    figure.axes[0].set(xticks=[], yticks=[])
+    figure.axes[0].spines[:].set_visible(False)
+    x = viz.rendered(figure, dpi=50)
+    assert x.shape == (3, 50, 100)
+    assert x[:, 5:-5, 5:45].flatten(1).T.unique(dim=0).tolist() == [[1, -1, -1]]
+    assert (x[:, :, 55:] == -1).all()
+
+
+def test_rendering_leaves_no_figure_open() -> None:
+    figure, _ = plt.subplots()
+    viz.rendered(figure)
+    assert not plt.fignum_exists(figure.number)
 
 
 # ----------------------------------------------------------------------------------------------- pictures

@@ -268,9 +268,9 @@ def saved(path: Path | None, executed: nbformat.NotebookNode) -> nbformat.Notebo
     return executed if path is None else nbformat.read(path, as_version=4)
 
 
-def assert_answers(page: Page) -> None:
-    """Drag the first explorer's map, or else move its first slider: a picture changes."""
-    view = page.locator(".cx").first
+def assert_answers(view: Locator) -> None:
+    """Drag the explorer's map, or else move its first slider: a picture changes."""
+    page = view.page
     expect(view).to_be_visible(timeout=60_000)
     view.scroll_into_view_if_needed()
     picture = view.locator("figure canvas").first
@@ -294,14 +294,14 @@ def test_restored_from_the_saved_state(
 ) -> None:
     lab.open(page, lab.add(saved(path, executed), f"restored-{path.stem if path else 'toy'}.ipynb"))
     lab.stop_kernels()
-    assert_answers(page)
+    assert_answers(page.locator(".cx").first)
 
 
 @pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem if path else "toy")
 def test_page_from_a_notebook(
     page: Page, tmp_path: Path, executed: nbformat.NotebookNode, path: Path | None
 ) -> None:
-    """The exported page works from a file, with the network off."""
+    """The exported page works from a file, with the network off: every explorer on it."""
     source = path or tmp_path / "toy.ipynb"
     if path is None:
         nbformat.write(executed, source)
@@ -309,7 +309,9 @@ def test_page_from_a_notebook(
     target.write_text(to_html(source), encoding="utf-8")
     page.context.set_offline(True)
     page.goto(target.as_uri())
-    assert_answers(page)
+    expect(page.locator(".cx")).to_have_count(2 if path is None else explorers_in(path))
+    for view in page.locator(".cx").all():
+        assert_answers(view)
 
 
 @pytest.fixture
