@@ -161,7 +161,12 @@ class FeatureStatistics:
             raise ValueError(
                 f"{path} holds no feature statistics ({reason}); compute and save them anew"
             ) from reason
-        if scatter.shape != (len(mean), len(mean)) or mean.dtype != torch.float64:
+        whole = (
+            mean.ndim == 1
+            and scatter.shape == 2 * mean.shape
+            and mean.dtype == scatter.dtype == torch.float64
+        )
+        if not whole:
             raise ValueError(f"{path} holds no feature statistics: mean {tuple(mean.shape)} {mean.dtype}, "
                              f"scatter {tuple(scatter.shape)}; compute and save them anew")  # fmt: skip
         return cls(n, mean, scatter)
@@ -346,7 +351,7 @@ BLOCK = 2**22  # distances held at a time: 17 MB in float32, which memory alloca
 class _Distances:
     """‖x_i - y_j‖² in blocks of rows: quick in float32, and exact wherever rounding could change an answer.
 
-    ‖x‖² + ‖y‖² - 2 x·y is one matrix product, and off by at most e (‖x‖² + ‖y‖²), e = 1.1 (d + 16) 2⁻²⁴: the
+    ‖x‖² + ‖y‖² - 2 x·y is one matrix product, and off by at most e (‖x‖² + ‖y‖²), e = 2.2 (d + 16) 2⁻²⁴: the
     product by d 2⁻²⁴ in any order of summation (Higham, "Accuracy and stability of numerical algorithms", 2002,
     equation 3.5), the rest for rounding the inputs, the norms and the sums. A comparison that is closer than that
     is made again in float64 from the differences x - y.
@@ -357,11 +362,12 @@ class _Distances:
         wide = [f if f.dtype == torch.float64 else f.float() for f in (x, y)]
         centre = wide[0].mean(dim=0, keepdim=True)  # near 0 the norms, and so the bound, are small
         centred = [f - centre for f in (wide[:1] if y is x else wide)]
-        self.unit = max(f.abs().max().item() for f in centred) or 1.0  # so that squares fit into float32
-        self.x32 = (centred[0] / self.unit).float()
-        self.y32 = (centred[-1] / self.unit).float()
-        self.xx, self.yy = (f.square().sum(dim=1, dtype=torch.float64).float() for f in (self.x32, self.y32))
-        self.e = 1.1 * (x.shape[1] + 16) * 2.0**-24
+        ends = [end.item() for f in centred for end in f.aminmax()]
+        self.unit = max(map(abs, ends)) or 1.0  # so that squares fit into float32
+        self.x32 = centred[0].div_(self.unit).float()
+        self.y32 = self.x32 if y is x else centred[1].div_(self.unit).float()
+        self.xx, self.yy = map(_squared_norms, (self.x32, self.y32))
+        self.e = 2.2 * (x.shape[1] + 16) * 2.0**-24
 
     def blocks(self) -> Iterator[_Block]:
         height = max(1, BLOCK // len(self.y))
@@ -403,6 +409,11 @@ class _Block:
             radii = squared_radii.expand(inside.shape)[i, j]
             inside[i, j] = self.of.exact(i + self.rows.start, j) <= radii
         return inside
+
+
+def _squared_norms(f: Tensor) -> Tensor:
+    """‖f_i‖², summed in float64 a part at a time: (N, d) to float32 (N,)."""
+    return torch.cat([_double(part).square().sum(dim=1).float() for part in f.split(1024)]).to(f.device)
 
 
 def _knn_radii(name: str, x: Tensor, k: int) -> Tensor:
@@ -506,7 +517,9 @@ def perceptual_path_length(
     for a, b, s in zip(z0.split(batch_size), z1.split(batch_size), t.split(batch_size), strict=True):
         moved = distance(decode(interpolate(a, b, s)), decode(interpolate(a, b, s + epsilon)))
         if moved.shape != s.shape or not moved.isfinite().all():
-            raise ValueError(f"distance must return finite numbers ({len(s)},), not {tuple(moved.shape)}")
+            raise ValueError(
+                f"distance must return {len(s)} finite numbers, not {tuple(moved.shape)}, NaN or infinity"
+            )
         parts.append(_double(moved) / epsilon**2)
     each = torch.cat(parts)
     low, high = (
@@ -549,7 +562,7 @@ def _table(name: str, values: Tensor) -> Tensor:
         raise ValueError(f"{name} must be float (N, d), N ≥ 1, not {values.dtype} {tuple(values.shape)}")
     if not values.isfinite().all():
         raise ValueError(f"{name} hold NaN or infinity")
-    return values
+    return values.detach()
 
 
 def _pair(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

@@ -149,7 +149,7 @@ def _block(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn
 def over_batches(model: Callable[[Tensor], Tensor], x: Tensor, batch_size: int = 1000) -> Tensor:
     """A model's output for any number of inputs (N, …), a batch at a time, without gradients."""
     if isinstance(model, nn.Module):
-        x = x.to(next(model.parameters()).device)
+        x = x.to(next(model.parameters(), x).device)
     return torch.cat([model(part) for part in x.split(batch_size)])
 
 
@@ -276,20 +276,19 @@ class CouplingFlow(nn.Module):
     """
 
     margin = 0.02
+    spread = 2.0  # logits of pixels are about so wide; divided by it, the couplings begin near width 1
     widest = 2.0  # |s| stays below it, so that no layer can blow up
+    kept: Tensor  # (layers, d): 1 where the coordinate is left alone
 
     def __init__(self, dim: int, *, layers: int = 8, hidden: int = 64, levels: int | None = None):
         super().__init__()
-        for name, value in (("dim", dim), ("layers", layers), ("levels", 2 if levels is None else levels)):
-            if value < 2:
-                raise ValueError(f"{name}={value} must be at least 2")
+        _check_at_least(2, dim=dim, layers=layers, levels=2 if levels is None else levels)
+        _check_at_least(1, hidden=hidden)
         self.dim, self.levels = dim, levels
         self.nets = nn.ModuleList(_coupling_net(dim, hidden) for _ in range(layers))
         bit = [(k // 2) % (dim - 1).bit_length() for k in range(layers)]
         kept = [[((i >> bit[k]) + k) % 2 == 0 for i in range(dim)] for k in range(layers)]
         self.register_buffer("kept", torch.tensor(kept, dtype=torch.get_default_dtype()), persistent=False)
-
-    kept: Tensor  # (layers, d): 1 where the coordinate is left alone
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """f: points (N, d) to (z (N, d), log |det ∂z/∂x| (N,)); for images, x inside (-1.02, 1.02)."""
@@ -306,8 +305,6 @@ class CouplingFlow(nn.Module):
             x = x * s.exp() + t
             log_det = log_det + s.sum(dim=1)
         return x, log_det
-
-    spread = 2.0  # logits of pixels are about so wide; the couplings begin near width 1
 
     def inverse(self, z: Tensor) -> Tensor:
         """f⁻¹: (N, d) to (N, d), the couplings undone in reverse order."""
@@ -343,7 +340,7 @@ class CouplingFlow(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """n points f⁻¹(z), z ~ N(0, I): (n, d); for images brought back to the grey levels, in [-1, 1]."""
-        _check_count(n)
+        _check_at_least(1, n=n)
         z = torch.randn(n, self.dim, generator=generator, device=self.kept.device, dtype=self.kept.dtype)
         x = self.inverse(z)
         if self.levels is None:
@@ -366,9 +363,10 @@ def _coupling_net(dim: int, hidden: int) -> nn.Sequential:
     )  # fmt: skip
 
 
-def _check_count(n: int) -> None:
-    if n < 1:
-        raise ValueError(f"n={n} must be at least 1")
+def _check_at_least(least: int, **values: int) -> None:
+    for name, value in values.items():
+        if value < least:
+            raise ValueError(f"{name}={value} must be at least {least}")
 
 
 class PixelCNN(nn.Module):
@@ -392,12 +390,9 @@ class PixelCNN(nn.Module):
 
     def __init__(self, height: int, width: int, *, levels: int = 8, channels: int = 64, blocks: int = 4):
         super().__init__()
-        for name, value, least in (
-            ("height", height, 1), ("width", width, 1), ("levels", levels, 2),
-            ("channels", channels, 2), ("blocks", blocks, 0),
-        ):  # fmt: skip
-            if value < least:
-                raise ValueError(f"{name}={value} must be at least {least}")
+        _check_at_least(1, height=height, width=width)
+        _check_at_least(2, levels=levels, channels=channels)
+        _check_at_least(0, blocks=blocks)
         self.height, self.width, self.levels = height, width, levels
         kernel = min(7, 2 * max(height, width) - 1)  # more would only see padding
         self.first = _MaskedConv2d(levels, channels, kernel, itself=False)
@@ -431,7 +426,7 @@ class PixelCNN(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """n images, pixel after pixel, one run of the network for each: (n, 1, H, W) in [-1, 1]."""
-        _check_count(n)
+        _check_at_least(1, n=n)
         k = torch.zeros(n, self.height, self.width, dtype=torch.int64, device=self.place.device)
         for row in range(self.height):
             for column in range(self.width):  # rows below cannot matter: they are left out
