@@ -517,9 +517,8 @@ def perceptual_path_length(
     for a, b, s in zip(z0.split(batch_size), z1.split(batch_size), t.split(batch_size), strict=True):
         moved = distance(decode(interpolate(a, b, s)), decode(interpolate(a, b, s + epsilon)))
         if moved.shape != s.shape or not moved.isfinite().all():
-            raise ValueError(
-                f"distance must return {len(s)} finite numbers, not {tuple(moved.shape)}, NaN or infinity"
-            )
+            got = str(tuple(moved.shape)) if moved.shape != s.shape else "NaN or infinity"
+            raise ValueError(f"distance must return finite numbers ({len(s)},), not {got}")
         parts.append(_double(moved) / epsilon**2)
     each = torch.cat(parts)
     low, high = (
