@@ -858,8 +858,8 @@ plt.show()
 # All five find the ring, and each has its own way of being wrong. The VAE draws bridges between the clusters: its decoder is a
 # continuous map of one blob of codes, and the Gaussian around each decoded point forgives bridges. The flow has thin threads,
 # since a smooth invertible map cannot tear the one Gaussian of $z$ into eight. The autoregressive model works on levels, so its points
-# lie on a fine grid. The GAN comes close to the clusters, though not always in equal numbers. The diffusion model can use fifty
-# steps to pull the clusters apart.
+# lie on a fine grid. The GAN and the diffusion model draw a thin line from cluster to cluster: most of their points are near
+# a centre, but within a cluster they lie too close together.
 #
 # ### Exact likelihood (G3)
 #
