@@ -236,8 +236,9 @@ Explorer(
 #
 # At distance 0 with equal spreads, $p(y = 1 \mid x)$ is flat: $x$ says nothing about $y$, and the error is that of always
 # saying the more frequent class. With unequal spreads there are *two* boundaries, even at distance 0: far out on either side only
-# the wide class reaches. A rarer class 1 pushes the boundary towards itself, and if it is rare and close enough, the
-# boundary vanishes: the best answer is then never "class 1".
+# the wide class reaches. A rarer class 1 pushes the boundary towards itself: at distance 1
+# and a share of 0.1 it lies at about 2.2, beyond the mean of class 1. Only at distance 0 with equal spreads and a rarer class 1 is
+# there no boundary at all: the best answer is then never "class 1".
 #
 # </details>
 
@@ -379,12 +380,14 @@ assert many.mean() < -0.015
 print("Few labels: the generative model errs less. Many labels: the discriminative one does.")
 
 # %% [markdown]
-# The two solid curves cross (bars: standard deviation over the draws). Naive Bayes learns fast and then stops:
-# pixels of a digit are not independent, and no number of examples mends that. Logistic regression has no such wrong
+# With 2 or 8 images of each digit the solid curves cannot be told apart (bars: standard deviation over the draws). At 24 and 64
+# naive Bayes errs less: logistic regression can fit so few examples almost perfectly, in a way that does not carry over. Between
+# 64 and 150 the curves cross. Naive Bayes learns fast and then stops: pixels of a digit are not independent, and no number of examples mends that. Logistic regression has no such wrong
 # belief. Once there are enough labels it wins.
 #
 # The dotted curve is a warning against too simple a moral. It is logistic regression with a *penalty* on large weights,
-# $\tfrac12 \lVert w \rVert^2$. That, too, is a belief about the answer ("weights are small"), and it closes most of the gap where labels are few.
+# $\tfrac12 \lVert w \rVert^2$. That, too, is a belief about the answer ("weights are small"), and with it logistic regression does at least as well
+# as naive Bayes at every $n$ here.
 # What helps with few labels is a good prior belief. A generative model has one built in; a discriminative model can
 # be given one.
 #
@@ -414,10 +417,11 @@ table(["classifier", "share of test digits read right"], list(right.items()))
 # $$f(x) = \sum_i \alpha_i\, e^{-\gamma \lVert x - x_i \rVert^2} - \rho .$$
 #
 # Each training image $x_i$ raises a small hill of width $1/\sqrt{2\gamma}$; the weights $\alpha_i \geq 0$ and the level $\rho$ are chosen such that the
-# level line $f(x) = 0$ leaves about a share $\nu$ of the training data outside. Only points near the edge get a weight at all. It never
+# level line $f(x) = 0$ leaves about a share $\nu$ of the training data outside. Only points on the edge or outside it get a weight at all. It never
 # estimates a density, only this one boundary.
 #
-# First in two dimensions, to see it: images of a digit 0, reduced to their two main coordinates by PCA.
+# First in two dimensions, to see it: images of a digit 0, reduced to two numbers: the coordinates along the two directions in
+# which training images of all digits vary most (PCA, explained in section 6).
 
 # %%
 from sklearn.decomposition import PCA
@@ -602,15 +606,16 @@ table(["data (196 pixels)", "estimated dimension"], list(d_hat.items()))
 #
 # ## 7 · Five families in the plane (G3)
 #
-# A generative model turns numbers that are easy to draw, $z \sim N(0, I)$, into data. The families differ in how they learn to
+# A generative model turns random numbers that are easy to draw into data. In four of the families they are $z \sim N(0, I)$; the
+# autoregressive model draws one pixel after another instead. The families differ in how they learn to
 # do it.
 #
 # | family | the idea | its density $p(x)$ | in full |
 # | --- | --- | --- | --- |
 # | VAE (변분 오토인코더) | a decoder makes $x$ from a code $z$; an encoder guesses the code | a lower bound | 04 |
-# | GAN (적대적 생성 신경망) | a generator tries to fool a critic | none | 05, 06 |
+# | GAN (생성적 적대 신경망) | a generator tries to fool a discriminator | none | 05, 06 |
 # | diffusion (확산 모델) | undo noise in many small steps | a lower bound | 07, 08 |
-# | flow (흐름 모델) | an invertible map between $z$ and $x$ | exact | here |
+# | flow (정규화 흐름 모델) | an invertible map between $z$ and $x$ | exact | here |
 # | autoregressive (자기회귀 모델) | one piece after another, each given those before | exact | here |
 #
 # We build all five in miniature and train them on the same data, first in the plane: eight Gaussians on a ring,
@@ -661,7 +666,9 @@ class VAE(nn.Module):
 # ### GAN (G3)
 #
 # The **generator** makes $x$ from noise. The **discriminator** is a discriminative model: it learns to tell real from
-# made, and its gradient teaches the generator. (Softplus, $\log(1 + e^s)$, is $-\log$ of a probability given by logistic regression.) No density
+# made, and its gradient teaches the generator. (The discriminator gives a score $s$, and
+# $p(\text{real}) = 1 / (1 + e^{-s})$ as in logistic regression. With $\operatorname{softplus}(s) = \log(1 + e^s)$, $-\log p(\text{real})$ is
+# $\operatorname{softplus}(-s)$ and $-\log p(\text{made})$ is $\operatorname{softplus}(s)$.) No density
 # appears anywhere. Notebook 05.
 
 
@@ -963,7 +970,8 @@ digit_films["autoregressive"] = learn("autoregressive")
 
 # %% [markdown]
 # Read the curves with care: each loss has a scale of its own. The VAE's, the flow's and the autoregressive model's are in nats
-# and ought to fall. The GAN's two losses are a contest; they tell you little about the images. So look at the images.
+# and ought to fall. The GAN has two losses in a contest (the curve shows one of them); it hovers around
+# $\log 2 \approx 0.69$, the loss of a discriminator that only guesses, and tells you little about the images. So look at them.
 
 # %%
 draw = torch.Generator().manual_seed(9)
@@ -982,8 +990,8 @@ table(["images", "share readable"], list(readable.items()))
 
 # %% [markdown]
 # Within a minute on a laptop, each family has learned something of what a digit is. Their characters show: the VAE's are smooth
-# and soft, the GAN's crisp, though not all of them are digits; the flow leaves specks; the autoregressive model draws clean strokes that lose
-# the thread, since it decides pixel by pixel. Diffusion does best here. That order holds for *these miniatures and this
+# and soft; the GAN's crisp, but most of them are not digits; the flow leaves specks; the autoregressive model draws clean strokes, but
+# after so little training most of them do not join into a digit. Diffusion does best here. That order holds for *these miniatures and this
 # minute*. It is no verdict on the families: the full ones come in the next notebooks, with better networks.
 #
 # Those with a likelihood can be compared in another way. In *bits per pixel* (the log-likelihood to base 2, divided by the number of
@@ -1042,9 +1050,11 @@ Explorer([slider], panels, title="Five families", index=[len(moments) - 1])
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# All begin with a blob or a point in the middle, the autoregressive model with points all over the square: at first it knows nothing, and every level is equally likely. The ring comes first,
-# the clusters later: coarse before fine. With digits it is the same: first a bright spot in the middle, then strokes, then
-# shapes. The GAN's pictures keep changing in kind, the others' settle.
+# In the plane, VAE, flow and GAN begin with a blob, diffusion with a point. VAE, diffusion and flow find the ring first and the
+# clusters later: coarse before fine. The autoregressive model begins all over the square and goes straight to spots, at first in
+# rows and columns that do not fit together, then the eight clusters. The GAN jumps about for long before it finds the ring. With
+# digits, all begin with grey or noise. VAE and diffusion first draw one blurred average digit for everybody, then different
+# ones; the flow's digits come out of noise, the autoregressive model's strokes out of single specks.
 #
 # </details>
 
@@ -1088,10 +1098,10 @@ ax.legend(frameon=False, bbox_to_anchor=(1, 1), fontsize=8)
 plt.show()
 
 # %% [markdown]
-# The curves of the generated images lie near or to the right of that of the test images (black) or start at about the same distance; the
-# copyist's stands by itself at the far left. "Suspiciously close" means closer than half the distance that 99 % of the
-# test images keep. None of the five models copies. A model that draws *farther* from the training data than real images are is not more creative; it is less
-# accurate. And a smooth image is closer to everything: blur alone pulls a curve to the left.
+# None of the five models copies; the copyist stands by itself at the far left. GAN, flow and autoregressive model lie clearly to the right
+# of the test images (black). A model that draws *farther* from the training data than real images are is not more creative; it
+# is less accurate. VAE and diffusion cross the black curve and end up to its left: their images are smooth, and a smooth image
+# is closer to everything. "Suspiciously close" means closer than half the distance that 99 % of the test images keep.
 #
 # That the samples are new is half of G1; that they follow the distribution of the data is the other half. In the plane we saw it in the likelihood. For digits,
 # a simple test: does each digit come as often as it should?
@@ -1173,12 +1183,13 @@ print("All ten digits are among the readable ones.")
 #
 # </details>
 #
-# **5.** A model generates images with a nearest-training-image distance of 0.01, ten times less than real images have. Its authors call the images
+# **5.** A model generates images with a nearest-training-image distance of 0.3, ten times less than held-out real images have. Its authors call the images
 # "extremely realistic". What do you say?
 #
 # <details><summary>Answer</summary>
 #
-# It copies. Realistic images that were new would be about as far from the training set as real test images. Ask for the distances of held-out images.
+# It almost certainly copies. Realistic images that were new would be about as far from the training set as real test images. Blur lowers the
+# distance too, but not ten times. Look at pairs of a generated image and its nearest training image.
 #
 # </details>
 #
@@ -1196,13 +1207,13 @@ print("All ten digits are among the readable ones.")
 # | naive Bayes | 나이브 베이즈 | a generative model with independent pixels in each class |
 # | logistic regression | 로지스틱 회귀 | a discriminative model with flat boundaries |
 # | linear discriminant analysis | 선형 판별 분석 | a Gaussian for each class, with one covariance |
-# | anomaly | 이상 | what does not belong to the normal data |
+# | anomaly | 이상, 이상치 (anomaly detection: 이상 탐지) | what does not belong to the normal data |
 # | one-class SVM | 단일 클래스 SVM | a tight boundary around the normal data |
 # | principal component analysis | 주성분 분석 | the best flat code of $d$ numbers |
 # | variational autoencoder | 변분 오토인코더 | decoder and encoder, trained on a bound of $\log p(x)$ |
-# | generative adversarial network | 적대적 생성 신경망 | a generator against a discriminator |
+# | generative adversarial network | 생성적 적대 신경망 | a generator against a discriminator |
 # | diffusion model | 확산 모델 | removes noise in many steps |
-# | flow | 흐름 모델 | an invertible map with an exact density |
+# | flow | 정규화 흐름(플로우) 모델 | an invertible map with an exact density |
 # | autoregressive model | 자기회귀 모델 | one piece after another |
 # | change of variables | 변수 변환 | how a density changes under an invertible map |
 # | Jacobian | 야코비 행렬 | the matrix of derivatives of a map |
