@@ -282,8 +282,8 @@ def assert_answers(view: Locator) -> None:
         assert (pixels(picture) != before).any()
     else:
         pictures = view.locator("figure canvas")
-        before_all = [pixels(pictures.nth(k)) for k in range(pictures.count())]
         view.locator(".cx-slide input").first.press("Home")
+        before_all = [pixels(pictures.nth(k)) for k in range(pictures.count())]
         view.locator(".cx-slide input").first.press("End")
         assert any((pixels(pictures.nth(k)) != before_all[k]).any() for k in range(pictures.count()))
 
