@@ -144,13 +144,15 @@ for _ in range(300):
 # $\Phi(-\delta/2)$, where $\delta^2 = (\mu_1 - \mu_0)^{\!\top} \Sigma^{-1} (\mu_1 - \mu_0)$ measures how far apart the classes lie, and
 # $\Phi$ is the distribution function of the standard normal. We count the errors of both models on 50,000 new points.
 
-# %% tags=["D1", "nbval-ignore-output"]
+# %%
 delta = (mu[1] - mu[0]) @ torch.linalg.solve(Sigma, mu[1] - mu[0])
 best = torch.special.ndtr(-delta.sqrt() / 2).item()
 x_new, y_new = draw_pairs(50_000, seed=1)
 with torch.inference_mode():
     by_logistic = ((logistic(x_new)[:, 0] > 0) != y_new.bool()).double().mean().item()
 by_gaussians = (log_joint(x_new).argmax(dim=1) != y_new).double().mean().item()
+
+# %% tags=["D1", "nbval-ignore-output"]
 assert best - 0.01 < by_logistic < best + 0.02
 assert best - 0.01 < by_gaussians < best + 0.02
 table(["classifier", "error"], [["the best possible", best], ["discriminative: logistic regression", by_logistic],
@@ -502,6 +504,7 @@ def look(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return belief, digit, torch.cdist(features, known).min(dim=1).values
 
 
+# %%
 limit = look(test.x)[2].quantile(0.95)
 
 
@@ -510,13 +513,15 @@ def is_readable(x: torch.Tensor) -> torch.Tensor:
     return (belief > 0.95) & (distance <= limit)
 
 
-# %% tags=["G2"]
+# %%
 draw = torch.Generator().manual_seed(4)
 noise = 2 * torch.rand(10_000, 1, 14, 14, generator=draw) - 1
 shuffled = torch.stack(
     [column[torch.randperm(4000, generator=draw)] for column in train.x.flatten(1).T], dim=1
 )
 shuffled = shuffled.view_as(train.x)
+
+# %% tags=["G2"]
 assert is_readable(test.x).double().mean() > 0.8
 assert is_readable(noise).sum() == 0
 assert is_readable(shuffled).double().mean() < 0.02
@@ -560,7 +565,7 @@ plt.show()
 # With 16 numbers (dotted line) PCA keeps most of a digit and very little of noise. And PCA can only use flat directions.
 # The course ships an autoencoder (notebook 03), a curved code of 16 numbers. What does it keep?
 
-# %% tags=["G2"]
+# %%
 autoencoder = load_pretrained("autoencoder-mnist", "cpu")
 noise28 = 2 * torch.rand(1000, 1, 28, 28, generator=draw) - 1
 
@@ -570,6 +575,7 @@ def left(x: torch.Tensor) -> float:
     return 1 - (lost / ((x - x.mean(dim=0)) ** 2).sum()).item()
 
 
+# %% tags=["G2"]
 assert left(test28.x) > 0.8
 assert left(noise28) < 0.1
 show_rows({"digits": test28.x[:10], "through 16 numbers": over_batches(autoencoder, test28.x[:10]),
@@ -586,13 +592,14 @@ print("More than 80 % of a digit's variance is left, and less than a tenth of th
 # We try it on data whose dimension we know, 5 numbers bent into 196; then on digits and on noise.
 
 
-# %% tags=["G2", "nbval-ignore-output"]
+# %%
 def dimension(x: torch.Tensor) -> float:
     x = x.flatten(1).unique(dim=0).double()
     r = torch.cdist(x, x).topk(3, largest=False).values  # the first is the point itself
     return len(x) / (r[:, 2] / r[:, 1]).log().sum().item()
 
 
+# %% tags=["G2", "nbval-ignore-output"]
 five = torch.randn(4000, 5, generator=draw) @ torch.randn(5, 196, generator=draw)
 d_hat = {"5 numbers, bent": dimension(five.sin()), "digits": dimension(train.x),
          "each pixel from another digit": dimension(shuffled), "random pixels": dimension(noise[:4000])}  # fmt: skip

@@ -109,12 +109,14 @@ print("features", tuple(unseen.features.shape), "probabilities", tuple(unseen.pr
 # Three "models" are judged against the training data: one that hands out copies of the training images, one that brings
 # *new* real digits (the test set), and the autoencoder.
 
-# %% tags=["M1", "nbval-ignore-output"]
+# %%
 by_distance = {
     "copies of the training images": fid(real=seen.features, fake=seen.features.flip(0)),  # in another order
     "new real images": fid(real=seen.features, fake=unseen.features),
     "the autoencoder's samples": fid(real=seen.features, fake=see(generated).features),
 }
+
+# %% tags=["M1", "nbval-ignore-output"]
 assert by_distance["copies of the training images"] < 0.1 * by_distance["new real images"]
 assert by_distance["new real images"] < by_distance["the autoencoder's samples"]
 held_out = fid(real=unseen.features, fake=seen.features)
@@ -129,11 +131,12 @@ table(["model", "Fréchet distance to the training data"], rows)
 # image.
 
 
-# %% tags=["M1", "nbval-ignore-output"]
+# %%
 def to_nearest(x: torch.Tensor) -> torch.Tensor:
     return torch.cdist(x.flatten(1), train.x.flatten(1)).min(dim=1).values
 
 
+# %% tags=["M1", "nbval-ignore-output"]
 nearest = {
     "copies": to_nearest(train.x[:500]),
     "new real images": to_nearest(test.x),
@@ -262,7 +265,7 @@ plt.show()
 # row: its mean answer. Only the first set has both one high bar above and a flat floor below. Note the bars of the soft sets:
 # the blurred digits are often taken for an 8, and such misreadings count as diversity. From scratch it is three lines:
 
-# %% tags=["M3"]
+# %%
 from course_utils.metrics import inception_score
 
 
@@ -272,6 +275,7 @@ def my_inception_score(p: torch.Tensor) -> float:
     return kl.mean().exp().item()
 
 
+# %% tags=["M3"]
 for look in looks.values():
     assert (
         abs(my_inception_score(look.probs.double()) / inception_score(look.probs, splits=1).mean - 1) < 1e-6
@@ -569,6 +573,7 @@ def wide(s: float) -> torch.Tensor:
     return over_batches(autoencoder.decode, autoencoder.code_mean + s * eps)
 
 
+# %%
 low, high = 1.2, 4.0
 for _ in range(10):
     s = (low + high) / 2
@@ -634,12 +639,13 @@ print(f"TP {tp}, FP {fp}, FN {fn}: precision {tp / (tp + fp)}, recall {tp / (tp 
 # $\Phi_r$ holds the features of the $N_r$ real images, $\Phi_g$ those of the $N_g$ generated ones.
 
 
-# %% tags=["M7"]
+# %%
 def inside(f: torch.Tensor, phi: torch.Tensor, k: int = 3) -> torch.Tensor:
     radius = torch.cdist(phi, phi).kthvalue(k + 1, dim=1).values  # the first is the point itself
     return (torch.cdist(f, phi) <= radius).any(dim=1)
 
 
+# %% tags=["M7"]
 exact = unseen.features.double()
 for look in looks.values():
     fake = look.features.double()
@@ -865,7 +871,7 @@ plt.show()
 # notices and not what a pixel does. ($\epsilon^2$, because a squared distance shrinks with the square of the step. For codes
 # from a normal distribution one walks along an arc, `slerp`, and not along the straight line, `lerp`.)
 
-# %% tags=["M9"]
+# %%
 from course_utils.metrics import perceptual_path_length
 from course_utils.nets import lerp
 
@@ -879,6 +885,7 @@ def ends(encode) -> tuple[torch.Tensor, torch.Tensor]:
     return z, z.roll(1, dims=0)  # the neighbour in the list shows another digit
 
 
+# %% tags=["M9"]
 z0, z1 = ends(autoencoder.encode)
 t, epsilon = torch.rand(1000, generator=torch.Generator().manual_seed(0)), 1e-2
 steps = [over_batches(autoencoder.decode, lerp(z0, z1, t + shift)) for shift in (0, epsilon)]
