@@ -172,7 +172,7 @@ for ax, (title, values), colours in zip(axes, maps.items(), ("Greys", "RdBu_r"),
     fig.colorbar(picture, ax=ax, shrink=0.8)
     for k in (0, 1):
         ax.scatter(*x[y == k][:150].T, s=5, color=PALETTE[k], edgecolor="white", linewidth=0.2)
-    ax.set(title=title, aspect="equal")
+    ax.set(title=title, aspect="equal", xlim=(-4, 4), ylim=(-4, 4))
 axes[0].contour(line, line, log_joint(grid).diff(dim=1).view(161, 161).T, [0.0], colors="black")
 axes[1].contour(line, line, maps["discriminative: p(y = 1 | x)"].view(161, 161).T, [0.5], colors="black")
 plt.show()
@@ -296,7 +296,7 @@ classifier = load_pretrained("classifier-mnist", "cpu").requires_grad_(False)
 asked = torch.arange(10)
 climbed = (0.3 * torch.randn(10, 1, 28, 28, generator=draw)).requires_grad_()
 climb = torch.optim.Adam([climbed], lr=0.05)
-for _ in range(60):
+for _ in range(120):
     climb.zero_grad()
     nn.functional.cross_entropy(classifier(climbed.clamp(-1, 1)), asked).backward()
     climb.step()
@@ -311,12 +311,12 @@ def to_nearest(x: torch.Tensor, among: torch.Tensor) -> torch.Tensor:
 
 
 far = to_nearest(climbed, train28.x).min() / to_nearest(test28.x, train28.x).median()
-assert belief.min() > 0.98
+assert belief.min() > 0.95
 assert far > 1.5
 show_rows({"asked for 0 … 9": climbed, "real": test28.x[:10]})
 
 # %% [markdown]
-# The classifier is more than 98 % sure of each image in the upper row, and none of them is a digit. Measured in
+# The classifier is more than 95 % sure of each image in the upper row, and none of them is a digit. Measured in
 # pixels, the nearest real digit is more than one and a half times as far away as it is for a real test image. The classifier
 # was never asked whether $x$ looks like a digit. It was asked *which* digit, and it answers.
 #
@@ -433,7 +433,7 @@ zeros, others = train.x[train.y == 0].flatten(1), test.x[test.y != 0].flatten(1)
 plane = PCA(2, random_state=0).fit(train.x.flatten(1))
 inside, outside = plane.transform(zeros), plane.transform(others)
 around = OneClassSVM(nu=0.1, gamma=0.1).fit(inside)
-side = torch.linspace(-9, 12, 120)
+side = torch.linspace(-5, 9, 120)
 f = around.decision_function(torch.cartesian_prod(side, side)).reshape(120, 120).T
 
 fig, ax = plt.subplots(figsize=(4.6, 3.6), layout="constrained")
@@ -786,8 +786,8 @@ from course_utils.train import Objective, constant, fit, warmup_cosine
 moments = (0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1)
 
 
-def aim(module: nn.Module, loss, lr: float, schedule=warmup_cosine, betas=(0.9, 0.999)) -> Objective:
-    return Objective(module, loss, torch.optim.Adam(module.parameters(), lr, betas), schedule=schedule)
+def aim(module: nn.Module, loss, lr: float, schedule=warmup_cosine, betas=(0.9, 0.999), name="loss"):
+    return Objective(module, loss, torch.optim.Adam(module.parameters(), lr, betas), name, schedule)
 
 
 def train_and_watch(objectives, data, sample, progress=False) -> torch.Tensor:
@@ -804,7 +804,7 @@ with seeded(0):
     gan = GAN(mlp(2, 128, 128, 2), mlp(2, 128, 128, 1), codes=2)
     diffusion = Diffusion(mlp(2 + 8, 128, 128, 128, 2), d=2)
     flow = CouplingFlow(2, layers=8, hidden=64)
-    autoregressive = PixelCNN(1, 2, levels=50, channels=64, blocks=2)
+    autoregressive = PixelCNN(1, 2, levels=50, channels=32, blocks=1)
 
 
 def to_grid(x: torch.Tensor) -> torch.Tensor:
@@ -819,15 +819,16 @@ def grid_loss(x: torch.Tensor, generator=None) -> torch.Tensor:
 steady = {"lr": 1e-3, "betas": (0.5, 0.9), "schedule": constant}
 families = {  # model, objectives, steps
     "VAE": (vae, [aim(vae, vae.loss, 4e-3)], 1500),
-    "GAN": (gan, [aim(gan.judge, gan.discriminator_loss, **steady), aim(gan.make, gan.generator_loss, **steady)], 1500),
-    "diffusion": (diffusion, [aim(diffusion, diffusion.loss, 3e-3)], 1000),
+    "GAN": (gan, [aim(gan.judge, gan.discriminator_loss, name="discriminator", **steady),
+                  aim(gan.make, gan.generator_loss, name="generator", **steady)], 1500),
+    "diffusion": (diffusion, [aim(diffusion, diffusion.loss, 3e-3)], 2500),
     "flow": (flow, [aim(flow, flow.loss, 5e-3)], 1000),
-    "autoregressive": (autoregressive, [aim(autoregressive, grid_loss, 3e-3)], 1000),
+    "autoregressive": (autoregressive, [aim(autoregressive, grid_loss, 5e-3)], 1000),
 }  # fmt: skip
 
 # %%
 draw = torch.Generator().manual_seed(5)
-ring = [(toy_points("gaussians", 256, generator=draw)[0],) for _ in range(1500)]
+ring = [(toy_points("gaussians", 256, generator=draw)[0],) for _ in range(2500)]
 films = {}
 for name, (model, objectives, steps) in families.items():
 
@@ -872,8 +873,8 @@ plt.show()
 # All five find the ring, and each has its own way of being wrong. The VAE draws bridges between the clusters: its decoder is a
 # continuous map of one blob of codes, and the Gaussian around each decoded point forgives bridges. The flow has thin threads,
 # since a smooth invertible map cannot tear the one Gaussian of $z$ into eight. The autoregressive model works on levels, so its points
-# lie on a fine grid. The GAN and the diffusion model draw a thin line from cluster to cluster: most of their points are near
-# a centre, but within a cluster they lie too close together.
+# lie on a fine grid. The GAN draws a thin line from cluster to cluster. The diffusion model parts the clusters better, in its fifty
+# small steps, but within a cluster its points lie too close together.
 #
 # ### Exact likelihood (G3)
 #
@@ -942,8 +943,8 @@ from course_utils.data import batches
 calm = {"betas": (0.5, 0.99)}
 plans = {  # model, objectives, batch size, steps
     "VAE": (vae, [aim(vae, vae.loss, 2e-3)], 128, 900),
-    "GAN": (gan, [aim(gan.judge, gan.discriminator_loss, 1e-3, **calm),
-                  aim(gan.make, gan.generator_loss, 2e-3, **calm)], 64, 800),
+    "GAN": (gan, [aim(gan.judge, gan.discriminator_loss, 1e-3, name="discriminator", **calm),
+                  aim(gan.make, gan.generator_loss, 2e-3, name="generator", **calm)], 64, 800),
     "diffusion": (diffusion, [aim(diffusion, diffusion.loss, 1e-3)], 128, 1500),
     "flow": (flow, [aim(flow, flow.loss, 1e-3)], 128, 700),
     "autoregressive": (autoregressive, [aim(autoregressive, autoregressive.loss, 5e-3)], 64, 450),
@@ -977,8 +978,8 @@ digit_films["autoregressive"] = learn("autoregressive")
 
 # %% [markdown]
 # Read the curves with care: each loss has a scale of its own. The VAE's, the flow's and the autoregressive model's are in nats
-# and ought to fall. The GAN has two losses in a contest (the curve shows one of them); it hovers around
-# $\log 2 \approx 0.69$, the loss of a discriminator that only guesses, and tells you little about the images. So look at them.
+# and ought to fall. The GAN's two are in a contest. When the discriminator can only guess, its loss is
+# $2 \log 2 \approx 1.39$ and the generator's $\log 2 \approx 0.69$. Both hover about there and tell you little about the images. So look at them.
 
 # %%
 draw = torch.Generator().manual_seed(9)
