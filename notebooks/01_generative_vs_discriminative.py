@@ -200,6 +200,7 @@ def normal(mean: float, spread: float) -> torch.Tensor:
     return torch.exp(-((s - mean) ** 2) / (2 * spread**2)) / (spread * math.sqrt(2 * math.pi))
 
 
+# %%
 def overlap(distance: float, spread: float, prior: float) -> tuple[torch.Tensor, list[float]]:
     joint = torch.stack([(1 - prior) * normal(-distance / 2, 1), prior * normal(distance / 2, spread)])
     p_y1, wrong = joint[1] / joint.sum(dim=0), joint.min(dim=0).values
@@ -210,10 +211,8 @@ def overlap(distance: float, spread: float, prior: float) -> tuple[torch.Tensor,
     above.fill_between(s, wrong, color="0.45")
     below.plot(s, p_y1, color=PALETTE[1])
     for place in s[1:][(p_y1[1:] > 0.5) != (p_y1[:-1] > 0.5)]:
-        (
-            above.axvline(place, color="black", ls="--", lw=0.8),
-            below.axvline(place, color="black", ls="--", lw=0.8),
-        )
+        for ax in (above, below):
+            ax.axvline(place, color="black", ls="--", lw=0.8)
     above.set(ylim=(0, 0.5), yticks=[]), below.set(ylim=(-0.05, 1.05), xlabel="x", ylabel="p(y = 1 | x)")
     above.legend(frameon=False, fontsize=7, loc="upper left")
     return rendered(fig, dpi=72), [wrong.sum().item() * 12 / 480, min(prior, 1 - prior)]
