@@ -420,7 +420,9 @@ def _knn_radii(name: str, x: Tensor, k: int) -> Tensor:
     """The squared distance of each row of x (N, d) to its k-th nearest other row, exactly: float64 (N,)."""
     if not 1 <= k < len(x):
         raise ValueError(f"k={k} must lie in 1 … {len(x) - 1}, one less than the number of {name} features")
-    distances, radii = _Distances(x, x), []
+    distances = _Distances(x, x)
+    # In one piece: small results kept between large blocks would stop the allocator from giving memory back.
+    radii = _double(x.new_empty(len(x)))
     near = min(len(x) - 1, k + 5)  # more than k, so that rounding can hardly push a neighbour out
     for block in distances.blocks():
         rows = torch.arange(block.rows.start, block.rows.stop, device=x.device)
@@ -437,8 +439,8 @@ def _knn_radii(name: str, x: Tensor, k: int) -> Tensor:
             others = torch.arange(len(x), device=x.device)
             others = others[others != rows[i]]
             radius[i] = distances.exact(rows[i].expand(len(others)), others).kthvalue(k).values
-        radii.append(radius)
-    return torch.cat(radii)
+        radii[block.rows] = radius
+    return radii
 
 
 @contextmanager
