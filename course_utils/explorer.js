@@ -77,7 +77,8 @@ function render({ model, el }) {
       const near = now.live && distance(now.live.position, now.position) <= distance(node, now.position);
       now.shown = near ? now.live.position : node;
       now.fresh = near;
-      now.dims[index.length] = pad.points ? nearestPoint(pad.points, now.shown) : 0;
+      now.dots = pad.points ? dotsNow(pad, now.dims) : null;
+      now.dims[index.length] = now.dots ? nearestPoint(now.dots, now.shown) : 0;
     }
     for (const part of parts) part.update();
     say();
@@ -316,7 +317,16 @@ function makePad(app, pad, c) {
   });
   const box = h("label", { class: "cx-check" }, toggle, "show the decoded images on the map");
 
+  // What the picture below the cursor depends on: which dots, and which decoded images.
+  const scene = () => {
+    const { dims } = app.now;
+    const images = mosaic && decoded ? look(decoded.frames, decoded.strides, with_(dims, c, 0)) : -1;
+    return `${pad.points ? offset(pad.strides, dims) : 0} ${images}`;
+  };
+  let painted = "";
+
   function paint() {
+    painted = scene();
     const scale = devicePixelRatio || 1;
     [width, height] = [board.clientWidth, board.clientHeight];
     if (!width) return;
@@ -377,10 +387,10 @@ function makePad(app, pad, c) {
   }
 
   function paintDots(g) {
-    if (!pad.points) return;
-    const dots = pad.points.length / 2;
-    const radius = dots > 800 ? 2 : 2.8;
-    const order = [...Array(dots).keys()];
+    const dots = app.now.dots;
+    if (!dots) return;
+    const radius = pad.count > 800 ? 2 : 2.8;
+    const order = [...Array(pad.count).keys()];
     if (lit >= 0) order.sort((a, b) => (pad.labels[a] === lit) - (pad.labels[b] === lit));
     g.lineWidth = 0.75;
     for (const k of order) {
@@ -390,7 +400,7 @@ function makePad(app, pad, c) {
       g.fillStyle = colorOf(pad, label);
       g.strokeStyle = paper;
       g.beginPath();
-      g.arc(px(pad.points[2 * k]), py(pad.points[2 * k + 1]), radius, 0, 2 * Math.PI);
+      g.arc(px(dots[2 * k]), py(dots[2 * k + 1]), radius, 0, 2 * Math.PI);
       g.fill();
       if (!pale) g.stroke();
     }
@@ -405,9 +415,10 @@ function makePad(app, pad, c) {
     g.clearRect(0, 0, width, height);
     if (pad.paths) tracePath(g);
     const [x, y] = [px(app.now.position[0]), py(app.now.position[1])];
-    if (pad.points) {
+    const dots = app.now.dots;
+    if (dots) {
       const k = app.now.dims[app.controls.length];
-      const [nx, ny] = [px(pad.points[2 * k]), py(pad.points[2 * k + 1])];
+      const [nx, ny] = [px(dots[2 * k]), py(dots[2 * k + 1])];
       const link = () => {
         g.moveTo(x, y);
         g.lineTo(nx, ny);
@@ -453,7 +464,8 @@ function makePad(app, pad, c) {
       for (const input of [across, up]) input.setAttribute("aria-valuetext", where);
       caption.textContent = where;
       if (app.now.fresh) caption.append(h("span", { class: "cx-live" }, "decoded live"));
-      trace();
+      if (scene() !== painted) paint();
+      else trace();
     },
     repaint: paint,
     stop: () => sizes.disconnect(),
@@ -633,6 +645,12 @@ function nodePosition(pad, node) {
 function nodeAt(pad, [x, y]) {
   const k = (value, [low, high], n) => clamp(Math.round(((value - low) / (high - low)) * (n - 1)), 0, n - 1);
   return k(y, pad.y, pad.rows) * pad.columns + k(x, pad.x, pad.columns);
+}
+
+// The dots of the map: the same always, or others for each position of some controls.
+function dotsNow(pad, dims) {
+  const start = 2 * pad.count * offset(pad.strides, dims);
+  return pad.points.slice(start, start + 2 * pad.count);
 }
 
 function nearestPoint(points, [x, y]) {

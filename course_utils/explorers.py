@@ -97,9 +97,9 @@ class Pad:
     """A control with two continuous axes: a map with columns x rows precomputed nodes, evenly over x and y, ends
     included.
 
-    Index r * columns + c is the node at column c, row r; row 0 has the smallest y. points: (N, 2) drawn as dots;
-    labels: (N,) class of each, coloured and named by `classes`. paths: (*sizes of by, P, 2) a line over the map
-    that follows other controls; `mark` is the control with P positions that says how far along it we are.
+    Index r * columns + c is the node at column c, row r; row 0 has the smallest y. points: (*sizes of points_by, N, 2)
+    drawn as dots; labels: (N,) class of each, coloured and named by `classes`. paths: (*sizes of by, P, 2) a line over
+    the map that follows other controls; `mark` is the control with P positions that says how far along it we are.
     """
 
     name: str
@@ -111,6 +111,7 @@ class Pad:
     points: Tensor | np.ndarray | None = None
     labels: Tensor | np.ndarray | None = None
     classes: Sequence[str] = ()
+    points_by: tuple[str, ...] = ()
     paths: Tensor | np.ndarray | None = None
     by: tuple[str, ...] = ()
     mark: str | None = None
@@ -343,7 +344,7 @@ def _sizes(controls: Sequence[Control]) -> dict[str, int]:
     if len(pads) > 1:
         raise ValueError(f"controls has {len(pads)} pads; at most one is allowed")
     points = pads[0].points if pads else None
-    return {**sizes, NEAREST: 0 if points is None else len(points)}
+    return {**sizes, NEAREST: 0 if points is None else points.shape[-2]}
 
 
 def _strides(what: str, by: Sequence[str], sizes: Mapping[str, int], shape: Sequence[int]) -> list[int]:
@@ -413,7 +414,9 @@ def _pad_state(pad: Pad, sizes: Mapping[str, int]) -> dict[str, Any]:
         "palette": list(PALETTE),
     }
     if pad.points is not None:
-        state["points"] = compact(pad.points)
+        points = _array(pad.points)
+        state["points"], state["count"] = compact(points), points.shape[-2]
+        state["strides"] = _strides(f"points of pad {pad.name!r}", pad.points_by, sizes, points.shape[:-2])
     if pad.labels is not None:
         state["labels"] = [int(label) for label in _array(pad.labels)]
     if pad.paths is not None:
@@ -561,7 +564,7 @@ def _still_picture(explorer: Explorer) -> bytes:
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
     if pad_at is not None:
-        _draw_dots(figure.add_subplot(grid[0, 0]), explorer.controls[pad_at])
+        _draw_dots(figure.add_subplot(grid[0, 0]), explorer.controls[pad_at], [*explorer.index, 0])
         decoded = next((panel for panel in on_map if panel["strides"][pad_at]), None)
         if decoded is not None:
             _draw_nodes(figure.add_subplot(grid[0, 1]), explorer, decoded, pad_at, look)
@@ -587,9 +590,10 @@ class _Look:
         return np.broadcast_to(frame, (*frame.shape[:2], 3))
 
 
-def _draw_dots(axes: Any, pad: Mapping[str, Any]) -> None:
+def _draw_dots(axes: Any, pad: Mapping[str, Any], where: Sequence[int]) -> None:
     if pad.get("points"):
-        x, y = np.array(pad["points"]).reshape(-1, 2).T
+        sets = list(np.array(pad["points"]).reshape(-1, pad["count"], 2))
+        x, y = _look_up(sets, pad["strides"], where).T
         labels = np.array(pad.get("labels", np.zeros(len(x), int)))
         for k in np.unique(labels):
             name, chosen = pad["classes"][k] if k < len(pad["classes"]) else None, labels == k
@@ -733,11 +737,13 @@ def _names(images: ImageSet, chosen: Tensor) -> list[str]:
 class LatentExplorer(Explorer):
     """Drag over the latent space and see the decoded image; interpolate between two images.
 
-    model: `.encode` (N, C, H, W) -> (N, d), d >= 2, and `.decode` (N, d) -> (N, C, H, W) in [-1, 1].
+    model: `.encode` (N, C, H, W) -> (N, d), d >= 2, and `.decode` (N, d) -> (N, C, H, W) in [-1, 1]. Or a series of
+    models with d = 2, as a mapping from a value to a model: a slider chooses between them.
     images: an object with x, y (or None), classes; they become the dots of the map.
     grid: nodes along the longer side of the map. points: how many images to draw, or their indices.
     anchors: how many images to interpolate between, or their indices (default: a typical one of each of the
     first six classes). steps: values of t, ends included. live: decode between the nodes where there is a kernel.
+    series: the name of the slider over a series of models.
     For d = 2 the map is the latent space itself; for d > 2 it is the plane through the mean code along the two
     first principal components of the codes. Both axes have one scale, so distances are those of the latent space
     (for d > 2, as seen in that plane).
@@ -746,7 +752,7 @@ class LatentExplorer(Explorer):
 
     def __init__(
         self,
-        model: LatentModel,
+        model: LatentModel | Mapping[object, LatentModel],
         images: ImageSet,
         *,
         grid: int = 24,
@@ -754,6 +760,7 @@ class LatentExplorer(Explorer):
         anchors: int | Sequence[int] = 6,
         steps: int = 11,
         live: bool = False,
+        series: str = "model",
         title: str = "Latent space",
     ) -> None:
         _check_images("images.x", images.x)
@@ -761,28 +768,30 @@ class LatentExplorer(Explorer):
             raise ValueError(f"grid={grid} is too small; the map needs at least 2 nodes a side")
         if steps < 2:
             raise ValueError(f"steps={steps} is too small; an interpolation has at least its 2 ends")
-        codes = _in_batches(model, model.encode, images.x)
-        if codes.ndim != 2 or codes.shape[0] != len(images.x) or codes.shape[1] < 2:
-            got = tuple(codes.shape)
-            raise ValueError(
-                f"model.encode(images.x) must have shape ({len(images.x)}, d), d >= 2; got {got}"
-            )
-        if not codes.isfinite().all():
-            raise ValueError("model.encode(images.x) must be finite, got NaN or infinite codes")
+        many = isinstance(model, Mapping)
+        models = list(model.values()) if isinstance(model, Mapping) else [model]
+        if not models:
+            raise ValueError("model={} holds no model")
+        codes = torch.stack([_codes(one, images.x) for one in models])  # (models, N, d)
+        d = codes.shape[-1]
+        if many and d != 2:
+            raise ValueError(f"model: a series needs codes with d = 2, one map for all; got d = {d}")
 
-        self._plane = _Plane.fit(codes)
-        dots = _pick("points", points, len(codes))
-        ends = _anchors(anchors, images, codes)
+        self._plane = _Plane.fit(codes[0])
+        dots = _pick("points", points, len(images.x))
+        ends = _anchors(anchors, images, codes[0])
         names = _names(images, ends)
 
-        def decode(z: Tensor) -> Tensor:
-            x = _in_batches(model, model.decode, z)
+        def decode(number: int, z: Tensor) -> Tensor:
+            x = _in_batches(models[number], models[number].decode, z)
             _check_images("model.decode(z)", x)
             return x
 
+        def stacked(frames: list[Tensor]) -> Tensor:
+            return torch.stack(frames) if many else frames[0]
+
         # The map.
-        flat = self._plane.project(codes)
-        d = codes.shape[1]
+        flat = self._plane.project(codes)  # (models, N, 2)
         if d == 2:
             place, axes, space = "z", ("z₁", "z₂"), "latent space"
             nearest = "nearest encoded image"
@@ -797,29 +806,38 @@ class LatentExplorer(Explorer):
 
         # The interpolations: every unordered pair once, since swapping the ends only runs t backwards.
         k, t = len(ends), torch.linspace(0, 1, steps)
-        z0, z1 = codes[ends][:, None, None, :], codes[ends][None, :, None, :]
-        routes = torch.stack([lerp(z0, z1, t), slerp(z0, z1, t)], dim=2)  # (k, k, 2, steps, d)
         upper = torch.triu_indices(k, k)
-        decoded = decode(routes[upper[0], upper[1]].flatten(0, 2)).unflatten(0, (-1, 2, steps))
-        films = decoded.new_empty(k, k, *decoded.shape[1:])
-        films[upper[1], upper[0]] = decoded.flip(2)
-        films[upper[0], upper[1]] = decoded
 
-        route_by = ("from", "to", "path")
+        def walk(number: int) -> tuple[Tensor, Tensor]:
+            z0, z1 = codes[number, ends][:, None, None, :], codes[number, ends][None, :, None, :]
+            routes = torch.stack([lerp(z0, z1, t), slerp(z0, z1, t)], dim=2)  # (k, k, 2, steps, d)
+            x = decode(number, routes[upper[0], upper[1]].flatten(0, 2)).unflatten(0, (-1, 2, steps))
+            films = x.new_empty(k, k, *x.shape[1:])
+            films[upper[1], upper[0]] = x.flip(2)
+            films[upper[0], upper[1]] = x
+            return self._plane.project(routes), films
+
+        paths, films = zip(*[walk(number) for number in range(len(models))], strict=True)
+        by_model = (series,) if many else ()
+        route_by = (*by_model, "from", "to", "path")
         pad = Pad(
             place,
-            **_grid_over(flat, grid),
+            **_grid_over(flat.flatten(0, 1), grid),
             axes=axes,
-            points=flat[dots],
+            points=stacked(list(flat[:, dots])),
             labels=None if images.y is None else images.y[dots],
             classes=() if images.y is None else images.classes,
-            paths=self._plane.project(routes),
+            points_by=by_model,
+            paths=stacked(list(paths)),
             by=route_by,
             mark="t",
             group=explore,
         )
         nodes = self._plane.lift(torch.as_tensor(pad.nodes(), dtype=codes.dtype))
+        maps = stacked([decode(number, nodes) for number in range(len(models))])
+        chooser = [Slider(series, list(model), group=explore)] if isinstance(model, Mapping) else []
         controls: list[Control] = [
+            *chooser,
             pad,
             Choice("from", names, images.x[ends], group=between),
             Choice("to", names, images.x[ends], group=between),
@@ -827,19 +845,23 @@ class LatentExplorer(Explorer):
             Slider("t", [f"{v:.3g}" for v in t.tolist()], play=True, group=between),
         ]
         panels = [
-            Panel("decoded image", decode(nodes), (place,), group=explore),
+            Panel("decoded image", maps, (*by_model, place), group=explore),
             Panel(nearest, images.x[dots], (NEAREST,), group=explore),
-            Panel("decoded along the path", films, (*route_by, "t"), strip="t", group=between),
+            Panel("decoded along the path", stacked(list(films)), (*route_by, "t"), strip="t", group=between),
         ]
         class_names = Readout("class", _names(images, dots), (NEAREST,), panel=nearest, group=explore)
         self._summary = f"{pad.columns}×{pad.rows} map of {d}-D codes, {len(dots)} images, {k} anchors"
+
+        def decode_live(x: float, y: float) -> Tensor:
+            return decode(self.index[0] if many else 0, self.code(x, y)[None])[0]
+
         super().__init__(
             controls,
             panels,
             [class_names],
             title=title,
-            index=[pad.middle, 0, min(1, k - 1), 0, 0],
-            live=(lambda a, b: decode(self.code(a, b)[None])[0]) if live else None,
+            index=[*([0] if many else []), pad.middle, 0, min(1, k - 1), 0, 0],
+            live=decode_live if live else None,
             live_panel="decoded image" if live else None,
         )
 
@@ -849,6 +871,18 @@ class LatentExplorer(Explorer):
 
     def __repr__(self) -> str:
         return f"LatentExplorer({self._summary})"
+
+
+def _codes(model: LatentModel, x: Tensor) -> Tensor:
+    """The codes (N, d) of images, checked."""
+    codes = _in_batches(model, model.encode, x)
+    if codes.ndim != 2 or codes.shape[0] != len(x) or codes.shape[1] < 2:
+        raise ValueError(
+            f"model.encode(images.x) must have shape ({len(x)}, d), d >= 2; got {tuple(codes.shape)}"
+        )
+    if not codes.isfinite().all():
+        raise ValueError("model.encode(images.x) must be finite, got NaN or infinite codes")
+    return codes
 
 
 @dataclass(frozen=True)

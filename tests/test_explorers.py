@@ -329,6 +329,68 @@ def test_path_on_the_map_is_the_interpolation() -> None:
     assert names[paths["mark"]] == "t"
 
 
+class Doubled(Linear):
+    """Its codes are twice as far apart."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        return 2 * super().encode(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        return super().decode(z / 2)
+
+
+def test_a_series_shows_each_model_s_own_codes_and_images() -> None:
+    models, images, chosen, ends = {1: Linear(2), 2: Doubled(2)}, image_set(), [3, 11, 30], [0, 8, 21]
+    explorer = LatentExplorer(models, images, grid=5, points=chosen, anchors=ends, steps=5, series="scale")
+    slider, pad = explorer.controls[:2]
+    assert (slider["name"], slider["ticks"]) == ("scale", ["1", "2"])
+    dots, nodes = np.reshape(pad["points"], (2, 3, 2)), pad["columns"] * pad["rows"]
+    xy = np.reshape(pad["paths"]["xy"], (2, 3, 3, 2, 5, 2))
+    for k, scale in enumerate(models):
+        codes = scale * codes_of(models[1], images)
+        np.testing.assert_allclose(dots[k], codes[chosen], atol=2e-3)
+        assert (codes.min(0) > [pad["x"][0], pad["y"][0]]).all()
+        assert (codes.max(0) < [pad["x"][1], pad["y"][1]]).all()
+        for node in range(nodes):
+            at = {"scale": k, pad["name"]: node}
+            z = [
+                np.linspace(*pad[axis], pad[n])[i]
+                for axis, n, i in (
+                    ("x", "columns", node % pad["columns"]),
+                    ("y", "rows", node // pad["columns"]),
+                )
+            ]
+            seen = shown(explorer, "decoded image", **at)
+            np.testing.assert_allclose(
+                seen, decoded_by(models[1], np.array(z) / scale)[0], atol=HALF_STEP + 1e-5
+            )
+        for a, b in itertools.product(range(3), range(3)):
+            middle = (codes[ends[a]] + codes[ends[b]]) / 2
+            np.testing.assert_allclose(xy[k, a, b, 0, 2], middle, atol=2e-3)
+            at = {"scale": k, "from": a, "to": b, "path": 0, "t": 2}
+            seen = shown(explorer, "decoded along the path", **at)
+            np.testing.assert_allclose(seen, decoded_by(models[1], middle / scale)[0], atol=HALF_STEP + 1e-5)
+
+
+def test_a_live_series_decodes_with_the_chosen_model() -> None:
+    models, images = {1: Linear(2), 2: Doubled(2)}, image_set()
+    explorer = LatentExplorer(models, images, grid=5, live=True, series="scale")
+    x, y = explorer.controls[1]["x"][1] * 0.3, explorer.controls[1]["y"][1] * 0.2
+    frames = []
+    for k in range(2):
+        explorer.index = [k, *explorer.index[1:]]
+        explorer.position = [x, y + 1e-4 * k]
+        frames.append(explorer.live_frame["src"])
+    assert frames[0] != frames[1]
+
+
+def test_a_series_needs_codes_of_two_numbers() -> None:
+    with pytest.raises(ValueError, match="d = 2"):
+        LatentExplorer({1: Linear(3), 2: Linear(3)}, image_set())
+    with pytest.raises(ValueError, match="no model"):
+        LatentExplorer({}, image_set())
+
+
 def test_more_dimensions_show_the_plane_of_the_principal_components() -> None:
     model, images = Linear(5), image_set(60)
     explorer = LatentExplorer(model, images, grid=4, points=range(60))

@@ -314,6 +314,44 @@ def test_page_from_a_notebook(
         assert_answers(view)
 
 
+SERIES = """\
+from course_utils.explorers import LatentExplorer
+
+class Mirrored(Halves):
+    def encode(self, x):
+        return -super().encode(x)
+
+    def decode(self, z):
+        return super().decode(-z)
+
+LatentExplorer({"as it is": Halves(), "mirrored": Mirrored()}, images, grid=9, anchors=2, series="space")
+"""
+
+
+def test_a_series_changes_dots_and_images_with_its_slider(page: Page, tmp_path: Path) -> None:
+    notebook = toy_notebook(live=False)
+    notebook.cells[1].source = SERIES
+    NotebookClient(notebook, timeout=120).execute()
+    nbformat.write(notebook, tmp_path / "series.ipynb")
+    (tmp_path / "series.html").write_text(to_html(tmp_path / "series.ipynb"), encoding="utf-8")
+    page.goto((tmp_path / "series.html").as_uri())
+    view = page.locator(".cx")
+    drag(page, view.locator(".cx-board"), (0.5, 0.5), (0.3, 0.25))
+    assert_shows_its_code(view)
+    board = view.locator(".cx-board canvas").first
+    shown = [panel(view, "decoded image"), panel(view, "nearest encoded image"), board]
+    before, code = [pixels(canvas) for canvas in shown], shown_code(view)
+
+    view.get_by_role("slider", name="space").press("End")
+    assert shown_code(view) == code
+    after = [pixels(canvas) for canvas in shown]
+    for was, now in zip(before, after, strict=True):
+        assert (was != now).any()
+    # The same code means the opposite image, and the dots lie mirrored at the map's middle.
+    np.testing.assert_allclose(after[0].astype(int), 255 - before[0].astype(int), atol=2)
+    assert (after[1].mean() > 127) == (after[0].mean() > 127), "the nearest image resembles the decoded one"
+
+
 @pytest.fixture
 def exported(tmp_path: Path, executed: nbformat.NotebookNode) -> str:
     """The address of the toy notebook's page."""
