@@ -62,6 +62,31 @@ def feature_extractor(
     return see
 
 
+def readability(known: Tensor, real: Tensor) -> Callable[[Tensor], Tensor]:
+    """The function from digits (N, 1, 28, 28) in [-1, 1] to whether each can be read: bool (N,).
+
+    An image is readable if the shipped classifier gives one digit more than 95 % of its belief, and if in its last
+    layer the image lies as close to some of the `known` images as 95 % of the `real` ones do. The second rules out
+    what is no digit at all: a classifier is sure even about noise.
+
+    known, real: training and test images (N, 1, 28, 28); neither may hold images of the other.
+    """
+    see = feature_extractor("digits", known.device)
+    landmarks = see(known).features
+
+    def distance(features: Tensor) -> Tensor:
+        return torch.cdist(features, landmarks).min(dim=1).values
+
+    limit = distance(see(real).features).quantile(0.95)
+
+    def is_readable(x: Tensor) -> Tensor:
+        seen = see(x)
+        assert seen.probs is not None
+        return (seen.probs.max(dim=1).values > 0.95) & (distance(seen.features) <= limit)
+
+    return is_readable
+
+
 def _own(network: nn.Module) -> Callable[[Tensor], Seen]:
     features: Any = getattr(network, "features", None)
 

@@ -1,0 +1,366 @@
+"""Generative adversarial networks: generator, discriminator, and the losses of their game."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from course_utils.nets import check_images
+
+LOSSES = ("minimax", "non-saturating", "least-squares", "hinge", "wasserstein")
+CONDITIONS = ("projection", "embedding")
+
+
+class Generator(nn.Module):
+    """Noise to image: a linear layer to a map of a quarter of the size, then twice a transposed convolution.
+
+    Source: Radford, Metz, Chintala, "Unsupervised representation learning with deep convolutional generative
+    adversarial networks", 2016, figure 1 (here two steps up in place of four); the class joins the noise as in Mirza
+    and Osindero, "Conditional generative adversarial nets", 2014, figure 1.
+
+    Args:
+        latent_dim: the number d of values in the noise z ~ N(0, I).
+        classes: how many classes can be asked for; None: an unconditional generator.
+        width: channels of the larger map; the smaller one has twice as many.
+        channels, size: of the images, (N, channels, size, size); size divisible by 4.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 64,
+        *,
+        classes: int | None = None,
+        width: int = 64,
+        channels: int = 1,
+        size: int = 28,
+    ):
+        super().__init__()
+        _check(size, classes, latent_dim=latent_dim, width=width, channels=channels)
+        self.latent_dim, self.classes = latent_dim, classes
+        small, wide = size // 4, 2 * width
+        self.embed = nn.Embedding(classes, latent_dim) if classes else None
+        self.body = nn.Sequential(
+            nn.Linear(2 * latent_dim if classes else latent_dim, wide * small**2, bias=False),
+            nn.Unflatten(1, (wide, small, small)),
+            nn.BatchNorm2d(wide),
+            nn.ReLU(),
+            nn.ConvTranspose2d(wide, width, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),
+            nn.Tanh(),
+        )
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Noise (N, d), and classes (N,) for a conditional generator, to images (N, C, H, W) in (-1, 1)."""
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise ValueError(f"z must have the shape (N, {self.latent_dim}), not {tuple(z.shape)}")
+        _check_labels(y, len(z), self.classes)
+        if self.embed is not None:
+            z = torch.cat([z, self.embed(y)], dim=1)
+        return self.body(z)
+
+    def sample(
+        self,
+        n: int,
+        y: Tensor | None = None,
+        *,
+        truncation: float = math.inf,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """n images from fresh noise: (n, C, H, W). A conditional generator draws the classes that are not given.
+
+        truncation: see `draw_noise`.
+        """
+        weight = next(self.parameters())
+        z = draw_noise(n, self.latent_dim, weight, truncation=truncation, generator=generator)
+        if self.classes and y is None:
+            y = torch.randint(self.classes, (n,), generator=generator, device=weight.device)
+        return self(z, y)
+
+
+def draw_noise(
+    n: int, d: int, like: Tensor, *, truncation: float = math.inf, generator: torch.Generator | None = None
+) -> Tensor:
+    """n draws from N(0, I), each number given that its size is at most `truncation`: (n, d), where `like` lies.
+
+    A small truncation keeps to the most likely noise: better images, less varied.
+    Source: Brock, Donahue, Simonyan, "Large scale GAN training for high fidelity natural image synthesis", 2019,
+    section 3.1. They draw anew what is too large; here the inverse of the distribution function does it at once.
+    """
+    if not truncation > 0:
+        raise ValueError(f"truncation={truncation} must be above 0; inf leaves the noise as it is")
+    if truncation == math.inf:
+        return torch.randn(n, d, generator=generator, device=like.device, dtype=like.dtype)
+    u = 2 * torch.rand(n, d, generator=generator, device=like.device, dtype=torch.float64) - 1  # in [-1, 1)
+    within = math.erf(truncation / math.sqrt(2))  # P(|z| ≤ truncation)
+    return (math.sqrt(2) * torch.erfinv(u * within)).to(like.dtype).clamp(-truncation, truncation)
+
+
+class Discriminator(nn.Module):
+    """Image to score s: real or generated? p(real) = sigmoid(s). Two convolutions halve the size; one hidden layer.
+
+    Source: Radford et al., 2016. The condition enters as in Miyato and Koyama, "cGANs with projection discriminator",
+    2018, equation 4 (`projection`: s = ψ(h) + ⟨v_y, h⟩ with the hidden layer h), or as a further channel that is
+    learned for each class (`embedding`).
+
+    Args:
+        classes: how many classes there are; None: an unconditional discriminator.
+        condition: `projection` or `embedding`.
+        spectral: divide each weight by its largest singular value (Miyato et al., "Spectral normalization for
+            generative adversarial networks", 2018), so that the score cannot change faster than the image.
+        width: channels of the larger map; the smaller one has twice as many.
+        channels, size: of the images, (N, channels, size, size); size divisible by 4.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int | None = None,
+        condition: str = "projection",
+        spectral: bool = False,
+        width: int = 64,
+        channels: int = 1,
+        size: int = 28,
+    ):
+        super().__init__()
+        _check(size, classes, width=width, channels=channels)
+        if condition not in CONDITIONS:
+            raise ValueError(f"condition={condition!r} is unknown; allowed: {', '.join(CONDITIONS)}")
+        self.classes, self.condition = classes, condition
+        self.input_shape = channels, size, size
+        by_channel = classes is not None and condition == "embedding"
+        hidden = 2 * width
+        norm: Callable[[nn.Module], nn.Module] = spectral_norm if spectral else (lambda layer: layer)
+        self.body = nn.Sequential(
+            norm(nn.Conv2d(channels + by_channel, width, 4, stride=2, padding=1)),
+            nn.LeakyReLU(0.2),
+            norm(nn.Conv2d(width, hidden, 4, stride=2, padding=1)),
+            nn.LeakyReLU(0.2),
+            nn.Flatten(),
+            norm(nn.Linear(hidden * (size // 4) ** 2, hidden)),
+            nn.LeakyReLU(0.2),
+        )
+        self.head = norm(nn.Linear(hidden, 1))
+        self.embed: nn.Module | None = None
+        if classes:
+            self.embed = norm(nn.Embedding(classes, size**2 if by_channel else hidden))
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W), and classes (N,) for a conditional discriminator, to scores (N,)."""
+        check_images(x, self.input_shape)
+        _check_labels(y, len(x), self.classes)
+        if self.embed is None:
+            return self.head(self.body(x)).squeeze(1)
+        if self.condition == "embedding":
+            channel = self.embed(y).view(len(x), 1, *x.shape[2:])
+            return self.head(self.body(torch.cat([x, channel], dim=1))).squeeze(1)
+        h = self.body(x)
+        return self.head(h).squeeze(1) + (self.embed(y) * h).sum(dim=1)
+
+
+def _check(size: int, classes: int | None, **least_one: int) -> None:
+    if size < 4 or size % 4:
+        raise ValueError(f"size={size} must be divisible by 4 (it is halved twice)")
+    if classes is not None and classes < 2:
+        raise ValueError(f"classes={classes} must be at least 2, or None for a network without a condition")
+    for name, value in least_one.items():
+        if value < 1:
+            raise ValueError(f"{name}={value} must be at least 1")
+
+
+def _check_labels(y: Tensor | None, n: int, classes: int | None) -> None:
+    if classes is None:
+        if y is not None:
+            raise ValueError("y was given, but this network knows no classes; leave the labels out")
+        return
+    if y is None:
+        raise ValueError(f"y is missing: this network needs a class 0 … {classes - 1} for each image")
+    if y.dtype != torch.int64 or y.shape != (n,):
+        raise ValueError(f"y must be int64 ({n},), not {y.dtype} {tuple(y.shape)}")
+    if n and not 0 <= int(y.min()) <= int(y.max()) < classes:
+        raise ValueError(f"y holds classes {int(y.min())} … {int(y.max())}; allowed: 0 … {classes - 1}")
+
+
+# ------------------------------------------------------------------------------------------------ the losses
+
+
+def discriminator_loss(
+    real: Tensor, fake: Tensor, wrong: Tensor | None = None, *, kind: str = "non-saturating"
+) -> Tensor:
+    """What the discriminator lowers, from its scores (N,) of real and of generated images: a scalar.
+
+    | kind | loss |
+    | --- | --- |
+    | minimax, non-saturating | -log σ(real) - log(1 - σ(fake)), σ the sigmoid |
+    | least-squares | ½ (real - 1)² + ½ fake² |
+    | hinge | max(0, 1 - real) + max(0, 1 + fake) |
+    | wasserstein | fake - real (add `gradient_penalty`) |
+
+    wrong: scores of real images beside a class that is not theirs; they count as generated ones, each kind half.
+
+    Source: Goodfellow et al., "Generative adversarial nets", 2014, equation 1; Mao et al., "Least squares generative
+    adversarial networks", 2017, equation 9; Lim and Ye, "Geometric GAN", 2017, equation 12 (hinge); Arjovsky et al.,
+    "Wasserstein GAN", 2017, equation 2; the wrong pairs are Reed et al., "Generative adversarial text to image
+    synthesis", 2016, algorithm 1.
+    """
+    as_real, as_fake = _sides(kind)
+    false = as_fake(fake).mean()
+    if wrong is not None:
+        false = (false + as_fake(wrong).mean()) / 2
+    return as_real(real).mean() + false
+
+
+def _sides(kind: str) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """What a score costs the discriminator where "real" is the right answer, and where "generated" is."""
+    if kind in ("minimax", "non-saturating"):
+        return (lambda s: F.softplus(-s)), F.softplus
+    if kind == "least-squares":
+        return (lambda s: 0.5 * (s - 1).square()), (lambda s: 0.5 * s.square())
+    if kind == "hinge":
+        return (lambda s: F.relu(1 - s)), (lambda s: F.relu(1 + s))
+    if kind == "wasserstein":
+        return (lambda s: -s), (lambda s: s)
+    raise ValueError(f"kind={kind!r} is unknown; allowed: {', '.join(LOSSES)}")
+
+
+def generator_loss(fake: Tensor, *, kind: str = "non-saturating") -> Tensor:
+    """What the generator lowers, from the discriminator's scores (N,) of its images: a scalar.
+
+    | kind | loss |
+    | --- | --- |
+    | minimax | log(1 - σ(fake)): no gradient where the discriminator is sure |
+    | non-saturating | -log σ(fake) |
+    | least-squares | ½ (fake - 1)² |
+    | hinge, wasserstein | -fake |
+
+    Source: as `discriminator_loss`; the non-saturating loss is Goodfellow et al., 2014, section 3.
+    """
+    if kind == "minimax":
+        return -F.softplus(fake).mean()
+    if kind in ("hinge", "wasserstein"):
+        return -fake.mean()
+    as_real, _ = _sides(kind)
+    return as_real(fake).mean()
+
+
+def r1_penalty(discriminator: Callable[..., Tensor], x: Tensor, y: Tensor | None = None) -> Tensor:
+    """E ‖∇ₓ D(x)‖² over real images (N, …): a scalar to be added to the discriminator's loss, times γ / 2.
+
+    Source: Mescheder, Geiger, Nowozin, "Which training methods for GANs do actually converge?", 2018, equation 9.
+    """
+    return _input_gradient(discriminator, x, y).square().sum(dim=1).mean()
+
+
+def gradient_penalty(
+    discriminator: Callable[..., Tensor],
+    real: Tensor,
+    fake: Tensor,
+    y: Tensor | None = None,
+    *,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """E (‖∇ₓ D(x)‖ - 1)² at random points between pairs of real and generated images (N, …): a scalar.
+
+    Source: Gulrajani et al., "Improved training of Wasserstein GANs", 2017, equation 3 (there times λ = 10).
+    """
+    if real.shape != fake.shape:
+        raise ValueError(f"real {tuple(real.shape)} and fake {tuple(fake.shape)} must have the same shape")
+    t = torch.rand(len(real), generator=generator, device=real.device, dtype=real.dtype)
+    x = torch.lerp(fake, real, t.view(-1, *[1] * (real.ndim - 1)))
+    return (_input_gradient(discriminator, x, y).norm(dim=1) - 1).square().mean()
+
+
+def _input_gradient(discriminator: Callable[..., Tensor], x: Tensor, y: Tensor | None) -> Tensor:
+    """∇ₓ of each image's score, flattened: (N, number of values); itself differentiable."""
+    x = x.detach().requires_grad_()
+    scores = discriminator(x) if y is None else discriminator(x, y)
+    (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
+    return gradient.flatten(1)
+
+
+class GAN(nn.Module):
+    """The two players and what each of them lowers, ready for two objectives of `train.fit`.
+
+    Source: Goodfellow et al., 2014, algorithm 1.
+
+    Args:
+        generator: `generator(z, y)` → images, with `latent_dim` and `classes` (None: called with z alone).
+        discriminator: `discriminator(x, y)` → scores (N,); called with x alone where there are no classes.
+        kind: of both losses; see `discriminator_loss`.
+        r1: weight γ ≥ 0 of γ/2 · `r1_penalty`, taken on the first quarter of each batch, which is a random one.
+        penalty: weight λ ≥ 0 of `gradient_penalty`.
+        mismatched: show the discriminator real images beside classes that are not theirs, too.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        kind: str = "non-saturating",
+        r1: float = 0.0,
+        penalty: float = 0.0,
+        mismatched: bool = False,
+    ):
+        super().__init__()
+        _sides(kind)
+        for name, value in {"r1": r1, "penalty": penalty}.items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name}={value} must be a number of at least 0")
+        self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
+        self.classes: int | None = generator.classes  # type: ignore[assignment]
+        if mismatched and not self.classes:
+            raise ValueError("mismatched=True needs a generator with classes")
+        self.generator, self.discriminator, self.kind = generator, discriminator, kind
+        self.r1, self.penalty, self.mismatched = r1, penalty, mismatched
+
+    def discriminator_loss(
+        self, x: Tensor, y: Tensor | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The discriminator's loss on real images x (N, …) of classes y and as many generated ones."""
+        y = y if self.classes else None
+        with torch.no_grad():
+            x_hat = self._generate(len(x), y, x, generator)
+        pairs = [(x, y), (x_hat, y)]
+        if self.mismatched and self.classes and y is not None:
+            pairs.append((x, other_classes(y, self.classes, generator)))
+        loss = discriminator_loss(*self._judge(*pairs), kind=self.kind)
+        if self.r1:
+            n = max(1, len(x) // 4)
+            loss = loss + self.r1 / 2 * r1_penalty(self.discriminator, x[:n], None if y is None else y[:n])
+        if self.penalty:
+            steep = gradient_penalty(self.discriminator, x, x_hat, y, generator=generator)
+            loss = loss + self.penalty * steep
+        return loss
+
+    def generator_loss(
+        self, x: Tensor, y: Tensor | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The generator's loss on as many images of its own as there are real ones, of the same classes."""
+        y = y if self.classes else None
+        (fake,) = self._judge((self._generate(len(x), y, x, generator), y))
+        return generator_loss(fake, kind=self.kind)
+
+    def _generate(self, n: int, y: Tensor | None, like: Tensor, generator: torch.Generator | None) -> Tensor:
+        z = draw_noise(n, self.latent_dim, like, generator=generator)
+        return self.generator(z) if y is None else self.generator(z, y)
+
+    def _judge(self, *pairs: tuple[Tensor, Tensor | None]) -> tuple[Tensor, ...]:
+        """The scores (N,) of each pair of images and classes, in one run of the discriminator."""
+        x = torch.cat([images for images, _ in pairs])
+        labels = [y for _, y in pairs if y is not None]
+        scores = self.discriminator(x, torch.cat(labels)) if labels else self.discriminator(x)
+        return scores.split([len(images) for images, _ in pairs])
+
+
+def other_classes(y: Tensor, classes: int, generator: torch.Generator | None = None) -> Tensor:
+    """For each class in y (N,) one of the others, all equally likely: int64 (N,)."""
+    return (y + torch.randint(1, classes, y.shape, generator=generator, device=y.device)) % classes
