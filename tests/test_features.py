@@ -10,7 +10,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from course_utils import features
 from course_utils.data import load_images, resize, to_uint8
-from course_utils.features import feature_extractor
+from course_utils.features import feature_extractor, readability
 from course_utils.nets import Classifier
 from course_utils.zoo import load_pretrained
 
@@ -35,6 +35,24 @@ def test_a_classifier_of_ones_own_gives_features_and_probabilities(device: torch
     with torch.inference_mode():
         expected = own.eval().cpu()(x).softmax(dim=1)
     torch.testing.assert_close(seen.probs.cpu(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_readable_are_real_digits_and_neither_noise_nor_one_digit_over_another():
+    known, test = load_images("digits", "train").x, load_images("digits", "test").x
+    is_readable = readability(known, test)
+    share = {
+        "real": is_readable(test),
+        "noise": is_readable(images(200)),
+        "black": is_readable(torch.full((5, 1, 28, 28), -1.0)),
+        "mixed": is_readable(torch.maximum(test, test.roll(1, dims=0))),  # its neighbour is of another class
+    }
+    assert all(readable.dtype == torch.bool for readable in share.values())
+    # 95 % lie close enough by definition; some of those are read with less than 95 % belief.
+    assert 0.9 < share["real"].double().mean() <= 0.95
+    assert not share["noise"].any()
+    assert not share["black"].any()
+    assert share["mixed"].double().mean() < 0.3
+    assert is_readable(known).double().mean() > 0.95  # their own nearest neighbours, at distance 0
 
 
 def test_any_module_gives_features_without_probabilities():
