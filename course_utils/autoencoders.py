@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.nets import Decoder, Encoder
+from course_utils.nets import Decoder, Encoder, at_least_float32
 
 CORRUPTIONS = ("gaussian", "masking", "dropout")
 
@@ -275,7 +275,7 @@ class VAE(nn.Module):
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """q(z|x): images (N, C, H, W) to μ and log σ², (N, d) each."""
-        mu, logvar = self.encoder(x).chunk(2, dim=1)
+        mu, logvar = at_least_float32(self.encoder(x)).chunk(2, dim=1)
         return mu, logvar
 
     def encode(self, x: Tensor) -> Tensor:
@@ -294,7 +294,7 @@ class VAE(nn.Module):
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats, summed over pixels: images (N, C, H, W) and codes (N, d) → (N,)."""
-        raw = self.decoder.before_tanh(z)
+        raw = at_least_float32(self.decoder.before_tanh(z))
         if raw.shape != x.shape:
             raise ValueError(
                 f"x {tuple(x.shape)} and the decoded codes {tuple(raw.shape)} must have one shape"

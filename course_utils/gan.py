@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from course_utils.nets import check_images
+from course_utils.nets import at_least_float32, check_images
 
 LOSSES = ("minimax", "non-saturating", "least-squares", "hinge", "wasserstein")
 CONDITIONS = ("projection", "embedding")
@@ -98,7 +98,8 @@ def draw_noise(
         raise ValueError(f"truncation={truncation} must be above 0; inf leaves the noise as it is")
     if truncation == math.inf:
         return torch.randn(n, d, generator=generator, device=like.device, dtype=like.dtype)
-    u = 2 * torch.rand(n, d, generator=generator, device=like.device, dtype=torch.float64) - 1  # in [-1, 1)
+    exact = torch.float32 if like.device.type == "mps" else torch.float64  # which mps lacks
+    u = 2 * torch.rand(n, d, generator=generator, device=like.device, dtype=exact) - 1  # in [-1, 1)
     within = math.erf(truncation / math.sqrt(2))  # P(|z| ≤ truncation)
     return (math.sqrt(2) * torch.erfinv(u * within)).to(like.dtype).clamp(-truncation, truncation)
 
@@ -185,7 +186,7 @@ def _check_labels(y: Tensor | None, n: int, classes: int | None) -> None:
         raise ValueError(f"y is missing: this network needs a class 0 … {classes - 1} for each image")
     if y.dtype != torch.int64 or y.shape != (n,):
         raise ValueError(f"y must be int64 ({n},), not {y.dtype} {tuple(y.shape)}")
-    if n and not 0 <= int(y.min()) <= int(y.max()) < classes:
+    if n and not y.is_meta and not 0 <= int(y.min()) <= int(y.max()) < classes:
         raise ValueError(f"y holds classes {int(y.min())} … {int(y.max())}; allowed: 0 … {classes - 1}")
 
 
@@ -358,7 +359,7 @@ class GAN(nn.Module):
         x = torch.cat([images for images, _ in pairs])
         labels = [y for _, y in pairs if y is not None]
         scores = self.discriminator(x, torch.cat(labels)) if labels else self.discriminator(x)
-        return scores.split([len(images) for images, _ in pairs])
+        return at_least_float32(scores).split([len(images) for images, _ in pairs])
 
 
 def other_classes(y: Tensor, classes: int, generator: torch.Generator | None = None) -> Tensor:

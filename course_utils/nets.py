@@ -152,6 +152,11 @@ def _block(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """The same numbers, in float32 where they came in half precision out of an autocast: losses need the digits."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
 @torch.inference_mode()
 def over_batches(model: Callable[[Tensor], Tensor], x: Tensor, batch_size: int = 1000) -> Tensor:
     """A model's output for any number of inputs (N, …), a batch at a time, without gradients."""

@@ -19,9 +19,10 @@ import safetensors.torch as safe
 import torch
 from torch import nn
 
-from course_utils import __version__
-from course_utils.autoencoders import Autoencoder, DenoisingAutoencoder, corrupt, squared_error
+from course_utils import __version__, metrics
+from course_utils.autoencoders import VAE, Autoencoder, DenoisingAutoencoder, binarise, corrupt, squared_error
 from course_utils.data import CHECKOUT, Images, batches, load_images, mnist_for_training, pick_device
+from course_utils.gan import GAN, Discriminator, Generator
 from course_utils.nets import Classifier, over_batches, seeded
 from course_utils.train import Objective, exponential_average, fit, warmup_cosine
 
@@ -37,6 +38,7 @@ class Recipe:
         model: its class, and `arguments` for the constructor.
         data: gives the images to train on.
         score: the finished model's scores on images that it has not seen.
+        players: the objectives to train; the last one's `ema` is the model that is kept.
         finish: what is done after training, with the model and the training images.
     """
 
@@ -50,7 +52,40 @@ class Recipe:
     weight_decay: float = 0.0
     ema: float = 0.999
     seed: int = 0
+    players: Callable[[Any, Recipe], list[Objective]] = field(
+        default=lambda model, recipe: alone(model, recipe)
+    )
     finish: Callable[[Any, Images], None] = field(default=lambda model, images: None)
+
+
+def alone(model: Any, recipe: Recipe) -> list[Objective]:
+    """A model that lowers one loss of its own."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+    average = exponential_average(model, recipe.ema)
+    return [Objective(model, model.loss, optimizer, schedule=warmup_cosine, ema=average)]
+
+
+def adversaries(model: Generator, recipe: Recipe) -> list[Objective]:
+    """A generator, and a discriminator of the same size that is not kept; non-saturating loss with R1, γ = 1."""
+    with seeded(recipe.seed + 1):
+        discriminator = Discriminator(classes=model.classes)
+    game = GAN(model, discriminator, r1=1.0)
+    play = {
+        "discriminator": (discriminator, game.discriminator_loss),
+        "generator": (model, game.generator_loss),
+    }
+    average = exponential_average(model, recipe.ema)
+    return [
+        Objective(
+            module,
+            loss,
+            torch.optim.Adam(module.parameters(), lr=recipe.lr, betas=(0.0, 0.99)),
+            name=name,
+            schedule=warmup_cosine,
+            ema=average if module is model else None,
+        )
+        for name, (module, loss) in play.items()
+    ]
 
 
 def classifier_scores(model: Classifier) -> dict[str, float]:
@@ -74,6 +109,47 @@ def reconstruction_scores(model: Autoencoder) -> dict[str, float]:
     return scores
 
 
+def vae_scores(model: VAE) -> dict[str, float]:
+    """Bounds on log p(x) of MNIST's test set, binarised as in the literature, and what codes of the prior give."""
+    place = next(model.parameters()).device
+    x = load_images("mnist", "test").x
+    draw = torch.Generator(place).manual_seed(0)
+    black_white = binarise(x, generator=torch.Generator().manual_seed(0)).to(place)
+    with torch.inference_mode():
+        parts = [model.elbo(part, generator=draw) for part in black_white.split(1000)]
+        bounds = [model.log_prob(part, 100, generator=draw) for part in black_white[:2000].split(500)]
+    return {
+        "ELBO on binarised mnist test, nats": torch.cat([part.total for part in parts]).mean().item(),
+        "of it KL, nats": torch.cat([part.kl for part in parts]).mean().item(),
+        "log p(x) on 2,000 of them, 100 importance samples, nats": torch.cat(bounds).mean().item(),
+        "squared error on mnist test": squared_error(over_batches(model, x), x.to(place)).mean().item(),
+    } | digit_scores(model)
+
+
+def digit_scores(model: Any) -> dict[str, float]:
+    """What the shipped classifier sees in 10,000 images that the model draws, against MNIST's test set."""
+    place = next(model.parameters()).device
+    eye, real = load_pretrained("classifier-mnist", place), load_images("mnist", "test").x
+    y = torch.arange(10_000, device=place) % 10 if getattr(model, "classes", None) else None
+    draw = torch.Generator(place).manual_seed(0)
+    with torch.inference_mode():
+        parts = [model.sample(500, None if y is None else y[i : i + 500], generator=draw)
+                 for i in range(0, 10_000, 500)]  # fmt: skip
+    fake = torch.cat(parts)
+    seen, known = over_batches(eye.features, fake), over_batches(eye.features, real)
+    confidence, read = over_batches(eye, fake).softmax(dim=1).max(dim=1)
+    precision, recall = metrics.precision_recall(real=known, fake=seen)
+    scores = {
+        "digit FID to mnist test": metrics.fid(real=known, fake=seen),
+        "precision": precision,
+        "recall": recall,
+        "read with more than 90 % confidence": (confidence > 0.9).double().mean().item(),
+    }
+    if y is not None:
+        scores["read as the class asked for"] = (read == y).double().mean().item()
+    return scores
+
+
 def fit_codes(model: Autoencoder, images: Images) -> None:
     """Note the distribution of the codes in the model, so that `sample` can draw from it."""
     model.fit_codes(images.x.to(next(model.parameters()).device))
@@ -85,6 +161,15 @@ def _autoencoder(model: type[Autoencoder], **arguments: Any) -> Recipe:
     )
 
 
+def _vae(latent_dim: int, beta: float, steps: int) -> Recipe:
+    arguments = {"latent_dim": latent_dim, "beta": beta}
+    return Recipe(VAE, arguments, mnist_for_training, vae_scores, steps, 128, 2e-3)
+
+
+def _gan(**arguments: Any) -> Recipe:
+    return Recipe(Generator, arguments, mnist_for_training, digit_scores, 4000, 64, 1e-3, players=adversaries)
+
+
 RECIPES = {
     "classifier-mnist": Recipe(
         Classifier, {}, mnist_for_training, classifier_scores, 5000, 200, 3e-3, weight_decay=0.05
@@ -94,6 +179,13 @@ RECIPES = {
     "denoising-autoencoder-mnist": _autoencoder(
         DenoisingAutoencoder, latent_dim=16, kind="gaussian", level=1.0
     ),
+    "vae-mnist": _vae(16, 1.0, 12000),
+    "vae-2d-mnist": _vae(2, 1.0, 5000),
+    "vae-2d-beta-0.1-mnist": _vae(2, 0.1, 5000),
+    "vae-2d-beta-4-mnist": _vae(2, 4.0, 5000),
+    "vae-2d-beta-16-mnist": _vae(2, 16.0, 5000),
+    "gan-mnist": _gan(),
+    "cgan-mnist": _gan(classes=10),
 }
 
 
@@ -116,20 +208,20 @@ def train_recipe(
     images = recipe.data()
     with seeded(recipe.seed):
         model = recipe.model(**recipe.arguments)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
-    ema = exponential_average(model, recipe.ema)
-    objective = Objective(model, model.loss, optimizer, schedule=warmup_cosine, ema=ema)
+    objectives = recipe.players(model, recipe)
     shuffle = torch.Generator().manual_seed(recipe.seed)
     steps = steps or recipe.steps
     for _ in fit(
-        objective,
+        objectives,
         batches(images, recipe.batch_size, steps, generator=shuffle),
         seed=recipe.seed,
         device=device,
         checkpoint=checkpoint,
     ):
         pass
-    trained = ema.module.eval()
+    average = objectives[-1].ema
+    assert average is not None
+    trained = average.module.eval()
     recipe.finish(trained, images)
     return trained, recipe.score(trained) | {"steps": steps}
 
