@@ -131,7 +131,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
     def number(value: float) -> str:
         return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
 
+    def text(cell: object) -> str:  # a bar would begin the next column
+        return number(cell) if isinstance(cell, float) else str(cell).replace("|", "\\|")
+
     def line(cells: Sequence[object]) -> str:
-        return "| " + " | ".join(number(c) if isinstance(c, float) else str(c) for c in cells) + " |"
+        return "| " + " | ".join(map(text, cells)) + " |"
 
     return Markdown("\n".join([line(header), line(["---"] + ["---:"] * (len(header) - 1)), *map(line, rows)]))

@@ -545,7 +545,13 @@ assert shares["codes drawn at random"] < 0.6
 assert shares["pure noise"] < 0.05
 table(["images", "share readable"], list(shares.items()))
 
+# %% [markdown]
+# The judge is in the package too, since later notebooks ask it again: `readability(train.x, test.x)` gives the function.
+
 # %%
+from course_utils.features import readability
+
+assert torch.equal(readability(train.x, test.x)(drawn), is_readable(drawn))
 readable = is_readable(drawn)
 show_images(drawn[readable][:20], columns=20, title="random codes: readable")
 show_images(drawn[~readable][:20], columns=20, title="random codes: not readable")

@@ -316,6 +316,13 @@ def test_a_table_shows_its_rows() -> None:
     assert lines[2:] == [["plain", "12.3", "7"], ["denoising", "0.000123", "12345"]]
 
 
+def test_a_bar_in_a_table_stays_in_its_cell() -> None:
+    from markdown_it import MarkdownIt
+
+    html = MarkdownIt("js-default").render(viz.table(["nats", "value"], [["KL(q ‖ p(z|x))", 1.5]]).data)
+    assert re.findall("<t[hd][^>]*>(.*?)</t[hd]>", html) == ["nats", "value", "KL(q ‖ p(z|x))", "1.5"]
+
+
 @pytest.mark.parametrize("row", [["a"], ["a", 1, 2]])
 def test_a_table_refuses_rows_of_another_length(row: list) -> None:
     with pytest.raises(ValueError, match="2 entries"):
