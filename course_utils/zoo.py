@@ -166,8 +166,8 @@ def _vae(latent_dim: int, beta: float, steps: int) -> Recipe:
     return Recipe(VAE, arguments, mnist_for_training, vae_scores, steps, 128, 2e-3)
 
 
-def _gan(**arguments: Any) -> Recipe:
-    return Recipe(Generator, arguments, mnist_for_training, digit_scores, 4000, 64, 1e-3, players=adversaries)
+def _gan(lr: float, **arguments: Any) -> Recipe:
+    return Recipe(Generator, arguments, mnist_for_training, digit_scores, 4000, 64, lr, players=adversaries)
 
 
 RECIPES = {
@@ -184,8 +184,8 @@ RECIPES = {
     "vae-2d-beta-0.1-mnist": _vae(2, 0.1, 5000),
     "vae-2d-beta-4-mnist": _vae(2, 4.0, 5000),
     "vae-2d-beta-16-mnist": _vae(2, 16.0, 5000),
-    "gan-mnist": _gan(),
-    "cgan-mnist": _gan(classes=10),
+    "gan-mnist": _gan(2e-3, latent_dim=16),
+    "cgan-mnist": _gan(1e-3, classes=10),
 }
 
 

@@ -681,7 +681,8 @@ dimension = Choice("dimension", names)
 value = Slider("value", [f"{v:g}" for v in values.tolist()], play=True)
 Explorer(
     [image, dimension, value],
-    [Panel("decoded", frames, ("image", "dimension", "value"), strip="value")],
+    [Panel("decoded", frames, ("image", "dimension", "value")),
+     Panel("all values", frames, ("image", "dimension", "value"), strip="value")],
     [Readout("the image's own value", own, ("image", "dimension"), maximum=3)],
     title="One number of the code", index=[2, 0, 6],
 )  # fmt: skip
