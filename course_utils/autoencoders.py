@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.nets import Decoder, Encoder, at_least_float32
+from course_utils.nets import Decoder, Encoder, at_least_float32, check_at_least, check_not_negative
 
 CORRUPTIONS = ("gaussian", "masking", "dropout")
 
@@ -32,10 +32,8 @@ class Autoencoder(nn.Module):
 
     def __init__(self, latent_dim: int, *, code_penalty: float = 0.0, channels: int = 1, size: int = 28):
         super().__init__()
-        if latent_dim < 1:
-            raise ValueError(f"latent_dim={latent_dim} must be at least 1")
-        if not 0 <= code_penalty < math.inf:
-            raise ValueError(f"code_penalty={code_penalty} must be a number of at least 0")
+        check_at_least(1, latent_dim=latent_dim)
+        check_not_negative(code_penalty=code_penalty)
         self.latent_dim, self.code_penalty = latent_dim, code_penalty
         self.encoder = Encoder(latent_dim, channels=channels, size=size)
         self.decoder = Decoder(latent_dim, channels=channels, size=size)
@@ -257,15 +255,12 @@ class VAE(nn.Module):
         size: int = 28,
     ):
         super().__init__()
-        if latent_dim < 1:
-            raise ValueError(f"latent_dim={latent_dim} must be at least 1")
+        check_at_least(1, latent_dim=latent_dim)
         if likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood={likelihood!r} is unknown; allowed: {', '.join(LIKELIHOODS)}")
         if sigma is not None and (likelihood == "bernoulli" or not 0 < sigma < math.inf):
             raise ValueError(f"sigma={sigma} must be a number above 0, and for the gaussian likelihood only")
-        for name, value in {"beta": beta, "free_bits": free_bits}.items():
-            if not 0 <= value < math.inf:
-                raise ValueError(f"{name}={value} must be a number of at least 0")
+        check_not_negative(beta=beta, free_bits=free_bits)
         self.latent_dim, self.likelihood = latent_dim, likelihood
         self.beta, self.free_bits = beta, free_bits
         self.encoder = Encoder(2 * latent_dim, channels=channels, size=size)
@@ -332,8 +327,7 @@ class VAE(nn.Module):
 
         samples: K ≥ 1; with 1 it is an ELBO, with K → ∞ it goes to log p(x).
         """
-        if samples < 1:
-            raise ValueError(f"samples={samples} must be at least 1")
+        check_at_least(1, samples=samples)
         mu, logvar = self.posterior(x)
         log_weights = []
         for _ in range(samples):

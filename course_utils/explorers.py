@@ -564,7 +564,7 @@ def _still_picture(explorer: Explorer) -> bytes:
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
     if pad_at is not None:
-        _draw_dots(figure.add_subplot(grid[0, 0]), explorer.controls[pad_at], [*explorer.index, 0])
+        _draw_dots(figure.add_subplot(grid[0, 0]), explorer.controls[pad_at], look.here)
         decoded = next((panel for panel in on_map if panel["strides"][pad_at]), None)
         if decoded is not None:
             _draw_nodes(figure.add_subplot(grid[0, 1]), explorer, decoded, pad_at, look)
@@ -768,13 +768,14 @@ class LatentExplorer(Explorer):
             raise ValueError(f"grid={grid} is too small; the map needs at least 2 nodes a side")
         if steps < 2:
             raise ValueError(f"steps={steps} is too small; an interpolation has at least its 2 ends")
-        many = isinstance(model, Mapping)
+        of_series: list[object] = list(model) if isinstance(model, Mapping) else []
         models = list(model.values()) if isinstance(model, Mapping) else [model]
         if not models:
             raise ValueError("model={} holds no model")
+        by_model = (series,) if of_series else ()  # everything shown depends on this control too
         codes = torch.stack([_codes(one, images.x) for one in models])  # (models, N, d)
         d = codes.shape[-1]
-        if many and d != 2:
+        if by_model and d != 2:
             raise ValueError(f"model: a series needs codes with d = 2, one map for all; got d = {d}")
 
         self._plane = _Plane.fit(codes[0])
@@ -788,7 +789,7 @@ class LatentExplorer(Explorer):
             return x
 
         def stacked(frames: list[Tensor]) -> Tensor:
-            return torch.stack(frames) if many else frames[0]
+            return torch.stack(frames) if by_model else frames[0]
 
         # The map.
         flat = self._plane.project(codes)  # (models, N, 2)
@@ -818,7 +819,6 @@ class LatentExplorer(Explorer):
             return self._plane.project(routes), films
 
         paths, films = zip(*[walk(number) for number in range(len(models))], strict=True)
-        by_model = (series,) if many else ()
         route_by = (*by_model, "from", "to", "path")
         pad = Pad(
             place,
@@ -835,9 +835,8 @@ class LatentExplorer(Explorer):
         )
         nodes = self._plane.lift(torch.as_tensor(pad.nodes(), dtype=codes.dtype))
         maps = stacked([decode(number, nodes) for number in range(len(models))])
-        chooser = [Slider(series, list(model), group=explore)] if isinstance(model, Mapping) else []
         controls: list[Control] = [
-            *chooser,
+            *(Slider(name, of_series, group=explore) for name in by_model),
             pad,
             Choice("from", names, images.x[ends], group=between),
             Choice("to", names, images.x[ends], group=between),
@@ -853,14 +852,14 @@ class LatentExplorer(Explorer):
         self._summary = f"{pad.columns}×{pad.rows} map of {d}-D codes, {len(dots)} images, {k} anchors"
 
         def decode_live(x: float, y: float) -> Tensor:
-            return decode(self.index[0] if many else 0, self.code(x, y)[None])[0]
+            return decode(self.index[0] if by_model else 0, self.code(x, y)[None])[0]
 
         super().__init__(
             controls,
             panels,
             [class_names],
             title=title,
-            index=[*([0] if many else []), pad.middle, 0, min(1, k - 1), 0, 0],
+            index=[0] * len(by_model) + [pad.middle, 0, min(1, k - 1), 0, 0],
             live=decode_live if live else None,
             live_panel="decoded image" if live else None,
         )

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from course_utils.nets import at_least_float32, check_images
+from course_utils.nets import at_least_float32, check_at_least, check_images, check_not_negative, check_size
 
 LOSSES = ("minimax", "non-saturating", "least-squares", "hinge", "wasserstein")
 CONDITIONS = ("projection", "embedding")
@@ -40,7 +40,9 @@ class Generator(nn.Module):
         size: int = 28,
     ):
         super().__init__()
-        _check(size, classes, latent_dim=latent_dim, width=width, channels=channels)
+        check_size(size)
+        check_at_least(1, latent_dim=latent_dim, width=width, channels=channels)
+        _check_classes(classes)
         self.latent_dim, self.classes = latent_dim, classes
         small, wide = size // 4, 2 * width
         self.embed = nn.Embedding(classes, latent_dim) if classes else None
@@ -131,7 +133,9 @@ class Discriminator(nn.Module):
         size: int = 28,
     ):
         super().__init__()
-        _check(size, classes, width=width, channels=channels)
+        check_size(size)
+        check_at_least(1, width=width, channels=channels)
+        _check_classes(classes)
         if condition not in CONDITIONS:
             raise ValueError(f"condition={condition!r} is unknown; allowed: {', '.join(CONDITIONS)}")
         self.classes, self.condition = classes, condition
@@ -167,14 +171,9 @@ class Discriminator(nn.Module):
         return self.head(h).squeeze(1) + (self.embed(y) * h).sum(dim=1)
 
 
-def _check(size: int, classes: int | None, **least_one: int) -> None:
-    if size < 4 or size % 4:
-        raise ValueError(f"size={size} must be divisible by 4 (it is halved twice)")
+def _check_classes(classes: int | None) -> None:
     if classes is not None and classes < 2:
         raise ValueError(f"classes={classes} must be at least 2, or None for a network without a condition")
-    for name, value in least_one.items():
-        if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1")
 
 
 def _check_labels(y: Tensor | None, n: int, classes: int | None) -> None:
@@ -313,9 +312,7 @@ class GAN(nn.Module):
     ):
         super().__init__()
         _sides(kind)
-        for name, value in {"r1": r1, "penalty": penalty}.items():
-            if not 0 <= value < math.inf:
-                raise ValueError(f"{name}={value} must be a number of at least 0")
+        check_not_negative(r1=r1, penalty=penalty)
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
         self.classes: int | None = generator.classes  # type: ignore[assignment]
         if mismatched and not self.classes:
@@ -331,7 +328,7 @@ class GAN(nn.Module):
         with torch.no_grad():
             x_hat = self._generate(len(x), y, x, generator)
         pairs = [(x, y), (x_hat, y)]
-        if self.mismatched and self.classes and y is not None:
+        if self.mismatched and self.classes and y is not None:  # the first implies the others
             pairs.append((x, other_classes(y, self.classes, generator)))
         loss = discriminator_loss(*self._judge(*pairs), kind=self.kind)
         if self.r1:

@@ -32,7 +32,7 @@ class Encoder(nn.Sequential):
     """
 
     def __init__(self, outputs: int, *, channels: int = 1, size: int = 28):
-        _check_size(size)
+        check_size(size)
         super().__init__(
             nn.Conv2d(channels, 32, 4, stride=2, padding=1),
             nn.ReLU(),
@@ -61,7 +61,7 @@ class Decoder(nn.Sequential):
     """
 
     def __init__(self, inputs: int, *, channels: int = 1, size: int = 28):
-        _check_size(size)
+        check_size(size)
         small = size // 4
         super().__init__(
             nn.Linear(inputs, 128),
@@ -98,9 +98,24 @@ class Decoder(nn.Sequential):
         return z
 
 
-def _check_size(size: int) -> None:
+def check_size(size: int) -> None:
+    """Raise ValueError unless images of this size can be halved twice."""
     if size < 4 or size % 4:
-        raise ValueError(f"size={size} must be divisible by 4 (the encoder halves it twice)")
+        raise ValueError(f"size={size} must be divisible by 4 (it is halved twice)")
+
+
+def check_at_least(least: int, **values: int) -> None:
+    """Raise ValueError, naming it, for a value below `least`."""
+    for name, value in values.items():
+        if value < least:
+            raise ValueError(f"{name}={value} must be at least {least}")
+
+
+def check_not_negative(**values: float) -> None:
+    """Raise ValueError, naming it, for a value that is no finite number of at least 0."""
+    for name, value in values.items():
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{name}={value} must be a number of at least 0")
 
 
 def check_images(x: Tensor, shape: tuple[int, int, int]) -> None:
@@ -294,8 +309,8 @@ class CouplingFlow(nn.Module):
 
     def __init__(self, dim: int, *, layers: int = 8, hidden: int = 64, levels: int | None = None):
         super().__init__()
-        _check_at_least(2, dim=dim, layers=layers, levels=2 if levels is None else levels)
-        _check_at_least(1, hidden=hidden)
+        check_at_least(2, dim=dim, layers=layers, levels=2 if levels is None else levels)
+        check_at_least(1, hidden=hidden)
         self.dim, self.levels = dim, levels
         self.nets = nn.ModuleList(_coupling_net(dim, hidden) for _ in range(layers))
         bit = [(k // 2) % (dim - 1).bit_length() for k in range(layers)]
@@ -352,7 +367,7 @@ class CouplingFlow(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """n points f⁻¹(z), z ~ N(0, I): (n, d); for images brought back to the grey levels, in [-1, 1]."""
-        _check_at_least(1, n=n)
+        check_at_least(1, n=n)
         z = torch.randn(n, self.dim, generator=generator, device=self.kept.device, dtype=self.kept.dtype)
         x = self.inverse(z)
         if self.levels is None:
@@ -373,12 +388,6 @@ def _coupling_net(dim: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), last
     )  # fmt: skip
-
-
-def _check_at_least(least: int, **values: int) -> None:
-    for name, value in values.items():
-        if value < least:
-            raise ValueError(f"{name}={value} must be at least {least}")
 
 
 class PixelCNN(nn.Module):
@@ -402,9 +411,9 @@ class PixelCNN(nn.Module):
 
     def __init__(self, height: int, width: int, *, levels: int = 8, channels: int = 64, blocks: int = 4):
         super().__init__()
-        _check_at_least(1, height=height, width=width)
-        _check_at_least(2, levels=levels, channels=channels)
-        _check_at_least(0, blocks=blocks)
+        check_at_least(1, height=height, width=width)
+        check_at_least(2, levels=levels, channels=channels)
+        check_at_least(0, blocks=blocks)
         self.height, self.width, self.levels = height, width, levels
         kernel = min(7, 2 * max(height, width) - 1)  # more would only see padding
         self.first = _MaskedConv2d(levels, channels, kernel, itself=False)
@@ -438,7 +447,7 @@ class PixelCNN(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """n images, pixel after pixel, one run of the network for each: (n, 1, H, W) in [-1, 1]."""
-        _check_at_least(1, n=n)
+        check_at_least(1, n=n)
         k = torch.zeros(n, self.height, self.width, dtype=torch.int64, device=self.place.device)
         for row in range(self.height):
             for column in range(self.width):  # rows below cannot matter: they are left out

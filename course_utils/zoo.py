@@ -30,6 +30,13 @@ CARD_VERSION = 1
 _SETTINGS = ("steps", "batch_size", "lr", "weight_decay", "ema", "seed")
 
 
+def alone(model: Any, recipe: Recipe) -> list[Objective]:
+    """A model that lowers one loss of its own."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+    average = exponential_average(model, recipe.ema)
+    return [Objective(model, model.loss, optimizer, schedule=warmup_cosine, ema=average)]
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a model is made.
@@ -52,17 +59,8 @@ class Recipe:
     weight_decay: float = 0.0
     ema: float = 0.999
     seed: int = 0
-    players: Callable[[Any, Recipe], list[Objective]] = field(
-        default=lambda model, recipe: alone(model, recipe)
-    )
+    players: Callable[[Any, Recipe], list[Objective]] = alone
     finish: Callable[[Any, Images], None] = field(default=lambda model, images: None)
-
-
-def alone(model: Any, recipe: Recipe) -> list[Objective]:
-    """A model that lowers one loss of its own."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
-    average = exponential_average(model, recipe.ema)
-    return [Objective(model, model.loss, optimizer, schedule=warmup_cosine, ema=average)]
 
 
 def adversaries(model: Generator, recipe: Recipe) -> list[Objective]:
@@ -70,21 +68,14 @@ def adversaries(model: Generator, recipe: Recipe) -> list[Objective]:
     with seeded(recipe.seed + 1):
         discriminator = Discriminator(classes=model.classes)
     game = GAN(model, discriminator, r1=1.0)
-    play = {
-        "discriminator": (discriminator, game.discriminator_loss),
-        "generator": (model, game.generator_loss),
-    }
-    average = exponential_average(model, recipe.ema)
+
+    def adam(player: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(player.parameters(), lr=recipe.lr, betas=(0.0, 0.99))
+
+    judge, average = adam(discriminator), exponential_average(model, recipe.ema)
     return [
-        Objective(
-            module,
-            loss,
-            torch.optim.Adam(module.parameters(), lr=recipe.lr, betas=(0.0, 0.99)),
-            name=name,
-            schedule=warmup_cosine,
-            ema=average if module is model else None,
-        )
-        for name, (module, loss) in play.items()
+        Objective(discriminator, game.discriminator_loss, judge, "discriminator", warmup_cosine),
+        Objective(model, game.generator_loss, adam(model), "generator", warmup_cosine, average),
     ]
 
 
@@ -98,7 +89,7 @@ def classifier_scores(model: Classifier) -> dict[str, float]:
     return scores
 
 
-def reconstruction_scores(model: Autoencoder) -> dict[str, float]:
+def reconstruction_scores(model: Autoencoder | VAE) -> dict[str, float]:
     """‖x̂ - x‖² an image on MNIST's test set; from a corrupted image for a denoising autoencoder."""
     x = load_images("mnist", "test").x.to(next(model.parameters()).device)
     scores = {"squared error on mnist test": squared_error(over_batches(model, x), x).mean().item()}
@@ -118,18 +109,18 @@ def vae_scores(model: VAE) -> dict[str, float]:
     with torch.inference_mode():
         parts = [model.elbo(part, generator=draw) for part in black_white.split(1000)]
         bounds = [model.log_prob(part, 100, generator=draw) for part in black_white[:2000].split(500)]
-    return {
+    scores = {
         "ELBO on binarised mnist test, nats": torch.cat([part.total for part in parts]).mean().item(),
         "of it KL, nats": torch.cat([part.kl for part in parts]).mean().item(),
         "log p(x) on 2,000 of them, 100 importance samples, nats": torch.cat(bounds).mean().item(),
-        "squared error on mnist test": squared_error(over_batches(model, x), x.to(place)).mean().item(),
-    } | digit_scores(model)
+    }
+    return scores | reconstruction_scores(model) | digit_scores(model)
 
 
 def digit_scores(model: Any) -> dict[str, float]:
     """What the shipped classifier sees in 10,000 images that the model draws, against MNIST's test set."""
     place = next(model.parameters()).device
-    eye, real = load_pretrained("classifier-mnist", place), load_images("mnist", "test").x
+    eye, real = load_pretrained("classifier-mnist", place), load_images("mnist", "test").x.to(place)
     y = torch.arange(10_000, device=place) % 10 if getattr(model, "classes", None) else None
     draw = torch.Generator(place).manual_seed(0)
     with torch.inference_mode():
@@ -137,7 +128,7 @@ def digit_scores(model: Any) -> dict[str, float]:
                  for i in range(0, 10_000, 500)]  # fmt: skip
     fake = torch.cat(parts)
     seen, known = over_batches(eye.features, fake), over_batches(eye.features, real)
-    confidence, read = over_batches(eye, fake).softmax(dim=1).max(dim=1)
+    confidence, read = over_batches(eye.head, seen).softmax(dim=1).max(dim=1)
     precision, recall = metrics.precision_recall(real=known, fake=seen)
     scores = {
         "digit FID to mnist test": metrics.fid(real=known, fake=seen),

@@ -1,5 +1,7 @@
 """What several test files share."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -12,3 +14,12 @@ def device(request: pytest.FixtureRequest) -> torch.device:
     if not torch.accelerator.is_available():
         pytest.skip("no accelerator on this machine")
     return torch.accelerator.current_accelerator()
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """On networks so small one thread does as much as two, and more where others use the machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -49,13 +49,9 @@ def scores(n: int, number: int = 0, dtype: torch.dtype = torch.float64) -> Tenso
 
 
 @pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """The same first weights each time; and one thread, which on networks so small does as much as two."""
+def _quiet(one_thread: None) -> None:
+    """The same first weights each time."""
     torch.manual_seed(0)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 # -------------------------------------------------------------------------------- the optimal discriminator
