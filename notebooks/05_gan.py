@@ -19,22 +19,22 @@
 #
 # The decoders of the last two notebooks learned to draw by comparing each of their images with a given one, pixel by
 # pixel, and their images came out soft. A **generative adversarial network** (GAN, 생성적 적대 신경망) has no image to
-# compare with. It has a critic: a second network that looks at an image and says whether it is real or made. The first
-# learns to deceive the second, the second learns not to be deceived, and both grow better by it.
+# compare with. It has a critic: a second network that looks at an image and says whether it is real or made. The
+# first learns to deceive the second, the second learns not to be deceived, and both grow better by it.
 #
 # After this notebook you can
 #
 # 1. write both networks, their two losses and the two updates in turn, from scratch;
-# 2. say what the best possible discriminator answers and what the game then measures, and check it where the answer is
-#    known;
+# 2. say what the best possible discriminator answers and what the game then measures, and check it where the answer
+#    is known;
 # 3. watch two distributions move towards each other, and put a number on it;
 # 4. provoke mode collapse, count it, and mend it in two ways;
 # 5. train a GAN on digits and judge it: quality, sharpness, copies, and how to trade diversity for fidelity;
 # 6. say what a GAN cannot tell you.
 #
-# Marks such as (N1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the
-# notebook if what the text claims does not hold. It runs on a laptop without a GPU in about two minutes and needs
-# no network. You need to know what a gradient step is, and precision and recall from notebook 02.
+# Marks such as (N1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the notebook
+# if what the text claims does not hold. It runs on a laptop without a GPU in about two minutes and needs no network.
+# You need to know what a gradient step is, and precision and recall from notebook 02.
 
 # %% tags=["install"]
 import importlib.util
@@ -69,10 +69,11 @@ plt.show()
 # %% [markdown]
 # There are two players, each a small network.
 #
-# - $G$, the **generator** (생성자), turns noise into a point: $\hat{x} = G(z)$. The noise $z$ is drawn from a standard normal, here
-#   of two numbers: $z \sim N(0, I)$.
-# - $D$, the **discriminator** (판별자), looks at a point and says how likely it is real: $D(x)$ lies between 0 (made) and 1 (real). Its
-#   network computes any number, the **score** (점수) $s(x)$, and $D(x) = \sigma(s(x))$ with the sigmoid $\sigma(s) = 1 / (1 + e^{-s})$.
+# - $G$, the **generator** (생성자), turns noise into a point: $\hat{x} = G(z)$. The noise $z$ is drawn from a standard
+#   normal, here of two numbers: $z \sim N(0, I)$.
+# - $D$, the **discriminator** (판별자), looks at a point and says how likely it is real: $D(x)$ lies between 0 (made)
+#   and 1 (real). Its network computes any number, the **score** (점수) $s(x)$, and $D(x) = \sigma(s(x))$ with the
+#   sigmoid $\sigma(s) = 1 / (1 + e^{-s})$.
 
 
 # %%
@@ -93,8 +94,8 @@ def two_players(seed: int) -> tuple[nn.Module, nn.Module]:
 
 
 # %% [markdown]
-# The discriminator is a classifier with two classes, so its loss is the cross-entropy. For $N$ real points $x_i$ and $N$ made
-# ones it is
+# The discriminator is a classifier with two classes, so its loss is the cross-entropy. For $N$ real points $x_i$ and
+# $N$ made ones it is
 #
 # $$L_D = -\frac{1}{N} \sum_i \log D(x_i) - \frac{1}{N} \sum_i \log\big(1 - D(G(z_i))\big).$$
 #
@@ -120,8 +121,8 @@ def loss_of_generator(x_hat: torch.Tensor) -> torch.Tensor:
 generator, discriminator = two_players(seed=0)
 
 # %% [markdown]
-# The package has the same: `discriminator_loss` and `generator_loss` take scores, and `GAN` holds two players and computes
-# what each of them lowers. Given the same noise it must give the same numbers as our lines.
+# The package has the same: `discriminator_loss` and `generator_loss` take scores, and `GAN` holds two players and
+# computes what each of them lowers. Given the same noise it must give the same numbers as our lines.
 
 # %% tags=["N1"]
 from course_utils.gan import GAN, discriminator_loss, generator_loss
@@ -137,20 +138,19 @@ for mine, its in zip(ours, (game.discriminator_loss, game.generator_loss), stric
 print("Our two losses are the package's.")
 
 # %% [markdown]
-# Before we play, we need a number for how far two sets of points $x$ and $\hat{x}$ are apart. The **energy distance** (에너지 거리)
-# compares the mean distance *between* the sets with the mean distances *within* them:
+# Before we play, we need a number for how far two sets of points $x$ and $\hat{x}$ are apart. The **energy distance**
+# (에너지 거리) compares the mean distance *between* the sets with the mean distances *within* them:
 #
 # $$E = 2\, \mathbb{E} \lVert x - \hat{x} \rVert - \mathbb{E} \lVert x - x' \rVert - \mathbb{E} \lVert \hat{x} - \hat{x}' \rVert,$$
 #
-# where $x'$ is another real point and $\hat{x}'$ another made one. It is 0 if and only if both come from the same distribution.
+# where $x'$ is another real point and $\hat{x}'$ another made one. It is 0 if and only if both come from the same
+# distribution.
 
 
 # %%
 def energy_distance(x: torch.Tensor, x_hat: torch.Tensor) -> float:
-    between, within = (
-        torch.cdist(x, x_hat).mean(),
-        torch.cdist(x, x).mean() + torch.cdist(x_hat, x_hat).mean(),
-    )
+    between = torch.cdist(x, x_hat).mean()
+    within = torch.cdist(x, x).mean() + torch.cdist(x_hat, x_hat).mean()
     return (2 * between - within).item()
 
 
@@ -160,29 +160,30 @@ def made() -> torch.Tensor:  # 2,000 points, always from the same noise
 
 
 # %% [markdown]
-# Now the game: **each player is updated in turn**, while the other stands still. In the discriminator's turn `detach` cuts the path
-# back to the generator; in the generator's turn only its own optimiser takes a step. (Momentum, the first of the two `betas`, is
-# off. Section 4 shows what it would do.)
+# Now the game: **each player is updated in turn**, while the other stands still. In the discriminator's turn `detach`
+# cuts the path back to the generator; in the generator's turn only its own optimiser takes a step. (Momentum, the
+# first of the two `betas`, is off: the other player changes the direction at each turn, and momentum would run on in
+# the old one.)
 
 # %% tags=["N1"]
-optimizers = [
-    torch.optim.Adam(player.parameters(), lr=1e-3, betas=(0.0, 0.9)) for player in (discriminator, generator)
-]
+adam_D = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.0, 0.9))
+adam_G = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.0, 0.9))
 start = made()
 for _ in range(400):
     x, _ = toy_points("moons", 256, generator=draw)
     x_hat = generator(torch.randn(256, 2, generator=draw))
-    optimizers[0].zero_grad()
+    adam_D.zero_grad()
     loss_of_discriminator(x, x_hat.detach()).backward()
-    optimizers[0].step()
-    optimizers[1].zero_grad()
+    adam_D.step()
+    adam_G.zero_grad()
     loss_of_generator(generator(torch.randn(256, 2, generator=draw))).backward()
-    optimizers[1].step()
+    adam_G.step()
 assert energy_distance(real, made()) < 0.5 * energy_distance(real, start)
 print("After 400 turns each, the distance to the data is less than half of what it was.")
 
 # %% [markdown]
-# `fit`, the package's loop, does the same. A GAN simply has two objectives in place of one, and `fit` takes them in turn.
+# `fit`, the package's loop, does the same. A GAN simply has two objectives in place of one, and `fit` takes them in
+# turn.
 
 # %%
 from course_utils.train import Objective, exponential_average, fit
@@ -201,8 +202,8 @@ def objectives(game: GAN, lr: float = 1e-3, betas: tuple[float, float] = (0.0, 0
 # %% [markdown]
 # ## 2 · Watch them play (N3)
 #
-# We start again from the same first weights and play 1,500 turns. At chosen moments we note the generator's points, the
-# discriminator's answer on a grid, and both losses.
+# We start again from the same first weights and play 1,500 turns. At chosen moments we note the generator's points,
+# the discriminator's answer on a grid, and both losses.
 
 # %%
 moments = [0, 10, 20, 30, 40, 60, 80, 100, 130, 160, 200, 250, 300, 400, 500, 600, 700, 850, 1000, 1250, 1500]
@@ -210,9 +211,12 @@ across, up = torch.linspace(-3, 3, 61), torch.linspace(-2.3, 2.3, 47)
 grid = torch.cartesian_prod(across, up)
 
 
-def look() -> tuple[torch.Tensor, torch.Tensor]:
-    with torch.inference_mode():
-        return made(), discriminator(grid).sigmoid().view(61, 47).T
+def look() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    points = made().clone()
+    some = points[:60].clone().requires_grad_()
+    (slope,) = torch.autograd.grad(60 * loss_of_generator(some), some)  # of each point's own loss
+    field = discriminator(grid).sigmoid().detach().view(61, 47).T
+    return points, -slope, field
 
 
 generator, discriminator = two_players(seed=0)
@@ -224,11 +228,11 @@ for record in fit(objectives(GAN(generator, discriminator)), moons, progress=Fal
         film.append(look())
 
 # %% [markdown]
-# Do the two distributions move towards each other? The energy distance says so. Two samples of 2,000 real points mark the lowest value that
-# can be expected of it.
+# Do the two distributions move towards each other? The energy distance says so. Two samples of 2,000 real points mark
+# the lowest value that can be expected of it.
 
 # %% tags=["N3"]
-distance = [energy_distance(real, points) for points, _ in film]
+distance = [energy_distance(real, points) for points, _, _ in film]
 floor = energy_distance(real, toy_points("moons", 2000, generator=draw)[0])
 assert min(distance[-3:]) < 0.1 * distance[0]
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
@@ -237,23 +241,23 @@ left.axhline(floor, color="black", ls=":", lw=0.8)
 left.set(yscale="log", xlabel="turn", ylabel="energy distance", title="real against made")
 for name, values in zip(("discriminator", "generator"), zip(*losses, strict=True), strict=True):
     right.plot(values, lw=0.7, label=name)
-(
-    right.axhline(2 * math.log(2), color="C0", ls=":", lw=0.8),
-    right.axhline(math.log(2), color="C1", ls=":", lw=0.8),
-)
-right.set(xlabel="turn", title="the losses"), right.legend(frameon=False)
+right.axhline(2 * math.log(2), color="C0", ls=":", lw=0.8)
+right.axhline(math.log(2), color="C1", ls=":", lw=0.8)
+right.set(xlabel="turn", title="the losses")
+right.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Left: the distance falls to less than a tenth, not evenly but with setbacks. Right: the losses say nothing of the kind. They jump at
-# first and then hover about the dotted lines, $2 \log 2$ and $\log 2$, which is what they are when the discriminator answers one half to
-# everything. If you only saw the right picture, you could not tell whether training had gone well. Keep that in mind.
+# Left: the distance falls to less than a tenth, not evenly but with setbacks. Right: the losses say nothing of the
+# kind. They jump at first and then hover about the dotted lines, $2 \log 2$ and $\log 2$, which is what they are when
+# the discriminator answers one half to everything. If you only saw the right picture, you could not tell whether
+# training had gone well. Keep that in mind.
 #
 # ### Try it: the game, turn by turn (N3)
 #
-# Black are real points, orange are made ones. The colour of the ground is the discriminator's answer: blue where it says "real", red
-# where it says "made". The arrows show where the generator's loss wants to move some of its points. Press play, then drag slowly
-# through the first 200 turns.
+# Black are real points, orange are made ones. The colour of the ground is the discriminator's answer: blue where it
+# says "real", red where it says "made". The arrows show where the generator's loss wants to move some of its points.
+# Press play, then drag slowly through the first 200 turns.
 
 
 # %%
@@ -261,16 +265,12 @@ from course_utils.explorers import Choice, Explorer, Pad, Panel, Readout, Slider
 from course_utils.viz import rendered, show_images, show_rows, table
 
 
-def draw_turn(points: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
+def draw_turn(points: torch.Tensor, pull: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
     fig, ax = plt.subplots(figsize=(5.4, 4.0), layout="constrained")
-    ax.contourf(across, up, field, levels=torch.linspace(0, 1, 11), cmap="RdBu", alpha=0.6)
+    ax.contourf(across, up, field, levels=torch.linspace(0, 1, 21), cmap="RdBu", alpha=0.6)
     ax.scatter(*real[:400].T, s=3, color="black")
     ax.scatter(*points[:400].T, s=4, color="#e76300")
-    slope_up, slope_right = torch.gradient(torch.logit(field, eps=1e-4))
-    column = ((points[:40, 0] + 3) * 10).long().clamp(0, 60)
-    row = ((points[:40, 1] + 2.3) * 10).long().clamp(0, 46)
-    pull = (1 - field)[row, column] * torch.stack([slope_right, slope_up])[:, row, column]
-    ax.quiver(*points[:40].T, *(pull / (pull.norm(dim=0) + 0.1)), angles="xy", scale=18, width=0.004)
+    ax.quiver(*points[: len(pull)].T, *pull.T, angles="xy", scale_units="xy", scale=1.5, width=0.004)
     ax.set(xlim=(-3, 3), ylim=(-2.3, 2.3), xticks=[], yticks=[], aspect="equal")
     return rendered(fig, dpi=72)
 
@@ -288,13 +288,17 @@ Explorer(
         Readout("energy distance to the data ↓", distance, by),
         Readout("discriminator's loss, mean of ten turns", of_D, by),
     ],
-    title="The game in the plane", colors=40,
+    title="The game in the plane", colors=64,
 )  # fmt: skip
 
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# TODO
+# At turn 0 the made points are one heap and the ground is nearly white: the discriminator has no opinion. After 20 turns the
+# lower right is blue, for there are real points and no made ones, and the arrows lead there. By turn 60 the points
+# have run past the moons, and are sent back. From turn 100 on the cloud takes the shape of the two moons; at 300 most
+# points lie on them, and the arrows of the stragglers in between lead outwards. Where real and made points lie together the
+# ground stays white, which is one half. Red is left only where hardly anybody is: in the corners, and in the gap.
 #
 # </details>
 
@@ -305,13 +309,14 @@ Explorer(
 #
 # $$V(D, G) = \mathbb{E}_{x \sim p} \big[\log D(x)\big] + \mathbb{E}_{x \sim q} \big[\log (1 - D(x))\big],$$
 #
-# where $p$ is the density of the data and $q$ that of the generator's images. The discriminator **maximises** it (that is what lowering
-# $L_D = -V$ does), the generator **minimises** it:
+# where $p$ is the density of the data and $q$ that of the generator's images. The discriminator **maximises** it
+# (that is what lowering $L_D = -V$ does), the generator **minimises** it:
 #
 # $$\min_G \max_D V(D, G).$$
 #
-# This **min-max game** (최소최대 게임) has a known answer. Hold the generator still. At one place $x$ the discriminator can choose $D(x)$
-# freely, and $p \log D + q \log(1 - D)$ is largest where its derivative $p / D - q / (1 - D)$ is 0, that is at
+# This **min-max game** (최소최대 게임) has a known answer. Hold the generator still. At one place $x$ the discriminator can
+# choose $D(x)$ freely, and $p \log D + q \log(1 - D)$ is largest where its derivative $p / D - q / (1 - D)$ is 0,
+# that is at
 #
 # $$D^*(x) = \frac{p(x)}{p(x) + q(x)}.$$
 #
@@ -319,14 +324,15 @@ Explorer(
 #
 # $$V(D^*, G) = 2\, \mathrm{JSD}(p, q) - \log 4, \qquad \mathrm{JSD}(p, q) = \tfrac12 D_{\mathrm{KL}}(p \,\Vert\, m) + \tfrac12 D_{\mathrm{KL}}(q \,\Vert\, m), \quad m = \tfrac12 (p + q).$$
 #
-# The **Jensen-Shannon divergence** (젠슨-섀넌 발산) JSD says how far two densities are apart. It is 0 if and only if they are equal, and at
-# most $\log 2$, when they do not overlap. ($D_{\mathrm{KL}}(p \,\Vert\, m) = \int p \log (p / m)$ is the Kullback-Leibler divergence.) So a
-# generator that minimises $V$ against the best discriminator moves $q$ to $p$, and at the end $V = -\log 4$.
+# The **Jensen-Shannon divergence** (젠슨-섀넌 발산) JSD says how far two densities are apart. It is 0 if and only if they
+# are equal, and at most $\log 2$, when they do not overlap. ($D_{\mathrm{KL}}(p \,\Vert\, m) = \int p \log (p / m)$
+# is the Kullback-Leibler divergence.) So a generator that minimises $V$ against the best discriminator moves $q$ to
+# $p$, and at the end $V = -\log 4$.
 #
 # ### Check it where the answer is known (N2)
 #
-# Let $x$ be one number, $p$ two bumps, and $q$ the same two bumps, moved to the right by $\delta$. Both densities are known, so $D^*$ is
-# known, and JSD is an integral that a sum over a fine grid gives.
+# Let $x$ be one number, $p$ two bumps, and $q$ the same two bumps, moved to the right by $\delta$. Both densities are
+# known, so $D^*$ is known, and JSD is an integral that a sum over a fine grid gives.
 
 
 # %%
@@ -353,8 +359,8 @@ def jensen_shannon(p: torch.Tensor, q: torch.Tensor) -> float:
 
 
 # %% [markdown]
-# For each $\delta$ we train a discriminator of its own, on fresh points in each step. It knows nothing of the formula. Its value is
-# estimated on 100,000 points of each kind that it has not seen.
+# For each $\delta$ we train a discriminator of its own, on fresh points in each step. It knows nothing of the
+# formula. Its value is estimated on 100,000 points of each kind that it has not seen.
 
 
 # %%
@@ -366,7 +372,8 @@ def train_discriminator(delta: float) -> nn.Module:
     for _ in range(500):
         optimizer.zero_grad()
         discriminator_loss(D(draw_points(1000)), D(draw_points(1000) + delta)).backward()
-        optimizer.step(), schedule.step()
+        optimizer.step()
+        schedule.step()
     return D.requires_grad_(False)
 
 
@@ -388,34 +395,33 @@ print("D is p / (p + q), and V is 2 JSD - log 4, at all eight distances.")
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
-(
-    left.fill_between(line, p, color="C0", alpha=0.3, label="p"),
-    left.fill_between(line, density(line - 2), color="C1", alpha=0.3, label="q"),
-)
-(
-    left.plot(line, optimal[2.0], color="black", lw=1, label="p / (p + q)"),
-    left.plot(line, answers[2.0], "--", color="C3", label="D, trained"),
-)
-left.set(xlim=(-4, 6), xlabel="x", title="δ = 2"), left.legend(frameon=False, fontsize=8)
+left.fill_between(line, p, color="C0", alpha=0.3, label="p")
+left.fill_between(line, density(line - 2), color="C1", alpha=0.3, label="q")
+left.plot(line, optimal[2.0], color="black", lw=1, label="p / (p + q)")
+left.plot(line, answers[2.0], "--", color="C3", label="D, trained")
+left.set(xlim=(-4, 6), xlabel="x", title="δ = 2")
+left.legend(frameon=False, fontsize=8)
 right.plot(deltas, known_value.values(), color="black", lw=1, label="2 JSD − log 4")
 right.plot(deltas, value.values(), "o", color="C3", label="V of the trained D")
-right.axhline(-math.log(4), color="0.5", ls=":"), right.legend(frameon=False, fontsize=8)
+right.axhline(-math.log(4), color="0.5", ls=":")
+right.legend(frameon=False, fontsize=8)
 right.set(xlabel="δ, how far q is from p", title="the value of the game")
 plt.show()
 
 # %% [markdown]
-# Left: nobody told the discriminator the two densities, yet its answer (dashed) lies on their ratio (black). A trained discriminator
-# *is* a measurement of how much more likely a point is real than made. Right: its value follows the formula from 0, where $p$ and $q$ do
-# not overlap, down to $-\log 4$ (dotted), where they are the same.
+# Left: nobody told the discriminator the two densities, yet its answer (dashed) lies on their ratio (black). A
+# trained discriminator *is* a measurement of how much more likely a point is real than made. Right: its value follows
+# the formula from 0, where $p$ and $q$ do not overlap, down to $-\log 4$ (dotted), where they are the same.
 #
-# Both statements have a condition: the discriminator must be powerful enough and trained to its best for this very $q$. In a real game it
-# gets one step, then $q$ has moved.
+# Both statements have a condition: the discriminator must be powerful enough and trained to its best for this very
+# $q$. In a real game it gets one step, then $q$ has moved.
 #
 # ### Where the gradient goes (N2)
 #
-# In the min-max game the generator lowers $V$, that is $\log(1 - D(\hat{x}))$ (the loss `minimax`). Section 1 used $-\log D(\hat{x})$ (the
-# loss `non-saturating`). Both fall as $D$ rises. Why the change? Compare how strongly a score $s$ is pulled upwards, $-\partial L_G / \partial s$.
-# For completeness we add three other losses in use: `least-squares` wants $s = 1$, `hinge` and `wasserstein` lower $-s$.
+# In the min-max game the generator lowers $V$, that is $\log(1 - D(\hat{x}))$ (the loss `minimax`). Section 1 used
+# $-\log D(\hat{x})$ (the loss `non-saturating`). Both fall as $D$ rises. Why the change? Compare how strongly a score
+# $s$ is pulled upwards, $-\partial L_G / \partial s$. For completeness we add three other losses in use:
+# `least-squares` wants $s = 1$, `hinge` and `wasserstein` lower $-s$.
 
 # %% tags=["N2"]
 from course_utils.gan import LOSSES
@@ -438,13 +444,14 @@ plt.show()
 print("At the far left the minimax pull is gone; the four others still pull.")
 
 # %% [markdown]
-# At the start of training the discriminator sees through every image: scores are far to the left. There the minimax loss is flat
-# (it **saturates**, 포화). The generator would learn least where it has most to learn. The non-saturating loss pulls at full strength there, and
-# lets go on the right, where nothing is left to gain. Least squares pulls the harder the farther away a score is, and pulls *back* beyond 1. Hinge and
-# Wasserstein (one line over the other) pull the same everywhere.
+# At the start of training the discriminator sees through every image: scores are far to the left. There the minimax
+# loss is flat (it **saturates**, 포화). The generator would learn least where it has most to learn. The non-saturating
+# loss pulls at full strength there, and lets go on the right, where nothing is left to gain. Least squares pulls the
+# harder the farther away a score is, and pulls *back* beyond 1. Hinge and Wasserstein (one line over the other) pull
+# the same everywhere.
 #
-# The same on our example, with the discriminators that we trained. The "generator" has a single parameter, the shift $\delta$. How strongly does
-# each loss pull it back to 0?
+# The same on our example, with the discriminators that we trained. The "generator" has a single parameter, the shift
+# $\delta$. How strongly does each loss pull it back to 0?
 
 
 # %%
@@ -466,28 +473,27 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# At $\delta = 6$ the two densities hardly overlap and the discriminator is sure. The minimax loss has almost let go of the generator, although
-# that is where it is farthest away; the other has not. At $\delta = 0$ both pulls vanish, as they should.
+# At $\delta = 6$ the two densities hardly overlap and the discriminator is sure. The minimax loss has almost let go
+# of the generator, although that is where it is farthest away; the other has not. At $\delta = 0$ both pulls vanish,
+# as they should.
 #
 # ### Try it: move q towards p (N2)
 #
-# Above: $p$ (blue) and $q$ (orange). Below: the discriminator that was trained against this $q$, dashed, on $p / (p + q)$, black. Where does it
-# answer one half? What does it answer when $q$ has arrived? Note how its steepness, which is what pulls $q$, changes.
+# Above: $p$ (blue) and $q$ (orange). Below: the discriminator that was trained against this $q$, dashed, on
+# $p / (p + q)$, black. Where does it answer one half? What does it answer when $q$ has arrived? Note how its
+# steepness, which is what pulls $q$, changes.
 
 
 # %%
 def draw_shift(delta: float) -> torch.Tensor:
     fig, (above, below) = plt.subplots(2, 1, figsize=(5, 3.2), sharex=True, layout="constrained")
-    (
-        above.fill_between(line, p, color="C0", alpha=0.4),
-        above.fill_between(line, density(line - delta), color="C1", alpha=0.4),
-    )
-    below.plot(line, optimal[delta], color="black", lw=1), below.plot(line, answers[delta], "--", color="C3")
+    above.fill_between(line, p, color="C0", alpha=0.4)
+    above.fill_between(line, density(line - delta), color="C1", alpha=0.4)
+    above.set(yticks=[], ylabel="p, q")
+    below.plot(line, optimal[delta], color="black", lw=1)
+    below.plot(line, answers[delta], "--", color="C3")
     below.axhline(0.5, color="0.6", ls=":")
-    (
-        above.set(yticks=[], ylabel="p, q"),
-        below.set(xlim=(-4, 9), ylim=(-0.05, 1.05), xlabel="x", ylabel="D(x)"),
-    )
+    below.set(xlim=(-4, 9), ylim=(-0.05, 1.05), xlabel="x", ylabel="D(x)")
     return rendered(fig, dpi=72)
 
 
@@ -508,17 +514,19 @@ Explorer(
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# Far apart, the discriminator is a step between the two: sure on both sides, flat where $q$ lies, so that a generator that follows the
-# slope of $\log(1 - D)$ feels almost nothing. As $q$ moves in, the answer takes the shape of the ratio, with a dent where a bump of $q$
-# meets the other bump of $p$. At $\delta = 0$ it is one half everywhere, and the value is $-\log 4$, about $-1.386$.
+# Far apart, the discriminator is a step between the two: sure on both sides, flat where $q$ lies, so that a generator
+# that follows the slope of $\log(1 - D)$ feels almost nothing. As $q$ moves in, the answer takes the shape of the
+# ratio, with a dent where a bump of $q$ meets the other bump of $p$. At $\delta = 0$ it is one half everywhere, and
+# the value is $-\log 4$, about $-1.386$.
 #
 # </details>
 
 # %% [markdown]
 # ## 4 · Mode collapse, and two ways to mend it (N3)
 #
-# The data are now eight small Gaussians on a ring, so that we can count. A place where data are dense is a **mode** (모드). We say that a
-# generator *covers* a mode if at least 1 % of its points lie within three standard deviations of its centre.
+# The data are now eight small Gaussians on a ring, so that we can count. A place where data are dense is a **mode**
+# (모드). We say that a generator *covers* a mode if at least 1 % of its points lie within three standard deviations of
+# its centre.
 
 # %%
 angle = torch.arange(8) * math.pi / 4
@@ -538,10 +546,11 @@ print("Real points cover", coverage(real_ring)[0], "of 8 modes.")
 # %% [markdown]
 # ### Provoke it (N3)
 #
-# By section 3 the generator ought to play against the *best* discriminator. Let us do the opposite and give the generator five turns for each
-# turn of the discriminator. It then faces a discriminator that hardly moves. What is the best reply to a fixed $D$? To put *every* point where
-# $D$ is highest: one place, whatever the noise. By the time the discriminator has learned to reject that place, the generator is off to another.
-# This is **mode collapse** (모드 붕괴).
+# By section 3 the generator ought to play against the *best* discriminator. Let us do the opposite and give the
+# generator five turns for each turn of the discriminator. It then faces a discriminator that hardly moves. What is
+# the best reply to a fixed $D$? To put *every* point where $D$ is highest: one place, whatever the noise. By the time
+# the discriminator has learned to reject that place, the generator is off to another. This is **mode collapse** (모드
+# 붕괴).
 #
 # For `fit`, five turns are five times the same objective. `r1` and `packed` we shall need for the cures.
 
@@ -584,17 +593,19 @@ def show_games(films: torch.Tensor) -> None:  # (3 games, 15 moments, 1000, 2)
 show_games(ring_films["five turns to one"])
 
 # %% [markdown]
-# Each time a thousand different noises go to nearly one place, and that place moves about. The simplest cure is to give the turns back: one to one, as in
-# section 2. But suppose that the balance is lost and you cannot see why, as happens with large networks. Two cures help even against five turns.
+# Each time a thousand different noises go to nearly one place, and that place moves about. The simplest cure is to
+# give the turns back: one to one, as in section 2. But suppose that the balance is lost and you cannot see why, as
+# happens with large networks. Two cures help even against five turns.
 #
 # ### First cure: a penalty on the discriminator's slope (N3)
 #
-# A steep discriminator throws the generator far in one turn. **R1** (Mescheder et al., 2018) adds to $L_D$ the squared length of the gradient of
-# the score with respect to its *input*, at real points:
+# A steep discriminator throws the generator far in one turn. **R1** (Mescheder et al., 2018) adds to $L_D$ the
+# squared length of the gradient of the score with respect to its *input*, at real points:
 #
 # $$\frac{\gamma}{2}\; \mathbb{E}_{x \sim p} \lVert \nabla_x\, s(x) \rVert^2 .$$
 #
-# The discriminator may still tell real from made, but it has to do so gently, above all near the data, where it should come to rest.
+# The discriminator may still tell real from made, but it has to do so gently, above all near the data, where it
+# should come to rest.
 
 # %% tags=["N3"]
 from course_utils.gan import r1_penalty
@@ -609,8 +620,9 @@ show_games(ring_films["R1, γ = 20"])
 # %% [markdown]
 # ### Second cure: let the discriminator see several at once (N3)
 #
-# A discriminator that looks at one point at a time cannot know that all points are the same. Show it four together, four real ones or four made
-# ones (**packing**, Lin et al., 2018). Four made points in one heap give the generator away at once, since four real ones hardly ever lie so.
+# A discriminator that looks at one point at a time cannot know that all points are the same. Show it four together,
+# four real ones or four made ones (**packing**, Lin et al., 2018). Four made points in one heap give the generator
+# away at once, since four real ones hardly ever lie so.
 
 
 # %%
@@ -627,7 +639,8 @@ ring_films["packed, four at once"] = torch.stack([play_ring(seed, packed=True) f
 show_games(ring_films["packed, four at once"])
 
 # %% [markdown]
-# In numbers: modes covered, the mean over the last five of the moments, for each of the three games; and the share of the points that lie near a mode.
+# In numbers: modes covered, the mean over the last five of the moments, for each of the three games; and the share of
+# the points that lie near a mode.
 
 # %% tags=["N3", "nbval-ignore-output"]
 covered = {
@@ -645,13 +658,15 @@ table(["five generator turns to one", "game 1", "game 2", "game 3", "share near 
       [*rows, ["real points", "8", "8", "8", coverage(real_ring)[1]]])  # fmt: skip
 
 # %% [markdown]
-# From one mode or two to practically all eight, with each of the cures, in all three games. Which is better? With R1 more of the points lie near a mode; the packed
-# game leaves more of them on the way between. Neither is perfect: five turns to one is a bad start. And both have a price: R1 costs the
-# discriminator a second gradient, and a $\gamma$ too small does not help (exercise 2); packing makes its task larger.
+# From one mode or two to practically all eight, with each of the cures, in all three games. Which is better? With R1
+# more of the points lie near a mode; the packed game leaves more of them on the way between. Neither is perfect: five
+# turns to one is a bad start. And both have a price: R1 costs the discriminator a second gradient, and a $\gamma$ too
+# small does not help (exercise 2); packing makes its task larger.
 #
 # ### Try it: collapse and cures (N3)
 #
-# Dark: where the 1,000 points are. Choose a way, press play. Where does the collapsed generator go next? Which of the eight modes are found last?
+# Dark: where the 1,000 points are. Choose a way, press play. Where does the collapsed generator go next? Which of the
+# eight modes are found last?
 
 
 # %%
@@ -682,22 +697,25 @@ Explorer(
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# Without a cure the points are one clump or one short thread at every moment; it wanders, often to the other side of the ring, and never opens. With R1 it
-# begins in the same way; then the clump is drawn out into an arc, the arc into a ring, and the ring breaks up into knots at the modes. Packed, it spreads out
-# early, as a web over the ring, and more slowly gathers at the modes.
+# Without a cure the points are one clump or one short thread at every moment; it wanders, often to the other side of
+# the ring, and never opens. With R1 it begins in the same way; then the clump is drawn out into an arc, the arc into
+# a ring, and the ring breaks up into knots at the modes. Packed, it spreads out early, as a web over the ring, and
+# more slowly gathers at the modes.
 #
 # </details>
 
 # %% [markdown]
 # ## 5 · Digits (N1)
 #
-# The same game with images. Both players become convolutional: the generator maps noise to 128 channels of 7 × 7 and doubles the size
-# twice, with *transposed* convolutions (notebook 03) and batch normalisation (배치 정규화); the discriminator halves it twice. This is the shape of
-# **DCGAN** (Radford et al., 2016). The noise has only $d = 8$ numbers. Digits come from few essential factors (notebook 01, G2), and the
-# fewer numbers there are, the sooner a short training fills their space.
+# The same game with images. Both players become convolutional: the generator maps noise to 128 channels of 7 × 7 and
+# doubles the size twice, with *transposed* convolutions (notebook 03) and batch normalisation (배치 정규화); the
+# discriminator halves it twice. This is the shape of **DCGAN** (Radford et al., 2016). The noise has only $d = 8$
+# numbers. Digits come from few essential factors (notebook 01, G2), and the fewer numbers there are, the sooner a
+# short training fills their space.
 #
-# R1 and no momentum keep the game steady, and one thing more: an **exponential moving average** (지수 이동 평균, EMA) of the generator's weights. The
-# two players circle around each other; the mean over about the last hundred turns is better than any single turn.
+# R1 and no momentum keep the game steady, and one thing more: an **exponential moving average** (지수 이동 평균, EMA) of
+# the generator's weights. The two players circle around each other; the mean over about the last hundred turns is
+# better than any single turn.
 
 # %%
 from course_utils.features import feature_extractor, readability
@@ -710,8 +728,9 @@ see, is_readable = feature_extractor("digits", "cpu"), readability(train.x, test
 known = see(test.x).features
 
 # %% [markdown]
-# `see` gives the 128 features of the shipped classifier (notebook 02). `is_readable` says whether that classifier is sure of an image *and* finds it
-# close to some real one (notebook 03). At some moments on the way we keep 500 images of fixed noises. 750 turns with 64 images each take about a minute.
+# `see` gives the 128 features of the shipped classifier (notebook 02). `is_readable` says whether that classifier is
+# sure of an image *and* finds it close to some real one (notebook 03). At some moments on the way we keep 500 images
+# of fixed noises. 750 turns with 64 images each take about a minute.
 
 # %%
 with seeded(0):
@@ -733,7 +752,8 @@ generator, discriminator = artist.ema.module.cpu().eval(), discriminator.cpu().e
 # %% [markdown]
 # ### Try it: digits growing (N1)
 #
-# Press play and follow one place in the grid. When do strokes appear, when digits? Does a place stay what it was? Compare the two readouts.
+# Press play and follow one place in the grid. When do strokes appear, when digits? Does a place stay what it was?
+# Compare the two readouts.
 
 # %%
 growing_fid = [fid(real=known, fake=see(x).features) for x in growth]
@@ -753,16 +773,17 @@ Explorer(
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# First grey, then one pattern for all twenty; at about 200 turns strokes that differ, from about 300 on digits. Most places settle on a digit early and
-# clean it up, some change their mind. FID falls all the way, from the hundreds to a few. The discriminator's loss hardly moves after the first 200 turns.
+# First grey, then one pattern for all twenty; at about 200 turns strokes that differ, from about 300 on digits. Most
+# places settle on a digit early and clean it up, some change their mind. FID falls all the way, from the hundreds to
+# a few. The discriminator's loss hardly moves after the first 200 turns.
 #
 # </details>
 #
 # ### How good are they? (N1)
 #
-# We ask for 1,000 images and judge them against the 1,000 test images, beside those of others: real training images; the shipped GAN (`gan-mnist`, the same
-# networks with 16 numbers of noise, trained for 4,000 turns on 59,000 MNIST digits); and the shipped decoders of the last two notebooks, with
-# codes drawn at random.
+# We ask for 1,000 images and judge them against the 1,000 test images, beside those of others: real training images;
+# the shipped GAN (`gan-mnist`, the same networks with 16 numbers of noise, trained for 4,000 turns on 59,000 MNIST
+# digits); and the shipped decoders of the last two notebooks, with codes drawn at random.
 
 # %%
 shipped = load_pretrained("gan-mnist", "cpu")
@@ -792,15 +813,17 @@ table(["1,000 images of", "FID ↓", "precision ↑", "recall ↑", "share reada
 show_rows({name: x[:14] for name, x in drawn.items()}, scale=0.6)
 
 # %% [markdown]
-# About half of the images of one minute's training can be read; with the shipped model it is about three in five. Real images are far better in every column: neither
-# GAN is perfect. The two decoders come in between or below; do not read the table as a verdict on the families, their training differs. (FID depends on the
-# number of images, so compare only within this table.)
+# About half of the images of one minute's training can be read; with the shipped model it is about three in five.
+# Real images are far better in every column: neither GAN is perfect. The two decoders come in between or below; do
+# not read the table as a verdict on the families, their training differs. (FID depends on the number of images, so
+# compare only within this table.)
 #
 # ### Try it: a walk through the noise
 #
-# Each image belongs to a point of the noise space. Noise of 16 normal numbers has a length near $\sqrt{16} = 4$, so likely points lie near a sphere, and
-# we walk on it: the pad is a map of a sphere in three of its dimensions, cut open at the left and right edges. **Drag** slowly. Where does a digit turn
-# into another, and are there places with no digit at all? Compare the left edge with the right one.
+# Each image belongs to a point of the noise space. Noise of 16 normal numbers has a length near $\sqrt{16} = 4$, so
+# likely points lie near a sphere, and we walk on it: the pad is a map of a sphere in three of its dimensions, cut
+# open at the left and right edges. **Drag** slowly. Where does a digit turn into another, and are there places with
+# no digit at all? Compare the left edge with the right one.
 
 # %%
 axes_of_sphere = torch.linalg.qr(torch.randn(16, 3, generator=torch.Generator().manual_seed(8))).Q.T
@@ -820,16 +843,18 @@ Explorer([pad], [Panel("the image there", map_of_digits, ("place",))], title="A 
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# Small moves change the image a little: the digit leans, thickens, closes a loop. Between two digits there is a short stretch of shapes that are neither. The
-# two edges are the same places. Nobody asked for this smoothness: the generator is a continuous function, and the discriminator saw only single images. A GAN has no
-# encoder, so for a given image you cannot look up its place on the map.
+# Small moves change the image a little: the digit leans, thickens, closes a loop. Between two digits there is a short
+# stretch of shapes that are neither. The two edges are the same places. Nobody asked for this smoothness: the
+# generator is a continuous function, and the discriminator saw only single images. A GAN has no encoder, so for a
+# given image you cannot look up its place on the map.
 #
 # </details>
 #
 # ## 6 · Sharp images (N3)
 #
-# Notebook 04 found the images of a VAE to be soft. How sharp are these? **First**, the share of an image's energy that a small blur takes away, as there. With $b(x)$,
-# the image blurred by a Gaussian of one pixel, and the energy counted from black, which is -1:
+# Notebook 04 found the images of a VAE to be soft. How sharp are these? **First**, the share of an image's energy
+# that a small blur takes away, as there. With $b(x)$, the image blurred by a Gaussian of one pixel, and the energy
+# counted from black, which is -1:
 #
 # $$\text{detail}(x) = \frac{\sum \lVert x - b(x) \rVert^2}{\sum \lVert x + 1 \rVert^2}.$$
 
@@ -852,8 +877,9 @@ assert sharpness["GAN, shipped"] > sharpness["autoencoder, shipped"] + 0.05
 table(["images", "detail, real = 1"], list(sharpness.items()))
 
 # %% [markdown]
-# The GAN's images have nearly the detail of real ones; the VAE's are as soft as real images blurred by half a pixel. **Second**, where is it missing? The Fourier transform writes an
-# image as a sum of waves. We draw the mean power of the waves against their number of periods across the image: coarse on the left, fine on the right.
+# The GAN's images have nearly the detail of real ones; the VAE's are as soft as real images blurred by half a pixel.
+# **Second**, where is it missing? The Fourier transform writes an image as a sum of waves. We draw the mean power of
+# the waves against their number of periods across the image: coarse on the left, fine on the right.
 
 
 # %%
@@ -879,10 +905,14 @@ ax.legend(frameon=False, bbox_to_anchor=(1, 1), fontsize=8)
 plt.show()
 
 # %% [markdown]
-# TODO.
+# The VAE's line sinks steadily, just as that of the blurred images does: the finer the waves, the more of them are
+# missing. The shipped GAN keeps about nine tenths at every frequency. The GAN trained here sinks, too, and then rises
+# at the right end: that is no detail but a faint grid, one pixel on, one off, which transposed convolutions leave
+# (Odena et al., 2016) and which a longer training has time to remove.
 #
-# **Third**, why? A squared error rewards the mean of all possible images, and the mean is soft. The discriminator does not know the mean; but it knows that soft
-# edges do not occur in the data. Show it real test images and the same ones blurred a little:
+# **Third**, why? A squared error rewards the mean of all possible images, and the mean is soft. The discriminator
+# does not know the mean; but it knows that soft edges do not occur in the data. Show it real test images and the same
+# ones blurred a little:
 
 # %% tags=["N3"]
 with torch.inference_mode():
@@ -895,17 +925,20 @@ assert caught > 0.65
 fig, ax = plt.subplots(figsize=(4.6, 2.4), layout="constrained")
 for name, values in score_of.items():
     ax.hist(values, bins=40, alpha=0.6, label=name)
-ax.set(xlabel="score of the discriminator", yticks=[]), ax.legend(frameon=False)
+ax.set(xlabel="score of the discriminator", yticks=[])
+ax.legend(frameon=False)
 plt.show()
 print("Blurred by one pixel, most test images get a lower score than before.")
 
 # %% [markdown]
-# So a generator of soft images would be found out at once. That is the difference to the last two notebooks: the loss itself is learned, and it has learned to look at edges.
+# So a generator of soft images would be found out at once. That is the difference to the last two notebooks: the loss
+# itself is learned, and it has learned to look at edges.
 #
 # ## 7 · Are they copies?
 #
-# As in notebook 01: the distance in pixels from each image to the nearest of the 4,000 training images, compared with that of real test images, which surely are no copies.
-# *Suspiciously close* is closer than half the distance that 99 % of the test images keep.
+# As in notebook 01: the distance in pixels from each image to the nearest of the 4,000 training images, compared with
+# that of real test images, which surely are no copies. *Suspiciously close* is closer than half the distance that 99
+# % of the test images keep.
 
 
 # %%
@@ -926,14 +959,16 @@ table(["images", "median distance to the nearest training image", "share suspici
       [["real test images", far_test.median().item(), 0.0], ["GAN, trained here", far.median().item(), copies]])  # fmt: skip
 
 # %% [markdown]
-# The GAN does not copy. It could hardly: its generator has never seen a training image, only the slopes of a discriminator.
+# The GAN does not copy. It could hardly: its generator has never seen a training image, only the slopes of a
+# discriminator.
 #
 # ## 8 · Fidelity against diversity
 #
-# Can we trade one for the other after training? Two ways, one that works here, and a famous one that does not.
+# Can we trade one for the other after training, without changing the networks? Two ways.
 #
-# **Ask the discriminator.** Draw many images and keep those with the highest scores. We draw 8,000 and keep 1,000, so that every set has 1,000 images: all of the first
-# 1,000; the better half of the first 2,000; and so on, up to the best eighth of 8,000.
+# **Ask the discriminator.** Draw many images and keep those with the highest scores. We draw 8,000 and keep 1,000, so
+# that every set has 1,000 images: all of the first 1,000; the better half of the first 2,000; and so on, up to the
+# best eighth of 8,000.
 
 # %%
 z = torch.randn(8000, 8, generator=torch.Generator().manual_seed(9))
@@ -943,193 +978,193 @@ parts = [1, 2, 3, 4, 6, 8]  # keep one in so many
 kept = [pool[pool_scores[: 1000 * k].topk(1000).indices] for k in parts]
 
 # %% [markdown]
-# **Truncate the noise.** Brock et al. (2019) draw each number of $z$ from a normal distribution cut off at $\pm t$: only likely noise, in the hope of only typical images. `sample` has it
-# as `truncation`. We take the shipped model.
+# **Truncate the noise.** Brock et al. (2019) draw each number of $z$ from a normal distribution cut off at $\pm t$:
+# only likely noise, in the hope of only typical images. `sample` has it as `truncation`. We try it on two shipped
+# models: `gan-mnist`, and `cgan-mnist`, a GAN whose generator is also told which digit to draw (it is the subject of
+# the next notebook; here we let it draw all ten equally often).
 
 # %%
 cuts = [math.inf, 2.0, 1.5, 1.0, 0.7, 0.5]
-with torch.inference_mode():
-    truncated = [
-        shipped.sample(1000, truncation=t, generator=torch.Generator().manual_seed(10)) for t in cuts
-    ]
+
+
+@torch.inference_mode()
+def truncated(model: nn.Module) -> list[torch.Tensor]:  # 1,000 images for each cut
+    return [model.sample(1000, truncation=t, generator=torch.Generator().manual_seed(10)) for t in cuts]
 
 
 def judged(x: torch.Tensor) -> list[float]:
     return [*precision_recall(real=known, fake=see(x).features), is_readable(x).double().mean().item()]
 
 
-by_choice, by_truncation = (torch.tensor([judged(x) for x in sets]) for sets in (kept, truncated))
+told = load_pretrained("cgan-mnist", "cpu")
+tried = {"the discriminator's choice": kept, "cut noise, class given": truncated(told), "cut noise, no class": truncated(shipped)}  # fmt: skip
+verdict = {name: torch.tensor([judged(x) for x in sets]) for name, sets in tried.items()}
 
 # %%
-assert by_choice[-1, 0] > by_choice[0, 0] + 0.03  # precision up
-assert by_choice[-1, 1] < by_choice[0, 1]  # recall down
-assert by_choice[-1, 2] > by_choice[0, 2] + 0.08  # more of them readable
-assert by_truncation[:, 0].max() < by_truncation[0, 0] + 0.05  # no gain in precision
-assert by_truncation[-1, 1] < by_truncation[0, 1] - 0.15  # a loss in recall
-fig, ax = plt.subplots(figsize=(5.4, 3.2), layout="constrained")
-ax.plot(by_choice[:, 1], by_choice[:, 0], "-o", ms=4, label="trained here: the best one in 1, 2, …, 8")
-ax.plot(by_truncation[:, 1], by_truncation[:, 0], "-s", ms=4, label="shipped: noise cut at ∞, 2, …, 0.5")
-ax.plot(
-    scores["real training images"][2],
-    scores["real training images"][1],
-    "k*",
-    ms=10,
-    label="real training images",
-)
-(
-    ax.set(xlabel="recall: diversity", ylabel="precision: fidelity"),
-    ax.legend(frameon=False, fontsize=8, loc="lower left"),
-)
+by_choice, with_class, without_class = verdict.values()  # each (6, 3): precision, recall, readable
+assert by_choice[-1, 0] > by_choice[0, 0] + 0.03
+assert by_choice[-1, 1] < by_choice[0, 1] - 0.05
+assert by_choice[-1, 2] > by_choice[0, 2] + 0.08
+assert with_class[3, 0] > with_class[0, 0] + 0.06
+assert with_class[3, 1] < with_class[0, 1] - 0.25
+assert without_class[:, 0].max() < without_class[0, 0] + 0.05
+assert without_class[-1, 0] < without_class[0, 0] - 0.3
+fig, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
+for (name, values), style in zip(verdict.items(), ("-o", "-^", "-s"), strict=True):
+    ax.plot(values[:, 1], values[:, 0], style, ms=4, label=name)
+_, precision, recall, _ = scores["real training images"]
+ax.plot(recall, precision, "k*", ms=10, label="real training images")
+ax.set(xlabel="recall: diversity", ylabel="precision: fidelity", ylim=(0.1, 1.05))
+ax.legend(frameon=False, fontsize=8, bbox_to_anchor=(1, 1))
 plt.show()
-print("The discriminator's choice raises precision and lowers recall. Truncation only lowers recall.")
 
 # %% [markdown]
-# The choice by score moves up and to the left: better images, less varied. That is the trade. Truncation does not move up at all. Why not?
+# Follow each line from its right end, where nothing is left out. The discriminator's choice goes up and to the left:
+# better images, less varied. That is the trade. Cutting the noise makes the same trade, and a far stronger one, for
+# the model that is told the class. For the model without a class it makes none: first nothing happens, then
+# everything falls. Why?
 #
-# Sixteen normal numbers are almost always about 4 long together, so the generator has never seen short noise; cut noise *is* short. The first layer has no
-# offset, so numbers half as large give signals half as large, and the image turns pale. Batch normalisation would undo that if it measured the
-# spread anew for the cut noise. But then nothing would be left of the cut: noise of *any* length would give the same image. The cell shows both.
+# Cut noise is *short*: all its numbers are small. So let us shrink some noises, to nothing in the end.
 
 # %%
-import copy
-
-z = torch.randn(1000, 16, generator=torch.Generator().manual_seed(11))
-measures_anew = copy.deepcopy(shipped).train()  # batch normalisation with the spread of this very batch
+lengths = {"z": 1.0, "z / 2": 0.5, "z / 4": 0.25, "0": 0.0}
+z, digits = torch.randn(12, 64, generator=torch.Generator().manual_seed(11)), torch.arange(12) % 10
 with torch.inference_mode():
-    as_used, anew = (torch.stack([model(z), model(0.5 * z)]) for model in (shipped, measures_anew))
-ink = (as_used + 1).mean(dim=(1, 2, 3, 4))
-assert ink[1] < 0.8 * ink[0]  # paler
-assert (anew[1] - anew[0]).abs().mean() < 0.02  # the same
-show_rows(
-    {
-        "noise z": as_used[0][:12],
-        "z / 2": as_used[1][:12],
-        "z, measured anew": anew[0][:12],
-        "z / 2, measured anew": anew[1][:12],
-    },
-    scale=0.6,
-)
+    with_digit = {f"class given, {name}": told(share * z, digits) for name, share in lengths.items()}
+    without = {f"no class, {name}": shipped(share * z[:, :16]) for name, share in lengths.items()}
+show_rows({**with_digit, **without}, scale=0.6)
+assert (see(with_digit["class given, 0"]).probs.argmax(dim=1) == digits).all()
+assert (without["no class, 0"] < -0.9).double().mean() > 0.95  # black
 
 # %% [markdown]
-# Brock et al. report the same of many of their models: without a special penalty only about one in six could be truncated. A trick that works in a famous paper works under
-# its conditions; measure before you believe.
+# A generator that is told the class still knows what to draw when the noise is zero: a typical digit of that class,
+# the middle of all its shapes. The other one has nothing else than its noise. In 16 dimensions random noise is almost
+# always about $\sqrt{16} = 4$ long, so short noise is not typical but *unknown* to it, and as nothing enters its
+# first layer, nothing comes out. Brock et al. tell of models that cannot be truncated, too. A trick from a famous
+# paper works under its conditions; measure before you believe.
 #
 # ### Try it: two knobs
 #
-# Move each slider to its ends. Images and numbers above belong to the model trained here, those below to the shipped one. With the first knob, look for *sameness* in
-# the best eighth. With the second, watch the contrast.
+# Move each slider to its ends. The images above belong to the model trained here, those below to the two shipped
+# ones. With the first knob, look for digits that disappear. With the second, watch what becomes of the same cut with
+# and without a class.
 
 # %%
-choice, cut = "keep the best one in", "cut the noise at"
-names = ("precision ↑", "recall ↑", "share readable ↑")
+best, cut, here, there = "keep the best one in", "cut the noise at", "trained here", "shipped"
+knobs = [(best, here), (cut, there), (cut, there)]
+measures = ("precision ↑", "recall ↑", "share readable ↑")
 Explorer(
-    [
-        Slider(choice, parts, group="the discriminator's choice"),
-        Slider(cut, ["∞", *cuts[1:]], group="truncation"),
-    ],
-    [
-        Panel("kept", torch.stack(kept)[:, :30], (choice,), columns=15, group="the discriminator's choice"),
-        Panel("from cut noise", torch.stack(truncated)[:, :30], (cut,), columns=15, group="truncation"),
-    ],
-    [
-        Readout(name, values[:, i], (control,), maximum=1, panel=panel, group=group)
-        for control, values, panel, group in (
-            (choice, by_choice, "kept", "the discriminator's choice"),
-            (cut, by_truncation, "from cut noise", "truncation"),
-        )
-        for i, name in enumerate(names)
-    ],
+    [Slider(best, parts, group=here), Slider(cut, ["∞", *cuts[1:]], group=there)],
+    [Panel(name, torch.stack(sets)[:, :30], (knob,), columns=15, group=group)
+     for (name, sets), (knob, group) in zip(tried.items(), knobs, strict=True)],
+    [Readout(measure, values[:, i], (knob,), maximum=1, panel=name, group=group)
+     for (name, values), (knob, group) in zip(verdict.items(), knobs, strict=True)
+     for i, measure in enumerate(measures)],
     title="Fidelity against diversity",
 )  # fmt: skip
 
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# In the best eighth nearly all images are clean digits, and simple ones: many 0, 1, 7, 9, hardly a wide 2 or a crowded 8. TODO Cutting the noise makes all images paler and more alike until, at 0.5, they
-# are grey ghosts.
+# In the best eighth most images are clean digits, but 2, 5 and 8 have become rare: digits that this short training
+# draws badly, so the discriminator throws them out. Cutting the noise where the class is given leaves ten tidy digits
+# in ever the same handwriting; without a class the images smear, then go out.
 #
 # </details>
 #
 # ## 9 · What goes wrong
 #
-# **The losses do not tell the quality.** Between turn 300 and the end, FID fell to less than half. The discriminator's loss stayed where it was: as the images got better, so did the
-# discriminator. A falling loss is no progress, and a flat one no standstill. To choose settings, or when to stop, you need a measure from outside.
+# **The losses do not tell the quality.** Between turn 300 and the end, FID fell to less than half. The
+# discriminator's loss stayed where it was: as the images got better, so did the discriminator. A falling loss is no
+# progress, and a flat one no standstill. To choose settings, or when to stop, you need a measure from outside.
 
 # %%
 turn_300, end = stops.index(300), -1
 assert growing_fid[end] < 0.5 * growing_fid[turn_300]
 assert abs(recent[end] / recent[turn_300] - 1) < 0.25
 fig, (left, right) = plt.subplots(1, 2, figsize=(7, 2.4), layout="constrained")
-left.plot(stops[6:], growing_fid[6:], "-o", ms=3), left.set(xlabel="turn", title="FID", ylim=(0, None))
-(
-    right.plot(stops[6:], recent[6:], "-o", ms=3),
-    right.set(xlabel="turn", title="discriminator's loss", ylim=(0, 2)),
-)
+left.plot(stops[6:], growing_fid[6:], "-o", ms=3)
+left.set(xlabel="turn", title="FID", ylim=(0, None))
+right.plot(stops[6:], recent[6:], "-o", ms=3)
+right.set(xlabel="turn", title="discriminator's loss", ylim=(0, 2))
 plt.show()
 
 # %% [markdown]
-# **The balance is delicate.** One number, the share of turns, made the difference between eight modes and one. Learning rates, momentum and the sizes of the networks can do the same.
+# **The balance is delicate.** One number, the share of turns, made the difference between eight modes and one.
+# Learning rates, momentum and the sizes of the networks can do the same.
 #
-# **There is no likelihood.** A GAN can draw from its $q(x)$, but it cannot say what $q(x)$ is for a given image, and it has no encoder. Is the discriminator's score not a measure of what is real? Only against what the
-# generator happens to make. Here is something that neither player has ever shown it, dark digits on a white ground:
+# **There is no likelihood.** A GAN can draw from its $q(x)$, but it cannot say what $q(x)$ is for a given image, and
+# it has no encoder. Is the discriminator's score not a measure of what is real? Only against what the generator
+# happens to make. Here is something that neither player has ever shown it, dark digits on a white ground:
 
 # %%
 inverted = over_batches(discriminator, -test.x)
 fooled = (inverted > score_of["as they are"]).double().mean()
-assert fooled > 0.5
+assert fooled > 0.25
 show_images(-test.x[:14], columns=14, scale=0.5)
-print("Most inverted digits get a better score than the real digits they were made from.")
+print("Many inverted digits get a better score than the real digits they were made from.")
 
 # %% [markdown]
-# The generator never makes such images, so the discriminator never had to learn that they are wrong. $D^* = p / (p + q)$ says nothing where both $p$ and $q$ are zero.
+# The generator never makes such images, so the discriminator never had to learn that they are wrong.
+# $D^* = p / (p + q)$ says nothing where both $p$ and $q$ are zero.
 #
 # ## 10 · Questions
 #
 # Think first, then unfold the answer.
 #
-# **1.** What does the generator's loss become if the discriminator answers one half to everything, and what is its gradient then?
+# **1.** What does the generator's loss become if the discriminator answers one half to everything, and what is its
+# gradient then?
 #
 # <details><summary>Answer</summary>
 #
-# $-\log \tfrac12 = \log 2$. If the discriminator is constant, its slope is zero everywhere and the generator gets no gradient. At the end of the game that is as it should be. At
-# the beginning it would mean that the discriminator has learned nothing, and the generator cannot learn from it either.
+# $-\log \tfrac12 = \log 2$. If the discriminator is constant, its slope is zero everywhere and the generator gets no
+# gradient. At the end of the game that is as it should be. At the beginning it would mean that the discriminator has
+# learned nothing, and the generator cannot learn from it either.
 #
 # </details>
 #
-# **2.** Change this and run again: in section 4, set `r1=20.0` to 5, 1, and 200 (three places: the call, the name of the entry, and the assert). What do you find?
+# **2.** Change this and run again: in section 4, set `r1=20.0` to 5, 1, and 200 (three places: the call, the name of
+# the entry, and the assert). What do you find?
 #
 # <details><summary>Answer</summary>
 #
-# With 5 some games are mended and others stay collapsed, with 1 most stay collapsed: five turns are too much for so gentle a penalty. TODO 200. The right $\gamma$ depends on the scale of the data
-# and on what it has to hold against; for the digits, with one turn to one, 1 was enough.
+# With 5 two games are mended and one stays collapsed; with 1 all three stay collapsed: five turns are too much for so
+# gentle a penalty. With 200 the games are under way, five to seven modes after 300 turns, but slowly: so flat a
+# discriminator learns little in each. The right $\gamma$ depends on the scale of the data and on what it has to hold
+# against; for the digits, with one turn to one, 1 was enough.
 #
 # </details>
 #
-# **3.** Change this and run again: in section 5, give the generator 64 numbers of noise (three places). Better or worse after 750 turns?
+# **3.** Change this and run again: in section 5, give the generator 64 numbers of noise (three places). Better or
+# worse after 750 turns?
 #
 # <details><summary>Answer</summary>
 #
-# Worse: TODO of the images can be read. There is 64-dimensional noise to arrange and the same short time. With a long training a larger $d$ costs less, but even for the shipped model 16 turned
-# out better than 64.
+# Worse: about a third of the images can be read in place of about a half. There is 64-dimensional noise to arrange
+# and the same short time. With a long training a larger $d$ costs less, but even for the shipped model 16 turned out
+# better than 64.
 #
 # </details>
 #
-# **4.** A friend multiplies all discriminator scores by 10 after training. What changes in $D^*$, in FID, in the choice of section 8?
+# **4.** A friend multiplies all discriminator scores by 10 after training. What changes in $D^*$, in FID, in the
+# choice of section 8?
 #
 # <details><summary>Answer</summary>
 #
-# $D = \sigma(10 s)$ is far too sure and no longer $p / (p + q)$. FID looks at the generator's images alone and does not change. The choice keeps the highest scores; their order is the
-# same, so it does not change either.
+# $D = \sigma(10 s)$ is far too sure and no longer $p / (p + q)$. FID looks at the generator's images alone and does
+# not change. The choice keeps the highest scores; their order is the same, so it does not change either.
 #
 # </details>
 #
-# **5.** The Jensen-Shannon divergence of two distributions that do not overlap is $\log 2$, however far apart they are. Why is that bad for learning, and how does a Wasserstein loss differ?
+# **5.** The Jensen-Shannon divergence of two distributions that do not overlap is $\log 2$, however far apart they
+# are. Why is that bad for learning, and how does a Wasserstein loss differ?
 #
 # <details><summary>Answer</summary>
 #
-# A measure that is constant has no slope: it cannot say whether the two come nearer. In section 3 the value is close to 0 from $\delta = 5$ on. The Wasserstein distance says how far one
-# distribution would have to be moved to become the other, so it grows with the distance ($\delta$, in our example). Its critic must have a bounded slope, which the gradient penalty of
-# Gulrajani et al. enforces.
+# A measure that is constant has no slope: it cannot say whether the two come nearer. In section 3 the value is close
+# to 0 from $\delta = 5$ on. The Wasserstein distance says how far one distribution would have to be moved to become
+# the other, so it grows with the distance ($\delta$, in our example). Its critic must have a bounded slope, which the
+# gradient penalty of Gulrajani et al. enforces.
 #
 # </details>
 #
@@ -1155,13 +1190,21 @@ print("Most inverted digits get a better score than the real digits they were ma
 #
 # ## Read on
 #
-# - I. Goodfellow et al., *Generative adversarial nets*, NIPS 2014: the game, $D^*$ and the Jensen-Shannon divergence, on nine pages.
-# - A. Radford, L. Metz, S. Chintala, *Unsupervised representation learning with deep convolutional generative adversarial networks*, ICLR 2016: DCGAN.
-# - L. Metz et al., *Unrolled generative adversarial networks*, ICLR 2017: mode collapse on a ring of Gaussians, and the generator's reply to a fixed discriminator.
-# - M. Arjovsky, S. Chintala, L. Bottou, *Wasserstein GAN*, ICML 2017, and I. Gulrajani et al., *Improved training of Wasserstein GANs*, NIPS 2017.
-# - L. Mescheder, A. Geiger, S. Nowozin, *Which training methods for GANs do actually converge?*, ICML 2018: R1, on examples small enough to solve by hand.
-# - T. Miyato et al., *Spectral normalization for generative adversarial networks*, ICLR 2018; Z. Lin et al., *PacGAN: the power of two samples in generative adversarial networks*, NeurIPS 2018.
-# - A. Brock, J. Donahue, K. Simonyan, *Large scale GAN training for high fidelity natural image synthesis*, ICLR 2019: truncation, and when it fails.
-# - S. Azadi et al., *Discriminator rejection sampling*, ICLR 2019: choosing by the discriminator, so that the kept images follow $p$.
+# - I. Goodfellow et al., *Generative adversarial nets*, NIPS 2014: the game, $D^*$ and the Jensen-Shannon divergence,
+#   on nine pages.
+# - A. Radford, L. Metz, S. Chintala, *Unsupervised representation learning with deep convolutional generative
+#   adversarial networks*, ICLR 2016: DCGAN.
+# - L. Metz et al., *Unrolled generative adversarial networks*, ICLR 2017: mode collapse on a ring of Gaussians, and
+#   the generator's reply to a fixed discriminator.
+# - M. Arjovsky, S. Chintala, L. Bottou, *Wasserstein GAN*, ICML 2017, and I. Gulrajani et al., *Improved training of
+#   Wasserstein GANs*, NIPS 2017.
+# - L. Mescheder, A. Geiger, S. Nowozin, *Which training methods for GANs do actually converge?*, ICML 2018: R1, on
+#   examples small enough to solve by hand.
+# - T. Miyato et al., *Spectral normalization for generative adversarial networks*, ICLR 2018; Z. Lin et al., *PacGAN:
+#   the power of two samples in generative adversarial networks*, NeurIPS 2018.
+# - A. Brock, J. Donahue, K. Simonyan, *Large scale GAN training for high fidelity natural image synthesis*, ICLR
+#   2019: truncation, and when it fails.
+# - S. Azadi et al., *Discriminator rejection sampling*, ICLR 2019: choosing by the discriminator, so that the kept
+#   images follow $p$.
 #
-# Next: **06 · Conditional GAN.** The homework to this notebook is `homework/student/hw05.ipynb`.
+# Next: **06 · Conditional GAN.**
