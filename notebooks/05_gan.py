@@ -294,11 +294,12 @@ Explorer(
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# At turn 0 the made points are one heap and the ground is nearly white: the discriminator has no opinion. After 20 turns the
-# lower right is blue, for there are real points and no made ones, and the arrows lead there. By turn 60 the points
-# have run past the moons, and are sent back. From turn 100 on the cloud takes the shape of the two moons; at 300 most
-# points lie on them, and the arrows of the stragglers in between lead outwards. Where real and made points lie together the
-# ground stays white, which is one half. Red is left only where hardly anybody is: in the corners, and in the gap.
+# At turn 0 the made points are one heap and the ground is nearly white: the discriminator has no opinion. After 20
+# turns the lower right is blue, for there are real points and no made ones, and the arrows lead there. By turn 60 the
+# points have run past the moons, and are sent back. From turn 100 on the cloud takes the shape of the two moons; at
+# 300 most points lie on them, and the arrows of the stragglers in between lead outwards. Where real and made points
+# lie together the ground stays white, which is one half. Red is left only where hardly anybody is: in the corners,
+# and in the gap.
 #
 # </details>
 
@@ -552,11 +553,12 @@ print("Real points cover", coverage(real_ring)[0], "of 8 modes.")
 # the discriminator has learned to reject that place, the generator is off to another. This is **mode collapse** (모드
 # 붕괴).
 #
-# For `fit`, five turns are five times the same objective. `r1` and `packed` we shall need for the cures.
+# For `fit`, five turns are five times the same objective. We also play one turn to one, for comparison. `r1` and
+# `packed` we shall need for the cures.
 
 
 # %%
-def play_ring(seed: int, r1: float = 0.0, packed: bool = False) -> torch.Tensor:
+def play_ring(seed: int, turns: int = 5, r1: float = 0.0, packed: bool = False) -> torch.Tensor:
     generator, discriminator = two_players(seed)
     if packed:
         with seeded(seed):
@@ -565,16 +567,19 @@ def play_ring(seed: int, r1: float = 0.0, packed: bool = False) -> torch.Tensor:
     points = torch.Generator().manual_seed(seed)
     ring = [(toy_points("gaussians", 256, generator=points)[0],) for _ in range(300)]
     z, film = torch.randn(1000, 2, generator=torch.Generator().manual_seed(3)), []
-    for record in fit([critic] + 5 * [artist], ring, seed=seed, progress=False, device="cpu"):
+    for record in fit([critic] + turns * [artist], ring, seed=seed, progress=False, device="cpu"):
         if record.step % 20 == 0:
             film.append(generator(z).detach())
     return torch.stack(film)  # (15 moments, 1000, 2)
 
 
-ring_films = {"five turns to one": torch.stack([play_ring(seed) for seed in range(3)])}
+ring_films = {
+    "one turn to one": torch.stack([play_ring(seed, turns=1) for seed in range(3)]),
+    "five turns to one": torch.stack([play_ring(seed) for seed in range(3)]),
+}
 
 # %% [markdown]
-# Three games, with different first weights, each seen at five moments (grey: where the data are):
+# Five turns to one: three games, with different first weights, each seen at five moments (grey: where the data are).
 
 
 # %%
@@ -594,8 +599,8 @@ show_games(ring_films["five turns to one"])
 
 # %% [markdown]
 # Each time a thousand different noises go to nearly one place, and that place moves about. The simplest cure is to
-# give the turns back: one to one, as in section 2. But suppose that the balance is lost and you cannot see why, as
-# happens with large networks. Two cures help even against five turns.
+# give the turns back: one to one all eight modes are found, as the table below will show. But suppose that the
+# balance is lost and you cannot see why, as happens with large networks. Two cures help even against five turns.
 #
 # ### First cure: a penalty on the discriminator's slope (N3)
 #
@@ -614,8 +619,8 @@ x = real_ring[:200].clone().requires_grad_()
 (gradient,) = torch.autograd.grad(discriminator(x).sum(), x)
 assert torch.allclose(gradient.square().sum(dim=1).mean(), r1_penalty(discriminator, real_ring[:200]))
 print("Two lines, and the package's r1_penalty agrees.")
-ring_films["R1, γ = 20"] = torch.stack([play_ring(seed, r1=20.0) for seed in range(3)])
-show_games(ring_films["R1, γ = 20"])
+ring_films["five to one, R1"] = torch.stack([play_ring(seed, r1=20.0) for seed in range(3)])
+show_games(ring_films["five to one, R1"])
 
 # %% [markdown]
 # ### Second cure: let the discriminator see several at once (N3)
@@ -635,8 +640,8 @@ class Packed(nn.Module):
         return self.net(x.reshape(-1, 8)).flatten().repeat_interleave(4)
 
 
-ring_films["packed, four at once"] = torch.stack([play_ring(seed, packed=True) for seed in range(3)])
-show_games(ring_films["packed, four at once"])
+ring_films["five to one, packed"] = torch.stack([play_ring(seed, packed=True) for seed in range(3)])
+show_games(ring_films["five to one, packed"])
 
 # %% [markdown]
 # In numbers: modes covered, the mean over the last five of the moments, for each of the three games; and the share of
@@ -653,15 +658,16 @@ rows = [
 ]
 late = {way: both[:, -5:, 0].mean().item() for way, both in covered.items()}
 assert late["five turns to one"] < 4
-assert min(late["R1, γ = 20"], late["packed, four at once"]) > 6
-table(["five generator turns to one", "game 1", "game 2", "game 3", "share near a mode"],
+assert min(late["five to one, R1"], late["five to one, packed"]) > 6
+assert late["one turn to one"] > 6
+table(["turns of the generator", "game 1", "game 2", "game 3", "share near a mode"],
       [*rows, ["real points", "8", "8", "8", coverage(real_ring)[1]]])  # fmt: skip
 
 # %% [markdown]
-# From one mode or two to practically all eight, with each of the cures, in all three games. Which is better? With R1
-# more of the points lie near a mode; the packed game leaves more of them on the way between. Neither is perfect: five
-# turns to one is a bad start. And both have a price: R1 costs the discriminator a second gradient, and a $\gamma$ too
-# small does not help (exercise 2); packing makes its task larger.
+# Five turns to one: from one mode or two to practically all eight, with each of the cures, in all three games. Which
+# is better? With R1 more of the points lie near a mode; the packed game leaves more of them on the way between.
+# Neither is perfect: five turns to one is a bad start. And both have a price: R1 costs the discriminator a second
+# gradient, and a $\gamma$ too small does not help (question 2); packing makes its task larger.
 #
 # ### Try it: collapse and cures (N3)
 #
@@ -689,9 +695,9 @@ Explorer(
         Slider("game", [1, 2, 3]),
         Slider("turn", range(20, 301, 20), play=True, interval=0.5),
     ],
-    [Panel("the generator's points (dark), the data (light)", pictures.unflatten(0, (3, 3, 15)), by)],
+    [Panel("the generator's points (dark), the data (light)", pictures.unflatten(0, (4, 3, 15)), by)],
     [Readout("modes covered, of 8", measured[..., 0], by, maximum=8), Readout("share near a mode", measured[..., 1], by, maximum=1)],
-    title="Collapse and cures", index=[0, 0, 14],
+    title="Collapse and cures", index=[1, 0, 14],
 )  # fmt: skip
 
 # %% [markdown]
@@ -959,8 +965,8 @@ table(["images", "median distance to the nearest training image", "share suspici
       [["real test images", far_test.median().item(), 0.0], ["GAN, trained here", far.median().item(), copies]])  # fmt: skip
 
 # %% [markdown]
-# The GAN does not copy. It could hardly: its generator has never seen a training image, only the slopes of a
-# discriminator.
+# The GAN does not copy. Its generator has never seen a training image, only the slopes of a discriminator. That makes
+# copying hard, though not impossible: a discriminator that knows its images by heart can lead a generator to them.
 #
 # ## 8 · Fidelity against diversity
 #
@@ -1090,8 +1096,8 @@ right.set(xlabel="turn", title="discriminator's loss", ylim=(0, 2))
 plt.show()
 
 # %% [markdown]
-# **The balance is delicate.** One number, the share of turns, made the difference between eight modes and one.
-# Learning rates, momentum and the sizes of the networks can do the same.
+# **The balance is delicate.** In section 4 one number, the generator's turns, made the difference between eight modes
+# and one. Learning rates, momentum and the sizes of the networks can do the same.
 #
 # **There is no likelihood.** A GAN can draw from its $q(x)$, but it cannot say what $q(x)$ is for a given image, and
 # it has no encoder. Is the discriminator's score not a measure of what is real? Only against what the generator
@@ -1123,8 +1129,7 @@ print("Many inverted digits get a better score than the real digits they were ma
 #
 # </details>
 #
-# **2.** Change this and run again: in section 4, set `r1=20.0` to 5, 1, and 200 (three places: the call, the name of
-# the entry, and the assert). What do you find?
+# **2.** Change this and run again: in section 4, set `r1=20.0` to 5, 1, and 200. What do you find?
 #
 # <details><summary>Answer</summary>
 #
@@ -1196,6 +1201,7 @@ print("Many inverted digits get a better score than the real digits they were ma
 #   adversarial networks*, ICLR 2016: DCGAN.
 # - L. Metz et al., *Unrolled generative adversarial networks*, ICLR 2017: mode collapse on a ring of Gaussians, and
 #   the generator's reply to a fixed discriminator.
+# - A. Odena, V. Dumoulin, C. Olah, *Deconvolution and checkerboard artifacts*, Distill, 2016: the grid of section 6.
 # - M. Arjovsky, S. Chintala, L. Bottou, *Wasserstein GAN*, ICML 2017, and I. Gulrajani et al., *Improved training of
 #   Wasserstein GANs*, NIPS 2017.
 # - L. Mescheder, A. Geiger, S. Nowozin, *Which training methods for GANs do actually converge?*, ICML 2018: R1, on

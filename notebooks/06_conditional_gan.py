@@ -397,7 +397,11 @@ Explorer(
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# TODO
+# Mostly the judge changes its mind in the middle, between $t = 0.375$ and $0.625$, and all at once. Slant and
+# thickness stay. Some ways are short and look like handwriting: a 4 closes its top and is a 9, a 3 closes both sides
+# and is an 8. On others the two digits lie over one another, as from 0 to 5. And for two pairs in three there is a
+# noise with a third digit on the way, most often an 8 (try 6 to 7, second noise). No such image was ever asked for in
+# training: nothing has taught the generator what lies between two classes.
 #
 # </details>
 
@@ -504,6 +508,8 @@ assert rows[1][1] > rows[0][1] + 0.2
 assert rows[1][2] > 0.93
 assert rows[1][3] < 0.6 * rows[0][3]
 assert rows[1][4] > rows[0][4]
+assert rows[1][5] < 0.7 * rows[0][5]
+assert rows[1][7] < rows[0][7] - 0.02
 header = ["mismatched pairs", "right class scores highest ↑", "right above wrong ↑", "D at wrong pairs ↓"]
 table([*header, *columns], rows)
 
@@ -519,7 +525,7 @@ table([*header, *columns], rows)
 #
 # ### Try it: the discriminator's opinion
 #
-# Choose a real image and claim a class for it. The curves show what each discriminator thinks of all ten claims.
+# Choose a real image and claim a class for it. The bars show what each discriminator thinks of all ten claims.
 
 # %%
 from course_utils.viz import rendered
@@ -548,7 +554,10 @@ Explorer(
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# TODO
+# The blue bars are about as high at one claim as at another, and the highest is often at a wrong one. The orange bars
+# stand out at the right class, with smaller ones at the classes it could be mistaken for: the first 9 at 4, the first
+# 5 even more at 8. Right claims do not reach 1 with either: for a good generator $p$ and $q$ are alike, and $D^*$ is
+# near one half.
 #
 # </details>
 
@@ -592,7 +601,7 @@ show_rows({f"{n:,} labels": x[:12] for n, x in drawn.items()})
 
 # %% tags=["C3", "nbval-ignore-output"]
 verdicts = {n: judge(x) for n, x in drawn.items()}
-assert verdicts[100][1] < 0.75 * verdicts[0][1]
+assert verdicts[0][1] - verdicts[100][1] > 0.5 * (verdicts[0][1] - verdicts[4000][1])
 assert verdicts[4000][1] < 0.5 * verdicts[0][1]
 assert verdicts[4000][1] < verdicts[500][1] < verdicts[0][1]
 assert verdicts[4000][2] > verdicts[0][2] + 0.1
@@ -607,7 +616,8 @@ table(["labels", *columns], rows)
 # of images.
 #
 # **Diversity.** All labels give the highest recall, but 100 give the lowest: ten threes do not show how different
-# threes can be.
+# threes can be. (The few typical shapes that this generator draws are easily read. So a high share read as asked for
+# is not enough.)
 #
 # **The price** is the first column. It rises fortyfold from the second row to the last, and buys less and less.
 #
@@ -647,10 +657,10 @@ def generated(generator: nn.Module, seed: int) -> Images:
 
 
 # %% [markdown]
-# Four runs for each number, each with other real images, other first weights and other generated images.
+# Three runs for each number, each with other real images, other first weights and other generated images.
 
 # %%
-few = {(n, seed): train[10 * n * seed : 10 * n * (seed + 1)] for n in (10, 20, 50) for seed in range(4)}
+few = {(n, seed): train[10 * n * seed : 10 * n * (seed + 1)] for n in (10, 20, 50) for seed in range(3)}
 results = {
     "real only": {key: accuracy(real, key[1]) for key, real in few.items()},
     "real and generated": {
@@ -689,7 +699,7 @@ plt.show()
 augmentation_table((10, 20, 50))
 
 # %% [markdown]
-# The bars, and the numbers behind ±, are the standard deviation over the four runs. The dotted line is a classifier
+# The bars, and the numbers behind ±, are the standard deviation over the three runs. The dotted line is a classifier
 # that may learn from all 4,000 real images, in as many batches. With ten real digits of each class the generated ones
 # make a large difference, with fifty a small one, still larger than the spread.
 #
@@ -707,10 +717,10 @@ augmentation_table((10, 20, 50))
 # %%
 results["real and our own generator's"] = {
     (n, seed): accuracy(half_and_half(train[: 10 * n], generated(by_labels[10 * n], seed)), seed)
-    for n in (10, 50) for seed in range(4)
+    for n in (10, 50) for seed in range(3)
 }  # fmt: skip
 results["real, shifted and turned"] = {
-    (n, seed): accuracy(few[n, seed], seed, moved=True) for n in (10, 50) for seed in range(4)
+    (n, seed): accuracy(few[n, seed], seed, moved=True) for n in (10, 50) for seed in range(3)
 }
 
 # %% tags=["G4-augmentation", "nbval-ignore-output"]
