@@ -1,4 +1,4 @@
-"""Networks that several models share: encoder, decoder, digit classifier.
+"""Networks that several models share: encoder, decoder, digit classifier, flow, PixelCNN, U-Net.
 
 Convolutions run in `channels_last`, which on a CPU trains more than twice as fast.
 """
@@ -485,3 +485,135 @@ class _CausalBlock(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         return h + self.body(h)
+
+
+# ------------------------------------------------------------------------------------------------ the U-Net
+
+
+class UNet(nn.Module):
+    """Noisy image x_t and time step t to an image of the same shape: (N, C, H, W), (N,) → (N, outputs, H, W).
+
+    The image is folded, 2 × 2 pixels to 4 channels, so that all work happens at a half and a quarter of its size.
+    Source: Ronneberger, Fischer, Brox, "U-Net", 2015 (skips, here added); Ho, Jain, Abbeel, "Denoising diffusion
+    probabilistic models", 2020, appendix B (blocks, time embedding, attention at the lower resolution); Dhariwal and
+    Nichol, "Diffusion models beat GANs on image synthesis", 2021, section 3.1 (time and class scale and shift).
+
+    Args:
+        channels: C of the image.
+        outputs: channels of the output; None: as many.
+        width: channels at half the size, divisible by 16; at a quarter there are twice as many.
+        blocks: residual blocks at each place.
+        classes: how many can be asked for; y may then also be `classes`, which stands for "no class". None: no y.
+
+    Raises:
+        ValueError: a width that is not divisible by 16; images with other channels or a size not divisible by 4.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int = 1,
+        outputs: int | None = None,
+        width: int = 64,
+        blocks: int = 1,
+        classes: int | None = None,
+    ):
+        super().__init__()
+        check_at_least(1, channels=channels, blocks=blocks)
+        if width < 16 or width % 16:
+            raise ValueError(f"width={width} must be a multiple of 16")
+        self.channels, self.width, self.classes = channels, width, classes
+        emb, wide = 4 * width, 2 * width
+        self.time = nn.Sequential(nn.Linear(width, emb), nn.SiLU(), nn.Linear(emb, emb))
+        self.embed = nn.Embedding(classes + 1, emb) if classes else None
+        self.stem = nn.Conv2d(4 * channels, width, 3, padding=1)
+        self.down = nn.ModuleList(_TimeBlock(width, emb) for _ in range(blocks))
+        self.to_quarter = nn.Conv2d(width, wide, 2, stride=2)
+        self.below = nn.ModuleList(_TimeBlock(wide, emb) for _ in range(blocks))
+        self.middle = nn.ModuleList([_TimeBlock(wide, emb), _Attention(wide), _TimeBlock(wide, emb)])
+        self.back = nn.ModuleList(_TimeBlock(wide, emb) for _ in range(blocks))
+        self.to_half = nn.ConvTranspose2d(wide, width, 2, stride=2)
+        self.up = nn.ModuleList(_TimeBlock(width, emb) for _ in range(blocks))
+        self.norm = nn.GroupNorm(8, width)
+        self.out = _zero(nn.Conv2d(width, 4 * (outputs or channels), 3, padding=1))
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        check_images(x_t, (self.channels, *x_t.shape[2:]))
+        if x_t.shape[2] % 4 or x_t.shape[3] % 4:
+            raise ValueError(f"x_t is {x_t.shape[2]} × {x_t.shape[3]}; both must be divisible by 4")
+        if (y is None) != (self.embed is None):
+            raise ValueError(
+                "y is missing" if y is None else "y was given, but this network knows no classes"
+            )
+        e = self.time(sinusoids(t, self.width).to(x_t.dtype))
+        if self.embed is not None:
+            e = e + self.embed(y)
+        e = F.silu(e)
+        h = self.stem(F.pixel_unshuffle(x_t, 2).contiguous(memory_format=torch.channels_last))
+        for block in self.down:
+            h = block(h, e)
+        half = h
+        h = self.to_quarter(h)
+        for block in self.below:
+            h = block(h, e)
+        quarter = h
+        for block in self.middle:
+            h = block(h, e)
+        h = h + quarter
+        for block in self.back:
+            h = block(h, e)
+        h = self.to_half(h) + half
+        for block in self.up:
+            h = block(h, e)
+        return F.pixel_shuffle(self.out(F.silu(self.norm(h))), 2)
+
+
+def sinusoids(t: Tensor, width: int) -> Tensor:
+    """Sines and cosines of the time steps t (N,), with periods from 2π to 20,000π: float32 (N, width).
+
+    Source: Vaswani et al., "Attention is all you need", 2017, section 3.5.
+    """
+    frequency = torch.exp(torch.linspace(0, -math.log(10_000), width // 2, device=t.device))
+    angle = t[:, None].float() * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+class _TimeBlock(nn.Module):
+    """x + conv(norm(conv(norm(x)))), the second norm scaled and shifted by the embedding e; x itself at the start."""
+
+    def __init__(self, width: int, emb: int):
+        super().__init__()
+        self.norm1, self.conv1 = nn.GroupNorm(8, width), nn.Conv2d(width, width, 3, padding=1)
+        self.norm2, self.conv2 = (
+            nn.GroupNorm(8, width, affine=False),
+            _zero(nn.Conv2d(width, width, 3, padding=1)),
+        )
+        self.scale_shift = _zero(nn.Linear(emb, 2 * width))
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        scale, shift = self.scale_shift(e)[:, :, None, None].chunk(2, dim=1)
+        return x + self.conv2(F.silu(torch.addcmul(shift, self.norm2(h), 1 + scale)))
+
+
+class _Attention(nn.Module):
+    """x + attention among all places of the map, with four heads; x itself at the start."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm, self.qkv = nn.GroupNorm(8, width), nn.Linear(width, 3 * width)
+        self.out = _zero(nn.Linear(width, width))
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        n, width, *size = x.shape
+        places = self.norm(x).permute(0, 2, 3, 1).flatten(1, 2)  # (N, H · W, width)
+        q, k, v = self.qkv(places).unflatten(2, (3, 4, width // 4)).permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return x + self.out(seen).unflatten(1, size).permute(0, 3, 1, 2)
+
+
+def _zero(layer: nn.Module) -> nn.Module:
+    for weight in layer.parameters():
+        nn.init.zeros_(weight)
+    return layer

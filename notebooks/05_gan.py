@@ -703,10 +703,10 @@ Explorer(
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# Without a cure the points are one clump or one short thread at every moment; it wanders, often to the other side of
-# the ring, and never opens. With R1 it begins in the same way; then the clump is drawn out into an arc, the arc into
-# a ring, and the ring breaks up into knots at the modes. Packed, it spreads out early, as a web over the ring, and
-# more slowly gathers at the modes.
+# Five turns to one, the points are a clump or a thread at every moment; it wanders, often to the other side of the
+# ring, and never opens. One turn to one, they scatter over the plane and then gather on the ring. With R1 the cloud
+# closes to a ring early, and the ring breaks up into knots at the modes. Packed, it ends as a ring, too, with fewer
+# knots.
 #
 # </details>
 
@@ -779,9 +779,9 @@ Explorer(
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# First grey, then one pattern for all twenty; at about 200 turns strokes that differ, from about 300 on digits. Most
-# places settle on a digit early and clean it up, some change their mind. FID falls all the way, from the hundreds to
-# a few. The discriminator's loss hardly moves after the first 200 turns.
+# First one pattern for all twenty, then clouds; at about 200 turns strokes, from about 300 on digits. Most places
+# settle on a digit early and clean it up, some change their mind. From turn 100 on FID falls all the way, from the
+# hundreds to a few. The discriminator's loss hardly moves after the first 200 turns.
 #
 # </details>
 #
@@ -981,7 +981,7 @@ z = torch.randn(8000, 8, generator=torch.Generator().manual_seed(9))
 pool = over_batches(generator, z)
 pool_scores = over_batches(discriminator, pool)
 parts = [1, 2, 3, 4, 6, 8]  # keep one in so many
-kept = [pool[pool_scores[: 1000 * k].topk(1000).indices] for k in parts]
+kept = [pool[pool_scores[: 1000 * k].topk(1000).indices.sort().values] for k in parts]
 
 # %% [markdown]
 # **Truncate the noise.** Brock et al. (2019) draw each number of $z$ from a normal distribution cut off at $\pm t$:

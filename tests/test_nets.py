@@ -1,4 +1,4 @@
-"""Encoder, decoder, classifier, augmentation: shapes, conventions, closed forms."""
+"""Encoder, decoder, classifier, U-Net, augmentation: shapes, conventions, closed forms."""
 
 import math
 import re
@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from course_utils import nets
-from course_utils.nets import Classifier, CouplingFlow, Decoder, Encoder, PixelCNN
+from course_utils.nets import Classifier, CouplingFlow, Decoder, Encoder, PixelCNN, UNet
 
 
 def seed(number: int = 0, device: str | torch.device = "cpu") -> torch.Generator:
@@ -719,17 +719,130 @@ def test_exact_models_run_on_meta() -> None:
         assert net.sample(5).shape == (5, 1, 2, 3)
 
 
+# ------------------------------------------------------------------------------------------------- U-Net
+
+
+def awake(net: UNet) -> UNet:
+    """The same network with weights where it begins with zeros, as after some training."""
+    for weight in net.parameters():
+        if not weight.abs().max() > 0:
+            nn.init.normal_(weight, std=0.05)
+    return net
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 4, 4), (4, 8, 20)], ids=str)
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_the_unet_gives_back_the_shape_of_its_input(
+    shape: tuple[int, ...], blocks: int, device: torch.device
+) -> None:
+    net = awake(UNet(channels=shape[0], width=16, blocks=blocks)).to(device)
+    x, t = random_images(3, *shape, device=device), torch.tensor([1, 500, 1000], device=device)
+    assert net(x, t).shape == x.shape
+    both = UNet(channels=shape[0], outputs=2 * shape[0], width=16, blocks=blocks).to(device)
+    assert both(x, t).shape == (3, 2 * shape[0], *shape[1:])
+
+
+def test_the_unet_begins_with_zero() -> None:
+    x = random_images(2, 1, 28, 28)
+    assert torch.equal(UNet(width=16)(x, torch.tensor([1, 900])), torch.zeros_like(x))
+
+
+def test_the_unet_treats_each_image_alone_by_its_time_and_class() -> None:
+    net = awake(UNet(width=16, classes=10)).eval()
+    x, t, y = random_images(4, 1, 28, 28), torch.tensor([1, 2, 500, 1000]), torch.tensor([0, 9, 10, 3])
+    together = net(x, t, y)
+    alone = torch.cat([net(x[i : i + 1], t[i : i + 1], y[i : i + 1]) for i in range(4)])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+    assert (net(x, t + 7, y) - together).abs().amax(dim=(1, 2, 3)).min() > 1e-4
+    assert (net(x, t, (y + 1) % 11) - together).abs().amax(dim=(1, 2, 3)).min() > 1e-4
+
+
+def test_every_weight_of_the_unet_learns() -> None:
+    net = awake(UNet(width=16, classes=3, blocks=2))
+    net(
+        random_images(8, 1, 28, 28), torch.arange(8) * 100 + 1, torch.arange(8) % 4
+    ).square().mean().backward()
+    for name, weight in net.named_parameters():
+        assert weight.grad.isfinite().all(), name
+        assert weight.grad.abs().max() > 0, name
+
+
+def test_every_pixel_sees_the_whole_image() -> None:
+    net = awake(UNet(width=16))
+    x = random_images(1, 1, 28, 28).requires_grad_()
+    (slope,) = torch.autograd.grad(net(x, torch.tensor([300]))[0, 0, 0, 0], x)
+    assert (slope != 0).double().mean() > 0.99
+
+
+def test_the_attention_is_that_of_torch() -> None:
+    ours, theirs = nets._Attention(32), nn.MultiheadAttention(32, 4, batch_first=True)
+    for mine, its in ((ours.qkv, (theirs.in_proj_weight, theirs.in_proj_bias)),
+                      (ours.out, (theirs.out_proj.weight, theirs.out_proj.bias))):  # fmt: skip
+        nn.init.normal_(mine.weight, std=0.2)
+        nn.init.normal_(mine.bias)
+        its[0].data.copy_(mine.weight)
+        its[1].data.copy_(mine.bias)
+    x = torch.randn(2, 32, 3, 5, generator=seed())
+    places = ours.norm(x).flatten(2).transpose(1, 2)
+    expected = x + theirs(places, places, places)[0].transpose(1, 2).view_as(x)
+    torch.testing.assert_close(ours(x, torch.empty(2, 0)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_time_embedding_tells_all_times_apart() -> None:
+    e = nets.sinusoids(torch.arange(1, 1001), 64)
+    assert e.shape == (1000, 64)
+    angle = torch.arange(1, 1001)[:, None] / 10_000 ** (torch.arange(32) / 31)
+    torch.testing.assert_close(e, torch.cat([angle.sin(), angle.cos()], dim=1), rtol=0, atol=1e-3)
+    assert nn.functional.pdist(e).min() > 0.1
+
+
+def test_the_unet_compiles_in_one_piece() -> None:
+    net = awake(UNet(width=16, classes=10)).eval()
+    x, t, y = random_images(2, 1, 28, 28), torch.tensor([5, 800]), torch.tensor([1, 10])
+    whole = torch.compile(net, backend="eager", fullgraph=True)
+    torch.testing.assert_close(whole(x, t, y), net(x, t, y))
+
+
+def test_the_unet_stays_in_channels_last_and_in_half_precision() -> None:
+    net = awake(UNet(width=16)).to(torch.bfloat16)
+    seen = []
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3):
+            layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    out = net(random_images(2, 1, 28, 28).to(torch.bfloat16), torch.tensor([3, 700]))
+    assert out.dtype == torch.bfloat16
+    assert seen
+    assert all(x.is_contiguous(memory_format=torch.channels_last) for x in seen)
+
+
+def test_the_unet_refuses_what_does_not_fit() -> None:
+    x, t, y = random_images(2, 1, 28, 28), torch.tensor([1, 2]), torch.tensor([0, 1])
+    with pytest.raises(ValueError, match="width=24 must be a multiple of 16"):
+        UNet(width=24)
+    with pytest.raises(ValueError, match="blocks=0"):
+        UNet(blocks=0)
+    with pytest.raises(ValueError, match="divisible by 4"):
+        UNet(width=16)(random_images(2, 1, 30, 28), t)
+    with pytest.raises(ValueError, match="x must have the shape"):
+        UNet(width=16)(random_images(2, 3, 28, 28), t)
+    with pytest.raises(ValueError, match="y is missing"):
+        UNet(width=16, classes=10)(x, t)
+    with pytest.raises(ValueError, match="y was given"):
+        UNet(width=16)(x, t, y)
+
+
 # ------------------------------------------------------------------------------------------ meta, devices
 
 
 def test_all_nets_run_on_meta() -> None:
     with OnlyMeta(), torch.device("meta"):
         x, y = torch.empty(4, 1, 28, 28), torch.empty(4, dtype=torch.int64)
-        encoder, decoder, classifier = Encoder(2), Decoder(2), Classifier()
+        encoder, decoder, classifier, unet = Encoder(2), Decoder(2), Classifier(), UNet(classes=10)
     with OnlyMeta():  # what is not told a device now lies on the CPU
         assert decoder(encoder(x)).shape == x.shape
         assert classifier.features(x).shape == (4, 128)
         assert classifier.loss(x, y).shape == ()
+        assert unet(x, y, y).shape == x.shape
         classifier.loss(x, y, generator=torch.Generator("cpu")).backward()
         assert nets.shift_and_turn(x, generator=torch.Generator("cpu")).shape == x.shape
 
