@@ -86,6 +86,7 @@ class PointGenerator(nn.Sequential):
     latent_dim, classes = 2, None  # two numbers of noise; no classes (notebook 06 has some)
 
 
+# %%
 def two_players(seed: int) -> tuple[nn.Module, nn.Module]:
     with seeded(seed):
         generator = PointGenerator(*layers(2, 2))  # noise (N, 2) → points (N, 2)
@@ -219,6 +220,7 @@ def look() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return points, -slope, field
 
 
+# %%
 generator, discriminator = two_players(seed=0)
 moons = [(toy_points("moons", 256, generator=draw)[0],) for _ in range(1500)]
 film, losses = [look()], []
@@ -235,6 +237,8 @@ for record in fit(objectives(GAN(generator, discriminator)), moons, progress=Fal
 distance = [energy_distance(real, points) for points, _, _ in film]
 floor = energy_distance(real, toy_points("moons", 2000, generator=draw)[0])
 assert min(distance[-3:]) < 0.1 * distance[0]
+
+# %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
 left.plot(moments, distance, "-o", ms=3)
 left.axhline(floor, color="black", ls=":", lw=0.8)
@@ -350,6 +354,7 @@ def draw_points(n: int) -> torch.Tensor:  # (n, 1), from that density
     return torch.where(left, -1.2 + 0.5 * eps, 1.2 + 0.8 * eps)
 
 
+# %%
 line = torch.linspace(-6, 12, 1801)
 
 
@@ -378,6 +383,7 @@ def train_discriminator(delta: float) -> nn.Module:
     return D.requires_grad_(False)
 
 
+# %%
 deltas = [6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.5, 0.0]
 trained = {delta: train_discriminator(delta) for delta in deltas}
 
@@ -432,6 +438,9 @@ pulls = {kind: -torch.autograd.grad(121 * generator_loss(scores, kind=kind), sco
 sure = scores < -5  # points that the discriminator has seen through: D < 0.007
 assert pulls["minimax"][sure].max() < 0.01
 assert min(pulls[kind][sure].min() for kind in LOSSES if kind != "minimax") > 0.99
+print("At the far left the minimax pull is gone; the four others still pull.")
+
+# %%
 fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
 for (kind, pull), style in zip(pulls.items(), ("-", "-", "-.", "-", "--"), strict=True):
     ax.plot(scores.detach(), pull, style, label=kind)
@@ -442,7 +451,6 @@ ax.set(
 )
 ax.legend(frameon=False, bbox_to_anchor=(1, 1))
 plt.show()
-print("At the far left the minimax pull is gone; the four others still pull.")
 
 # %% [markdown]
 # At the start of training the discriminator sees through every image: scores are far to the left. There the minimax
@@ -466,6 +474,8 @@ def pull_on_shift(delta: float, kind: str) -> float:
 by_shift = {kind: [pull_on_shift(delta, kind) for delta in deltas] for kind in ("minimax", "non-saturating")}
 assert by_shift["minimax"][0] < 0.2 * by_shift["non-saturating"][0]
 assert max(abs(pull[-1]) for pull in by_shift.values()) < 0.1
+
+# %%
 fig, ax = plt.subplots(figsize=(5, 2.6), layout="constrained")
 for kind, pull in by_shift.items():
     ax.plot(deltas, pull, "-o", ms=4, label=kind)
@@ -573,6 +583,7 @@ def play_ring(seed: int, turns: int = 5, r1: float = 0.0, packed: bool = False) 
     return torch.stack(film)  # (15 moments, 1000, 2)
 
 
+# %%
 ring_films = {
     "one turn to one": torch.stack([play_ring(seed, turns=1) for seed in range(3)]),
     "five turns to one": torch.stack([play_ring(seed) for seed in range(3)]),
@@ -595,6 +606,7 @@ def show_games(films: torch.Tensor) -> None:  # (3 games, 15 moments, 1000, 2)
     plt.show()
 
 
+# %%
 show_games(ring_films["five turns to one"])
 
 # %% [markdown]
@@ -647,7 +659,7 @@ show_games(ring_films["five to one, packed"])
 # In numbers: modes covered, the mean over the last five of the moments, for each of the three games; and the share of
 # the points that lie near a mode.
 
-# %% tags=["N3", "nbval-ignore-output"]
+# %%
 covered = {
     way: torch.tensor([[coverage(x) for x in game_film] for game_film in films])
     for way, films in ring_films.items()
@@ -656,6 +668,8 @@ rows = [
     [way, *[f"{modes:.1f}" for modes in both[:, -5:, 0].mean(dim=1)], both[:, -5:, 1].mean().item()]
     for way, both in covered.items()
 ]
+
+# %% tags=["N3", "nbval-ignore-output"]
 late = {way: both[:, -5:, 0].mean().item() for way, both in covered.items()}
 assert late["five turns to one"] < 4
 assert min(late["five to one, R1"], late["five to one, packed"]) > 6
@@ -765,6 +779,8 @@ generator, discriminator = artist.ema.module.cpu().eval(), discriminator.cpu().e
 growing_fid = [fid(real=known, fake=see(x).features) for x in growth]
 of_D = torch.tensor(digit_losses)[:, 0]
 recent = [of_D[max(0, stop - 50) : stop].mean().item() for stop in stops]
+
+# %%
 by = ("turn",)
 Explorer(
     [Slider("turn", stops, play=True, interval=0.7)],
@@ -903,6 +919,8 @@ def spectrum(x: torch.Tensor) -> torch.Tensor:
 ratio = {name: spectrum(x) / spectrum(test.x) for name, x in compared.items()}
 fine = {name: values[8:].mean().item() for name, values in ratio.items()}  # 9 … 14 periods
 assert fine["GAN, shipped"] > fine["VAE, shipped"] + 0.1
+
+# %%
 fig, ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")
 for (name, values), style in zip(ratio.items(), ("k:", "-", "-", "-", "-", "--"), strict=True):
     ax.plot(range(1, 15), values, style, label=name)
@@ -928,13 +946,15 @@ with torch.inference_mode():
     }
 caught = (score_of["blurred"] < score_of["as they are"]).double().mean()
 assert caught > 0.65
+print("Blurred by one pixel, most test images get a lower score than before.")
+
+# %%
 fig, ax = plt.subplots(figsize=(4.6, 2.4), layout="constrained")
 for name, values in score_of.items():
     ax.hist(values, bins=40, alpha=0.6, label=name)
 ax.set(xlabel="score of the discriminator", yticks=[])
 ax.legend(frameon=False)
 plt.show()
-print("Blurred by one pixel, most test images get a lower score than before.")
 
 # %% [markdown]
 # So a generator of soft images would be found out at once. That is the difference to the last two notebooks: the loss
@@ -1002,6 +1022,7 @@ def judged(x: torch.Tensor) -> list[float]:
     return [*precision_recall(real=known, fake=see(x).features), is_readable(x).double().mean().item()]
 
 
+# %%
 told = load_pretrained("cgan-mnist", "cpu")
 tried = {"the discriminator's choice": kept, "cut noise, class given": truncated(told), "cut noise, no class": truncated(shipped)}  # fmt: skip
 verdict = {name: torch.tensor([judged(x) for x in sets]) for name, sets in tried.items()}
@@ -1015,6 +1036,8 @@ assert with_class[3, 0] > with_class[0, 0] + 0.06
 assert with_class[3, 1] < with_class[0, 1] - 0.25
 assert without_class[:, 0].max() < without_class[0, 0] + 0.05
 assert without_class[-1, 0] < without_class[0, 0] - 0.3
+
+# %%
 fig, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
 for (name, values), style in zip(verdict.items(), ("-o", "-^", "-s"), strict=True):
     ax.plot(values[:, 1], values[:, 0], style, ms=4, label=name)

@@ -65,8 +65,9 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def is_ours(message: ConsoleMessage) -> bool:
-    """JupyterLab itself reports requests that a stopped kernel or a missing file answers with an error."""
-    return not any(text in message.text for text in ("Failed to load resource", "WebSocket connection to"))
+    """JupyterLab itself reports what a stopped kernel or a missing file does not answer."""
+    its_own = ("Failed to load resource", "WebSocket connection to", "restore the debugger state", "Kernel is dead")
+    return not any(text in message.text for text in its_own)
 
 
 @dataclass(frozen=True)

@@ -293,8 +293,10 @@ def test_restored_from_the_saved_state(
     page: Page, lab: Lab, executed: nbformat.NotebookNode, path: Path | None
 ) -> None:
     lab.open(page, lab.add(saved(path, executed), f"restored-{path.stem if path else 'toy'}.ipynb"))
+    view = page.locator(".cx").first
+    expect(view).to_be_visible(timeout=60_000)  # stopped while JupyterLab restores them, they would not come
     lab.stop_kernels()
-    assert_answers(page.locator(".cx").first)
+    assert_answers(view)
 
 
 @pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem if path else "toy")
