@@ -510,7 +510,7 @@ plt.show()
 # %% [markdown]
 # Three numbers for it. How often does the *right* class get the highest score of all ten? How often does a right pair
 # score above a wrong one (the AUROC of notebook 01; 0.5 is guessing)? And what is the mean of $D$ at the wrong pairs?
-# The last two columns are about the *generators* of the two games.
+# The last five columns are about the *generators* of the two games.
 
 # %%
 from course_utils.metrics import auroc

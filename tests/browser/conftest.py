@@ -66,7 +66,12 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def is_ours(message: ConsoleMessage) -> bool:
     """JupyterLab itself reports what a stopped kernel or a missing file does not answer."""
-    its_own = ("Failed to load resource", "WebSocket connection to", "restore the debugger state", "Kernel is dead")
+    its_own = (
+        "Failed to load resource",
+        "WebSocket connection to",
+        "restore the debugger state",
+        "Kernel is dead",
+    )
     return not any(text in message.text for text in its_own)
 
 
