@@ -699,7 +699,7 @@ results = {
 }
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 def mean_and_spread(way: str, n: int) -> tuple[torch.Tensor, torch.Tensor]:
     runs = torch.tensor([value for (number, _), value in results[way].items() if number == n])
     return runs.mean(), runs.std()

@@ -269,7 +269,7 @@ def saved(path: Path | None, executed: nbformat.NotebookNode) -> nbformat.Notebo
 
 
 def assert_answers(view: Locator) -> None:
-    """Drag the explorer's map, or else move its first slider: a picture changes."""
+    """Drag the explorer's map, or else move its first slider or choice: a picture changes."""
     page = view.page
     expect(view).to_be_visible(timeout=60_000)
     view.scroll_into_view_if_needed()
@@ -282,9 +282,13 @@ def assert_answers(view: Locator) -> None:
         assert (pixels(picture) != before).any()
     else:
         pictures = view.locator("figure canvas")
-        view.locator(".cx-slide input").first.press("Home")
+        slider, choices = view.locator(".cx-slide input").first, view.get_by_role("radio")
+        moves = [lambda: slider.press("Home"), lambda: slider.press("End")]
+        if not slider.count():
+            moves = [lambda: choices.nth(0).check(force=True), lambda: choices.nth(1).check(force=True)]
+        moves[0]()
         before_all = [pixels(pictures.nth(k)) for k in range(pictures.count())]
-        view.locator(".cx-slide input").first.press("End")
+        moves[1]()
         assert any((pixels(pictures.nth(k)) != before_all[k]).any() for k in range(pictures.count()))
 
 
