@@ -259,7 +259,7 @@ def train_players(
 # On two CPU cores this takes less than half a minute.
 
 # %%
-trained, _ = train_players(train, width=32, steps=750, progress=True)
+trained, _ = train_players(train, width=32, steps=600, progress=True)
 
 # %% [markdown]
 # The losses tell little, as always with a GAN. The pictures tell more. Each row is a class. Each **column** is one
@@ -658,7 +658,7 @@ table(["labels", *columns], rows)
 #
 # An image from a conditional generator comes with its label. So it can be put to work: **data augmentation** (데이터 증강)
 # for a classifier that has few labelled images. We give it 10, 20 or 50 real digits of each class, and then the same
-# ones together with 4,000 generated ones. The real ones are repeated, so that both kinds appear equally often. Every
+# ones together with 2,000 generated ones. The real ones are repeated, so that both kinds appear equally often. Every
 # classifier gets the same 100 batches of 32; it is tested on the 1,000 real test digits.
 
 # %%
@@ -680,8 +680,8 @@ def accuracy(data: Images, seed: int, moved: bool = False) -> float:
 # %%
 @torch.inference_mode()
 def generated(generator: nn.Module, seed: int) -> Images:
-    y = torch.arange(4000) % 10
-    x = generator.sample(4000, y, generator=torch.Generator().manual_seed(seed))
+    y = torch.arange(2000) % 10
+    x = generator.sample(2000, y, generator=torch.Generator().manual_seed(seed))
     return Images(x.clone(), y, train.classes)
 
 
@@ -734,7 +734,7 @@ augmentation_table((10, 20, 50))
 # %% [markdown]
 # The bars, and the numbers behind ±, are the standard deviation over the three runs. The dotted line is a classifier
 # that may learn from all 4,000 real images, in as many batches. With ten real digits of each class the generated ones
-# make a large difference, with fifty a small one, still larger than the spread.
+# make a large difference, with fifty a small one, hardly larger than the spread.
 #
 # ### Where does the gain come from?
 #
