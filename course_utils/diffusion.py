@@ -10,12 +10,13 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.nets import at_least_float32, check_not_negative
+from course_utils.nets import UNet, at_least_float32, check_at_least, check_not_negative
 
 PREDICTIONS = ("eps", "x0", "v")
 WEIGHTINGS = ("simple", "min-snr")
@@ -175,6 +176,8 @@ class DDPM(nn.Module):
         classes: how many there are; None: no classes.
         drop: the share of labels that training leaves out, so that the network learns to do without.
         learn_variance: the network has twice as many output channels; the second half is the variance of a step.
+        shape: of one image, (C, H, W), and the sampler (a key of SAMPLERS), steps and guidance that suit the model:
+            what `sample` uses.
     """
 
     def __init__(
@@ -187,6 +190,10 @@ class DDPM(nn.Module):
         classes: int | None = None,
         drop: float = 0.1,
         learn_variance: bool = False,
+        shape: tuple[int, ...] | None = None,
+        sampler: str = "dpm-solver++",
+        steps: int = 10,
+        guidance: float = 1.0,
     ):
         super().__init__()
         if predict not in PREDICTIONS:
@@ -195,11 +202,14 @@ class DDPM(nn.Module):
             raise ValueError(f"weighting={weighting!r} is unknown; allowed: {', '.join(WEIGHTINGS)}")
         if not 0 <= drop <= 1:
             raise ValueError(f"drop={drop} must lie in 0 … 1")
+        if sampler not in SAMPLERS:
+            raise ValueError(f"sampler={sampler!r} is unknown; allowed: {', '.join(SAMPLERS)}")
         if predict == "eps" and schedule.alpha_bar[-1] == 0:
             raise ValueError("predict='eps' says nothing where alpha_bar is 0, at t = T; use 'v' or 'x0'")
         self.net, self.schedule = net, schedule
         self.predict, self.weighting, self.classes, self.drop = predict, weighting, classes, drop
-        self.learn_variance = learn_variance
+        self.learn_variance, self.shape = learn_variance, shape
+        self.sampler, self.steps, self.guidance = sampler, steps, guidance
 
     def q_sample(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """x_t = √ᾱ_t x₀ + √(1 - ᾱ_t) ε (Ho et al., equation 4): (N, …), t int64 (N,), (N, …) → (N, …)."""
@@ -213,11 +223,7 @@ class DDPM(nn.Module):
         n, device = len(x), x.device
         t = torch.randint(1, self.schedule.T + 1, (n,), generator=generator, device=device)
         eps = torch.randn(x.shape, generator=generator, device=device, dtype=x.dtype)
-        if self.classes is None:
-            y = None
-        elif y is not None:
-            dropped = torch.rand(n, generator=generator, device=device) < self.drop
-            y = torch.where(dropped, self.classes, y)
+        y = self.drop_labels(y, generator)
         a = self.schedule.at(t, x)
         x_t = self.q_sample(x, t, eps)
         output, variance = self._output(x_t, t, y)
@@ -229,6 +235,13 @@ class DDPM(nn.Module):
             bound = self._bound(x, x_t, t, seen._replace(variance=at_least_float32(variance)))
             loss = loss + 0.001 * self.schedule.T * bound.mean()
         return loss
+
+    def drop_labels(self, y: Tensor | None, generator: torch.Generator | None) -> Tensor | None:
+        """Labels int64 (N,), the share `drop` of them replaced by "no class"; None for a model without classes."""
+        if self.classes is None or y is None:
+            return None
+        dropped = torch.rand(len(y), generator=generator, device=y.device) < self.drop
+        return y.masked_fill(dropped, self.classes)
 
     def predict_x0_eps(
         self, x_t: Tensor, t: Tensor, y: Tensor | None = None, guidance: float = 1.0
@@ -266,6 +279,25 @@ class DDPM(nn.Module):
             return output, None
         output, variance = output.chunk(2, dim=1)
         return output, (variance + 1) / 2
+
+    @torch.no_grad()
+    def sample(self, n: int, y: Tensor | None = None, *, generator: torch.Generator | None = None) -> Tensor:
+        """n images (n, C, H, W) in [-1, 1], of the classes y (n,) if given.
+
+        With the model's own sampler and number of steps and, where there is a class, its guidance.
+        """
+        check_at_least(1, n=n)
+        if self.shape is None:
+            raise ValueError(
+                "shape is None; give the model the shape of one image, or call a sampler with x_T"
+            )
+        place = next(self.parameters()).device
+        x_T = torch.randn(n, *self.shape, generator=generator, device=place)
+        guidance = 1.0 if y is None else self.guidance
+        *_, last = SAMPLERS[self.sampler](
+            self, x_T, steps=self.steps, y=y, guidance=guidance, generator=generator
+        )
+        return last.x_t.clamp(-1, 1)
 
     @torch.no_grad()
     def bits_per_dimension(
@@ -313,6 +345,24 @@ class DDPM(nn.Module):
         nll = -_log_level(x0.double(), mean, (0.5 * log_variance).exp())
         chosen = torch.where(t.view(-1, *[1] * (x0.ndim - 1)) == 1, nll, kl)
         return chosen.flatten(1).mean(dim=1)
+
+
+def unet_ddpm(
+    shape: tuple[int, int, int],
+    *,
+    width: int = 48,
+    classes: int | None = None,
+    predict: str = "v",
+    **sampling: Any,
+) -> DDPM:
+    """A DDPM of images of this shape (C, H, W): a `UNet` of this width, and the cosine schedule.
+
+    sampling: `sampler`, `steps` and `guidance` of the DDPM.
+    """
+    net = UNet(channels=shape[0], width=width, classes=classes)
+    return DDPM(
+        net, cosine_schedule(), predict=predict, classes=classes, shape=tuple(shape), **sampling
+    )  # fmt: skip
 
 
 def posterior(x0: Tensor, x_t: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -363,14 +413,14 @@ class Step(NamedTuple):
     eps_hat: Tensor | None
 
 
-def time_steps(T: int, steps: int) -> list[int]:
-    """`steps` + 1 times from T down to 0, evenly spread, both ends included.
+def time_steps(start: int, steps: int) -> list[int]:
+    """`steps` + 1 times from `start` down to 0, evenly spread, both ends included.
 
     Source: Lin et al., 2024, table 2, "trailing".
     """
-    if not 1 <= steps <= T:
-        raise ValueError(f"steps={steps} must lie in 1 … T = {T}")
-    return [round(T * (steps - k) / steps) for k in range(steps + 1)]
+    if not 1 <= steps <= start:
+        raise ValueError(f"steps={steps} must lie in 1 … {start}, the time that sampling starts at")
+    return [round(start * (steps - k) / steps) for k in range(steps + 1)]
 
 
 @torch.no_grad()
@@ -380,11 +430,14 @@ def _walk(
     steps: int,
     y: Tensor | None,
     guidance: float,
+    start: int | None,
     update: Callable[[Tensor, Prediction, int, int], Tensor],
 ) -> Iterator[Step]:
     """All samplers' loop: look at x_t, let `update(x_t, seen, t, s)` give x_s. The start comes first."""
-    x = x_T
-    times = time_steps(model.schedule.T, steps)
+    start = model.schedule.T if start is None else start
+    if not 1 <= start <= model.schedule.T:
+        raise ValueError(f"start={start} must lie in 1 … T = {model.schedule.T}")
+    x, times = x_T, time_steps(start, steps)
     yield Step(times[0], x, None, None)
     for t, s in pairwise(times):
         seen = model.predict_x0_eps(x, _full(t, x), y, guidance)
@@ -399,12 +452,14 @@ def ddpm_sample(
     steps: int,
     y: Tensor | None = None,
     guidance: float = 1.0,
+    start: int | None = None,
     variance: str = "small",
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
     """Denoise x_T ~ N(0, I), (N, C, H, W), in `steps` steps; yields the start and the state after each step.
 
     Ancestral sampling: x_s is drawn from a Gaussian with the mean of q(x_s | x_t, x̂₀); the last step adds no noise.
+    start: the time of x_T, if it is not pure noise; None: T.
     variance: `small`, `large` (see `posterior`) or `learned`, in between on a log scale.
     Source: Ho et al., 2020, algorithm 2 and equation 11; Nichol and Dhariwal, 2021, equation 15, and section 4 for
     fewer steps than T.
@@ -415,13 +470,26 @@ def ddpm_sample(
         raise ValueError("variance='learned' needs a model with learn_variance=True")
 
     def update(x: Tensor, seen: Prediction, t: int, s: int) -> Tensor:
-        mean, small, large = posterior(seen.x0, x, model.schedule.alpha_bar[t], model.schedule.alpha_bar[s])
-        if s == 0:
-            return mean
-        log_variance = _log_variance(small, large, seen.variance, variance)
-        return mean + (0.5 * log_variance).exp().to(x) * _noise_like(x, generator)
+        return _ancestral(model.schedule, x, seen, t, s, variance, generator)
 
-    return _walk(model, x_T, steps, y, guidance, update)
+    return _walk(model, x_T, steps, y, guidance, start, update)
+
+
+def _ancestral(
+    schedule: Schedule,
+    x: Tensor,
+    seen: Prediction,
+    t: int,
+    s: int,
+    variance: str,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """x_s drawn from the Gaussian with the mean of q(x_s | x_t, x̂₀); at s = 0 the mean."""
+    mean, small, large = posterior(seen.x0, x, schedule.alpha_bar[t], schedule.alpha_bar[s])
+    if s == 0:
+        return mean
+    log_variance = _log_variance(small, large, seen.variance, variance)
+    return mean + (0.5 * log_variance).exp().to(x) * _noise_like(x, generator)
 
 
 def ddim_sample(
@@ -431,6 +499,7 @@ def ddim_sample(
     steps: int,
     y: Tensor | None = None,
     guidance: float = 1.0,
+    start: int | None = None,
     eta: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
@@ -450,7 +519,7 @@ def ddim_sample(
         x = math.sqrt(b) * seen.x0 + math.sqrt(max(0.0, 1 - b - sigma**2)) * seen.eps
         return x + sigma * _noise_like(x, generator) if sigma else x
 
-    return _walk(model, x_T, steps, y, guidance, update)
+    return _walk(model, x_T, steps, y, guidance, start, update)
 
 
 def dpmpp_2m_sample(
@@ -460,8 +529,11 @@ def dpmpp_2m_sample(
     steps: int,
     y: Tensor | None = None,
     guidance: float = 1.0,
+    start: int | None = None,
+    generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
-    """As `ddpm_sample`, by DPM-Solver++ of second order, without noise and with one run of the network a step.
+    """As `ddpm_sample`, by DPM-Solver++ of second order: without noise (`generator` is not used), one run of the
+    network a step.
 
     With λ = log(√ᾱ / √(1 - ᾱ)), h = λ_s - λ_t and r = h_before / h:
 
@@ -483,7 +555,7 @@ def dpmpp_2m_sample(
         before = seen.x0, h
         return math.sqrt((1 - b) / (1 - a)) * x - math.sqrt(b) * math.expm1(-h) * x0
 
-    return _walk(model, x_T, steps, y, guidance, update)
+    return _walk(model, x_T, steps, y, guidance, start, update)
 
 
 def heun_sample(
@@ -493,8 +565,11 @@ def heun_sample(
     steps: int,
     y: Tensor | None = None,
     guidance: float = 1.0,
+    start: int | None = None,
+    generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
-    """As `ddpm_sample`, by Heun's method, without noise and with two runs of the network a step (the last: one).
+    """As `ddpm_sample`, by Heun's method: without noise (`generator` is not used), two runs of the network a
+    step, one in the last.
 
     In x̄ = x / √ᾱ and σ = √((1 - ᾱ) / ᾱ) sampling is the differential equation dx̄ / dσ = ε̂; the slope of a step is
     the mean of those at its two ends. Where nothing is left of the image (ᾱ_T = 0) the first step is DDIM's.
@@ -509,7 +584,168 @@ def heun_sample(
         slope = (seen.eps + model.predict_x0_eps(reached, _full(s, x), y, guidance).eps) / 2
         return math.sqrt(b) * (x / math.sqrt(a) + (math.sqrt((1 - b) / b) - math.sqrt((1 - a) / a)) * slope)
 
-    return _walk(model, x_T, steps, y, guidance, update)
+    return _walk(model, x_T, steps, y, guidance, start, update)
+
+
+SAMPLERS: dict[str, Callable[..., Iterator[Step]]] = {
+    "ddpm": ddpm_sample,
+    "ddim": ddim_sample,
+    "dpm-solver++": dpmpp_2m_sample,
+    "heun": heun_sample,
+}
+
+
+# ------------------------------------------------------------ images that keep something of a given image
+
+
+def image_to_image(
+    model: DDPM,
+    x0: Tensor,
+    *,
+    start: int,
+    steps: int,
+    y: Tensor | None = None,
+    guidance: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Iterator[Step]:
+    """Images x0 (N, C, H, W) made noisy up to time `start` and denoised from there; yields as `ddpm_sample`.
+
+    start: in 1 … T; the later, the more is made anew.
+    Source: Meng et al., "SDEdit: guided image synthesis and editing with stochastic differential equations", 2022,
+    algorithm 1.
+    """
+    if not 1 <= start <= model.schedule.T:
+        raise ValueError(f"start={start} must lie in 1 … T = {model.schedule.T}")
+    x_start = model.q_sample(x0, _full(start, x0), _noise_like(x0, generator))
+    return ddpm_sample(
+        model, x_start, steps=steps, y=y, guidance=guidance, start=start, generator=generator
+    )  # fmt: skip
+
+
+def inpaint(
+    model: DDPM,
+    x_T: Tensor,
+    *,
+    known: Tensor,
+    mask: Tensor,
+    steps: int,
+    resample: int = 1,
+    y: Tensor | None = None,
+    guidance: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Iterator[Step]:
+    """Fill in images: as `ddpm_sample`, but after each step the known pixels are put back, as noisy as x_s is.
+
+    Replaced only once a step, the rest of the image does not get to fit them. RePaint goes back from x_s to x_t and
+    down again, `resample` times in all; each costs a run of the network.
+
+    known: images (N, C, H, W) in [-1, 1]; what they hold outside the mask does not matter.
+    mask: bool, broadcasts to them; True where they are known.
+    Source: Lugmayr et al., "RePaint: inpainting using denoising diffusion probabilistic models", 2022, algorithm 1.
+    """
+    check_at_least(1, resample=resample)
+    if known.shape != x_T.shape or mask.dtype != torch.bool:
+        raise ValueError(
+            f"known must be {tuple(x_T.shape)} as x_T, mask bool; not {tuple(known.shape)}, {mask.dtype}"
+        )
+
+    def update(x: Tensor, seen: Prediction, t: int, s: int) -> Tensor:
+        kept = 1.0
+        for again in range(resample if s else 1):  # the last step adds no noise: again would be the same
+            if again:
+                kept = (
+                    model.schedule.alpha_bar[t] / model.schedule.alpha_bar[s]
+                ).item()  # 1 - β of this step
+                x = math.sqrt(kept) * x + math.sqrt(1 - kept) * _noise_like(x, generator)
+                seen = model.predict_x0_eps(x, _full(t, x), y, guidance)
+            x = _ancestral(model.schedule, x, seen, t, s, "small", generator)
+            there = model.q_sample(known, _full(s, x), _noise_like(x, generator)) if s else known
+            x = torch.where(mask, there, x)
+        return x
+
+    return _walk(model, x_T, steps, y, guidance, None, update)
+
+
+def super_resolve(
+    model: DDPM,
+    x_T: Tensor,
+    *,
+    small: Tensor,
+    steps: int,
+    y: Tensor | None = None,
+    guidance: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Iterator[Step]:
+    """Larger images that, averaged over blocks of pixels, are `small` exactly; as `ddpm_sample` otherwise.
+
+    Each predicted clean image gets the block means of `small`, and keeps what the means do not tell:
+
+        x̂₀ ← x̂₀ + A⁺ (small - A x̂₀),   A: mean over blocks, A⁺: each pixel repeated, A A⁺ = 1
+
+    small: images (N, C, h, w) in [-1, 1]; x_T is a whole number of times as high and as wide.
+    Source: Wang, Yu, Zhang, "Zero-shot image restoration using denoising diffusion null-space model", 2023, equation
+    13.
+    """
+    (height, width), size = small.shape[2:], x_T.shape[2:]
+    if small.shape[:2] != x_T.shape[:2] or size[0] % height or size[1] % width:
+        raise ValueError(
+            f"small {tuple(small.shape)} must have as many images and channels as x_T {tuple(x_T.shape)}, and a size "
+            "that divides its size"
+        )
+
+    def update(x: Tensor, seen: Prediction, t: int, s: int) -> Tensor:
+        missing = small - F.adaptive_avg_pool2d(seen.x0, (height, width))
+        x0 = seen.x0 + F.interpolate(missing, size, mode="nearest")
+        return _ancestral(model.schedule, x, seen._replace(x0=x0), t, s, "small", generator)
+
+    return _walk(model, x_T, steps, y, guidance, None, update)
+
+
+# ------------------------------------------------------------------------------------------- distillation
+
+
+def distillation_loss(
+    student: DDPM,
+    teacher: DDPM,
+    x: Tensor,
+    y: Tensor | None = None,
+    *,
+    substeps: int = 2,
+    guidance: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """One step of the student ought to lead where `substeps` DDIM steps of the teacher lead; a mean squared error.
+
+    The student will be used with `student.steps` steps and guidance 1, and learns their times only: from x_t the
+    teacher goes to x_s, under guidance. The clean image that would take the student there in one step is
+
+        x̃₀ = (x_s - √((1 - ᾱ_s) / (1 - ᾱ_t)) x_t) / (√ᾱ_s - √((1 - ᾱ_s) / (1 - ᾱ_t)) √ᾱ_t)
+
+    Its error counts SNR + 1 times, as in the loss of v. Labels are left out at the student's rate `drop`; without a
+    label there is no guidance.
+
+    x: images (N, C, H, W); y: labels int64 (N,).
+    Source: Salimans and Ho, "Progressive distillation for fast sampling of diffusion models", 2022, algorithm 2;
+    guidance as in Meng et al., "On distillation of guided diffusion models", 2023.
+    """
+    n, device = len(x), x.device
+    times = torch.tensor(time_steps(student.schedule.T, student.steps), device=device)
+    step = torch.randint(student.steps, (n,), generator=generator, device=device)
+    t, s = times[step], times[step + 1]
+    y = student.drop_labels(y, generator)
+    x_t = student.q_sample(x, t, _noise_like(x, generator))
+    with torch.no_grad():
+        x_s = x_t
+        for k in range(substeps):
+            now, then = (t + (s - t) * j // substeps for j in (k, k + 1))
+            seen = teacher.predict_x0_eps(x_s, now, y, guidance if y is not None else 1.0)
+            b = teacher.schedule.at(then, x)
+            x_s = b.sqrt().to(x) * seen.x0 + (1 - b).sqrt().to(x) * seen.eps
+        a, b = student.schedule.at(t, x), student.schedule.at(s, x)
+        ratio = ((1 - b) / (1 - a)).sqrt()
+        x0 = (x_s - ratio.to(x) * x_t) / (b.sqrt() - ratio * a.sqrt()).to(x)
+    error = (at_least_float32(student.predict_x0_eps(x_t, t, y).x0) - x0).square()
+    return (error / (1 - a).to(x)).mean()
 
 
 def _half_log_snr(alpha_bar: float) -> float:

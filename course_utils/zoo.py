@@ -22,6 +22,7 @@ from torch import nn
 from course_utils import __version__, metrics
 from course_utils.autoencoders import VAE, Autoencoder, DenoisingAutoencoder, binarise, corrupt, squared_error
 from course_utils.data import CHECKOUT, Images, batches, load_images, mnist_for_training, pick_device
+from course_utils.diffusion import unet_ddpm
 from course_utils.gan import GAN, Discriminator, Generator
 from course_utils.nets import Classifier, over_batches, seeded
 from course_utils.train import Objective, exponential_average, fit, warmup_cosine
@@ -46,6 +47,7 @@ class Recipe:
         data: gives the images to train on.
         score: the finished model's scores on images that it has not seen.
         players: the objectives to train; the last one's `ema` is the model that is kept.
+        clip: the largest gradient norm.
         finish: what is done after training, with the model and the training images.
     """
 
@@ -59,6 +61,7 @@ class Recipe:
     weight_decay: float = 0.0
     ema: float = 0.999
     seed: int = 0
+    clip: float | None = None
     players: Callable[[Any, Recipe], list[Objective]] = alone
     finish: Callable[[Any, Images], None] = field(default=lambda model, images: None)
 
@@ -177,6 +180,16 @@ RECIPES = {
     "vae-2d-beta-16-mnist": _vae(2, 16.0, 5000),
     "gan-mnist": _gan(2e-3, latent_dim=16),
     "cgan-mnist": _gan(1e-3, classes=10),
+    "ddpm-mnist": Recipe(
+        unet_ddpm,
+        {"shape": [1, 28, 28], "classes": 10},
+        mnist_for_training,
+        digit_scores,
+        24000,
+        64,
+        2e-3,
+        clip=1.0,
+    ),
 }
 
 
@@ -206,6 +219,7 @@ def train_recipe(
         objectives,
         batches(images, recipe.batch_size, steps, generator=shuffle),
         seed=recipe.seed,
+        clip=recipe.clip,
         device=device,
         checkpoint=checkpoint,
     ):

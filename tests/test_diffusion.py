@@ -16,14 +16,19 @@ from course_utils.diffusion import (
     cosine_schedule,
     ddim_sample,
     ddpm_sample,
+    distillation_loss,
     dpmpp_2m_sample,
     heun_sample,
+    image_to_image,
+    inpaint,
     linear_schedule,
     loss_weight,
     posterior,
     predict_x0_eps,
+    super_resolve,
     target,
     time_steps,
+    unet_ddpm,
     zero_terminal_snr,
 )
 
@@ -565,3 +570,247 @@ def test_bad_arguments_of_samplers_are_refused_before_the_first_step() -> None:
         ddpm_sample(model, x, steps=5, variance="tiny")
     with pytest.raises(ValueError, match="learn_variance=True"):
         ddpm_sample(model, x, steps=5, variance="learned")
+    with pytest.raises(ValueError, match="start=1001"):
+        next(ddim_sample(model, x, steps=5, start=1001))
+    with pytest.raises(ValueError, match="start=0"):
+        next(ddim_sample(model, x, steps=5, start=0))
+    with pytest.raises(ValueError, match="steps=6"):
+        next(ddim_sample(model, x, steps=6, start=5))
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_walk_can_start_anywhere(name: str) -> None:
+    """Data that were made noisy up to t = 300 and denoised from there are the data again."""
+    schedule = SCHEDULES["cosine"]
+    model = ideal(schedule, torch.full((1, 1, 1, 1), 0.5), 0.3)
+    x0 = 0.5 + 0.3 * normal(20_000, 1, 1, 1)
+    x_t = model.q_sample(x0, torch.full((20_000,), 300), normal(20_000, 1, 1, 1, seed=1))
+    first, *_, end = SAMPLERS[name](model, x_t, steps=150, start=300)
+    assert first.t == 300
+    assert abs(end.x_t.mean().item() - 0.5) < 0.02
+    assert math.isclose(end.x_t.std().item(), 0.3, rel_tol=0.03)
+
+
+# --- Images that keep something of a given image ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", [100, 400, 700, 1000])
+def test_an_image_made_from_an_image_keeps_as_much_of_it_as_theory_says(start: int) -> None:
+    """x₀ ~ N(0, s²): x_t keeps ᾱ s² / (ᾱ s² + 1 - ᾱ) of its variance, and that is the new image's correlation."""
+    schedule, std, n = SCHEDULES["cosine"], 0.6, 40_000
+    x0 = std * normal(n, 1, 1, 1)
+    walk = image_to_image(
+        ideal(schedule, torch.zeros(1, 1, 1, 1), std), x0, start=start, steps=min(start, 250),
+        generator=torch.Generator().manual_seed(1),
+    )  # fmt: skip
+    x = last(walk)
+    a = schedule.alpha_bar[start].item()
+    assert math.isclose(x.std().item(), std, rel_tol=0.03)
+    kept = torch.corrcoef(torch.stack([x0.flatten(), x.flatten()]))[0, 1].item()
+    assert abs(kept - a * std**2 / (a * std**2 + 1 - a)) < 0.02
+
+
+def pairs(signs: list[tuple[float, float]], weights: list[float], std: float = 0.1) -> DDPM:
+    """Images of two pixels, one beside the other: a mixture of Gaussians around these points."""
+    schedule = SCHEDULES["cosine"]
+    net = IdealDenoiser(schedule, torch.tensor(signs).view(-1, 1, 1, 2), std, torch.tensor(weights))
+    return DDPM(net, schedule, predict="x0")
+
+
+def test_inpainting_finds_what_fits_the_known_pixels_and_better_when_it_goes_back() -> None:
+    """Left 1: right is 1 in 3 of 4. Left -1: right is always -1."""
+    model = pairs([(1, 1), (1, -1), (-1, -1)], [0.3, 0.1, 0.6])
+    mask = torch.tensor([True, False]).view(1, 1, 1, 2)
+    for left, exact in ((1.0, 0.75), (-1.0, 0.0)):
+        known = torch.full((4000, 1, 1, 2), torch.nan)
+        known[..., 0] = left
+        away = {}
+        for resample in (1, 8):
+            draw = torch.Generator().manual_seed(2)
+            x = last(
+                inpaint(
+                    model,
+                    normal(4000, 1, 1, 2),
+                    known=known,
+                    mask=mask,
+                    steps=100,
+                    resample=resample,
+                    generator=draw,
+                )
+            )
+            assert (x[..., 0] == left).all()
+            away[resample] = abs((x[..., 1] > 0).double().mean().item() - exact)
+            assert ((x[..., 1].abs() - 1).abs() < 0.5).double().mean() > 0.95
+        assert away[8] < 0.06, away
+        assert away[8] <= away[1], away
+
+
+def test_inpainting_leaves_what_is_known_and_draws_the_rest_where_nothing_is_known() -> None:
+    model, x_T = pairs([(1, 1), (-1, -1)], [0.75, 0.25]), normal(4000, 1, 1, 2)
+    given = normal(4000, 1, 1, 2, seed=3)
+    everything, nothing = torch.ones(1, 1, 1, 2, dtype=torch.bool), torch.zeros(1, 1, 1, 2, dtype=torch.bool)
+    assert torch.equal(last(inpaint(model, x_T, known=given, mask=everything, steps=3)), given)
+    x = last(
+        inpaint(model, x_T, known=given, mask=nothing, steps=200, generator=torch.Generator().manual_seed(0))
+    )
+    assert abs((x.mean(dim=3) > 0).double().mean().item() - 0.75) < 0.03
+
+
+class _Counts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs = 0
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        self.runs += 1
+        return torch.zeros_like(x)
+
+
+def test_going_back_costs_one_run_each_time_but_the_last_step() -> None:
+    model = DDPM(net := _Counts(), SCHEDULES["cosine"])
+    x = normal(1, 1, 4, 4)
+    list(inpaint(model, x, known=x, mask=x > 0, steps=5, resample=3))
+    assert net.runs == 4 * 3 + 1
+
+
+def test_super_resolution_has_the_block_means_and_fills_in_what_fits_them() -> None:
+    """Of (1, 0), (0, 1) and (-1, -1) the mean 0.5 leaves the first two, each as likely as the other."""
+    model = pairs([(1, 0), (0, 1), (-1, -1)], [0.2, 0.2, 0.6], std=0.05)
+    small = torch.full((4000, 1, 1, 1), 0.5)
+    x = last(super_resolve(model, normal(4000, 1, 1, 2), small=small, steps=100,
+                           generator=torch.Generator().manual_seed(0)))  # fmt: skip
+    torch.testing.assert_close(x.mean(dim=3, keepdim=True), small, rtol=0, atol=1e-6)
+    assert abs((x[..., 0] > x[..., 1]).double().mean().item() - 0.5) < 0.04
+    assert (((x[..., 0] - x[..., 1]).abs() - 1).abs() < 0.4).double().mean() > 0.9
+
+
+def test_bad_arguments_of_restoration_are_refused() -> None:
+    model, x = DDPM(Smooth(), SCHEDULES["linear"]), normal(2, 1, 8, 8)
+    with pytest.raises(ValueError, match=r"small \(2, 1, 3, 3\)"):
+        super_resolve(model, x, small=normal(2, 1, 3, 3), steps=5)
+    with pytest.raises(ValueError, match="mask bool"):
+        inpaint(model, x, known=x, mask=torch.ones_like(x), steps=5)
+    with pytest.raises(ValueError, match="resample=0"):
+        inpaint(model, x, known=x, mask=x > 0, steps=5, resample=0)
+    with pytest.raises(ValueError, match="start=0"):
+        image_to_image(model, x, start=0, steps=1)
+
+
+# --- Distillation -------------------------------------------------------------------------------------------
+
+
+class _Leads(nn.Module):
+    """A student that knows: for data N(m, s²) the teacher's DDIM steps are straight lines, so it follows them."""
+
+    def __init__(self, schedule: Schedule, steps: int, substeps: int, mean: float, std: float):
+        super().__init__()
+        self.a, self.steps, self.substeps, self.mean, self.std = (
+            schedule.alpha_bar,
+            steps,
+            substeps,
+            mean,
+            std,
+        )
+
+    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        out = torch.empty_like(x_t)
+        for i, now in enumerate(t.tolist()):
+            length = 1000 // self.steps
+            x = x_t[i].double()
+            for k in range(self.substeps):
+                a, b = (self.a[now - length * j // self.substeps].item() for j in (k, k + 1))
+                x0 = self.mean + math.sqrt(a) * self.std**2 / (a * self.std**2 + 1 - a) * (
+                    x - math.sqrt(a) * self.mean
+                )
+                eps = (x - math.sqrt(a) * x0) / math.sqrt(1 - a)
+                x = math.sqrt(b) * x0 + math.sqrt(1 - b) * eps
+            a, b = self.a[now].item(), self.a[now - length].item()
+            ratio = math.sqrt((1 - b) / (1 - a))
+            out[i] = (x - ratio * x_t[i]) / (math.sqrt(b) - ratio * math.sqrt(a))
+        return out
+
+
+@pytest.mark.parametrize("substeps", [1, 2, 5])
+def test_the_student_that_follows_the_teacher_has_no_loss(substeps: int) -> None:
+    schedule = SCHEDULES["cosine"]
+    teacher = ideal(schedule, torch.full((1, 1, 1, 1), 0.4), 0.5)
+
+    def loss(net: nn.Module) -> float:
+        student = DDPM(net, schedule, predict="x0", steps=4)
+        x = 0.4 + 0.5 * normal(64, 1, 1, 1)
+        return distillation_loss(
+            student, teacher, x, substeps=substeps, generator=torch.Generator().manual_seed(0)
+        ).item()  # fmt: skip
+
+    assert loss(_Leads(schedule, 4, substeps, 0.4, 0.5)) < 1e-8
+    if substeps > 1:  # one that follows other steps has some
+        assert loss(_Leads(schedule, 4, 1, 0.4, 0.5)) > 1e-4
+
+
+class _Says(nn.Module):
+    """x₀ is the label over 10, whatever is asked; "no class" (10) is 0."""
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        return torch.where(y == 10, 0, y / 10).to(x).view(-1, 1, 1, 1).expand(x.shape)
+
+
+class _Guided(_Says):
+    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        return 3 * super().forward(x, t, y)
+
+
+def test_the_student_learns_the_teacher_under_guidance_and_without_labels_the_teacher_as_it_is() -> None:
+    schedule = SCHEDULES["cosine"]
+    teacher = DDPM(_Says(), schedule, predict="x0", classes=10)
+    x, y = normal(50, 1, 2, 2), torch.arange(50) % 10
+    for drop in (0.0, 0.5, 1.0):
+        for net, right in ((_Guided(), True), (_Says(), False)):
+            student = DDPM(net, schedule, predict="x0", classes=10, drop=drop, steps=5)
+            draw = torch.Generator().manual_seed(0)
+            loss = distillation_loss(student, teacher, x, y, guidance=3.0, generator=draw).item()
+            assert (loss < 1e-8) == (right or drop == 1.0), (drop, net, loss)
+
+
+def test_distillation_moves_the_student_only() -> None:
+    teacher, student = (
+        DDPM(nn.Conv2d(1, 1, 3, padding=1), SCHEDULES["cosine"], predict="v", steps=5) for _ in range(2)
+    )
+    for model in (teacher, student):
+        model.net = _Takes(model.net)
+    distillation_loss(student, teacher, normal(4, 1, 8, 8)).backward()
+    assert all(p.grad is None for p in teacher.parameters())
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in student.parameters())
+
+
+# --- Drawing images -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_sample_is_the_models_own_sampler_with_its_steps_and_guidance(name: str) -> None:
+    model = DDPM(Smooth(scale=0.4), SCHEDULES["linear"], classes=10, shape=(1, 4, 4), sampler=name, steps=3,
+                 guidance=2.0)  # fmt: skip
+    model.register_parameter("somewhere", nn.Parameter(torch.zeros(())))
+    y = torch.tensor([3, 7])
+    for label, guidance in ((y, 2.0), (None, 1.0)):
+        draw = torch.Generator().manual_seed(5)
+        x_T = torch.randn(2, 1, 4, 4, generator=draw)
+        walk = SAMPLERS[name](model, x_T, steps=3, y=label, guidance=guidance, generator=draw)
+        expected = last(walk).clamp(-1, 1)
+        again = torch.Generator().manual_seed(5)
+        assert torch.equal(model.sample(2, label, generator=again), expected)
+
+
+def test_a_model_that_cannot_sample_says_so() -> None:
+    with pytest.raises(ValueError, match="shape is None"):
+        DDPM(Smooth(), SCHEDULES["linear"]).sample(1)
+    with pytest.raises(ValueError, match="n=0"):
+        unet_ddpm((1, 8, 8), width=16).sample(0)
+    with pytest.raises(ValueError, match="allowed: ddpm, ddim"):
+        DDPM(Smooth(), SCHEDULES["linear"], sampler="euler")
+
+
+def test_a_unet_ddpm_draws_images_of_its_shape() -> None:
+    model = unet_ddpm((3, 8, 12), width=16, classes=4, steps=2, guidance=1.5)
+    x = model.sample(2, torch.tensor([0, 3]), generator=torch.Generator().manual_seed(0))
+    assert x.shape == (2, 3, 8, 12)
+    assert x.abs().max() <= 1
