@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -22,28 +20,26 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-THREADS = 2
-for library in ("OMP", "MKL", "OPENBLAS"):  # read once, when the library is loaded
-    os.environ[f"{library}_NUM_THREADS"] = str(THREADS)
+from machine import THREADS, header  # sets the number of threads, which libraries read when loaded
 
-import numpy as np  # noqa: E402
-import prdc  # noqa: E402
-import psutil  # noqa: E402
-import torch  # noqa: E402
-import torchmetrics.image  # noqa: E402
-from scipy import linalg  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
-from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric  # noqa: E402
-from torch_fidelity.metric_isc import isc_features_to_metric  # noqa: E402
-from torch_fidelity.metric_kid import kid_features_to_metric  # noqa: E402
-from torch_fidelity.metric_prc import prc_features_to_metric  # noqa: E402
+# isort: split
 
-from course_utils import metrics  # noqa: E402
+import numpy as np
+import prdc
+import psutil
+import torch
+import torchmetrics.image
+from scipy import linalg
+from torch import Tensor, nn
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+from torch_fidelity.metric_isc import isc_features_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
+from torch_fidelity.metric_prc import prc_features_to_metric
+
+from course_utils import metrics
 
 Scores = tuple[float, ...]
 
@@ -330,15 +326,6 @@ def row_title(race: Race, *, quick: bool) -> str:
     return f"{race.title} | {n:,} × {d}"
 
 
-def machine() -> str:
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        models = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        name = models[0].split(":")[1].strip() if models else name
-    return f"{name}, {THREADS} threads, {psutil.virtual_memory().total / 1e9:.0f} GB, {platform.system()}"
-
-
 def report(scores: list[Parity], results: dict[str, dict[str, Result]], *, quick: bool) -> str:
     """The page in Markdown."""
     packages = ("torch", "numpy", "scipy", "torchmetrics", "torch-fidelity", "prdc", "scikit-learn")
@@ -354,10 +341,7 @@ def report(scores: list[Parity], results: dict[str, dict[str, Result]], *, quick
         "",
         "Made by `python benchmarks/metrics.py`, in one run, each measurement in a process of its own.",
         "",
-        f"- Date: {date.today()}",
-        f"- Machine: {machine()}",
-        f"- Versions: Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name).split('+')[0]}" for name in packages),
+        *header(packages),
         "- Features: Gaussian mixtures through a random ReLU layer, float32, seeded",
         "",
         "| what | aim | reached |",

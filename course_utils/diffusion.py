@@ -352,7 +352,7 @@ def unet_ddpm(
     *,
     width: int = 48,
     classes: int | None = None,
-    predict: str = "v",
+    predict: str = "x0",
     **sampling: Any,
 ) -> DDPM:
     """A DDPM of images of this shape (C, H, W): a `UNet` of this width, and the cosine schedule.

@@ -11,24 +11,24 @@ import json
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch as safe
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from course_utils import __version__, metrics
 from course_utils.autoencoders import VAE, Autoencoder, DenoisingAutoencoder, binarise, corrupt, squared_error
 from course_utils.data import CHECKOUT, Images, batches, load_images, mnist_for_training, pick_device
-from course_utils.diffusion import unet_ddpm
+from course_utils.diffusion import DDPM, distillation_loss, unet_ddpm
 from course_utils.gan import GAN, Discriminator, Generator
 from course_utils.nets import Classifier, over_batches, seeded
 from course_utils.train import Objective, exponential_average, fit, warmup_cosine
 
 CARD_VERSION = 1
-_SETTINGS = ("steps", "batch_size", "lr", "weight_decay", "ema", "seed")
+_SETTINGS = ("steps", "batch_size", "lr", "weight_decay", "clip", "ema", "seed")
 
 
 def alone(model: Any, recipe: Recipe) -> list[Objective]:
@@ -80,6 +80,23 @@ def adversaries(model: Generator, recipe: Recipe) -> list[Objective]:
         Objective(discriminator, game.discriminator_loss, judge, "discriminator", warmup_cosine),
         Objective(model, game.generator_loss, adam(model), "generator", warmup_cosine, average),
     ]
+
+
+def student_of(teacher: str, substeps: int, guidance: float) -> Callable[[DDPM, Recipe], list[Objective]]:
+    """A DDPM that begins as a copy of the shipped one `teacher` and learns to do several of its steps in one."""
+
+    def player(model: DDPM, recipe: Recipe) -> list[Objective]:
+        known = load_pretrained(teacher, "cpu")
+        model.load_state_dict(known.state_dict())
+
+        def loss(x: Tensor, y: Tensor, *, generator: torch.Generator) -> Tensor:
+            return distillation_loss(
+                model, known.to(x.device), x, y, substeps=substeps, guidance=guidance, generator=generator
+            )
+
+        return [replace(objective, loss=loss) for objective in alone(model, recipe)]
+
+    return player
 
 
 def classifier_scores(model: Classifier) -> dict[str, float]:
@@ -185,10 +202,21 @@ RECIPES = {
         {"shape": [1, 28, 28], "classes": 10},
         mnist_for_training,
         digit_scores,
-        24000,
+        20000,
         64,
         2e-3,
         clip=1.0,
+    ),
+    "ddpm-4-steps-mnist": Recipe(
+        unet_ddpm,
+        {"shape": [1, 28, 28], "classes": 10, "sampler": "ddim", "steps": 4},
+        mnist_for_training,
+        digit_scores,
+        2500,
+        64,
+        5e-4,
+        clip=1.0,
+        players=student_of("ddpm-mnist", 3, 1.15),
     ),
 }
 

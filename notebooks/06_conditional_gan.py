@@ -172,7 +172,9 @@ def score_by_channel(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 # $$s(x, y) = \psi(h) + \langle v_y, h \rangle.$$
 #
 # $\psi$ is a linear layer to one number: what all classes share. $v_y$ is a learned vector for each class, and the
-# inner product $\langle v_y, h \rangle$ is what is special to the class. (The sum has the form of section 2, but its
+# inner product $\langle v_y, h \rangle$ is what is special to the class. Why an inner product? A classifier with a
+# softmax has $\log p(y \mid x) = \langle v_y, h \rangle - \log Z(h)$, with a $Z$ that is the same for all classes:
+# the class's part of section 2 has this form, if both $p$ and $q$ do. (The sum has the form of section 2, but its
 # parts need not be those two: a vector moved from $\psi$ into all $v_y$ changes nothing.) This is the **projection
 # discriminator** (투영 판별자). The image passes the convolutions once, whatever the class.
 
@@ -196,7 +198,7 @@ from course_utils.gan import GAN, Discriminator, Generator
 generator = Generator(16, classes=10, width=32)
 generator.embed.load_state_dict(e.state_dict()), generator.body.load_state_dict(body.state_dict())
 by_projection = Discriminator(classes=10, width=32, condition="projection")
-by_channel = Discriminator(classes=10, width=32, condition="embedding")
+by_channel = Discriminator(classes=10, width=32, condition="embedding")  # so the package calls the channel
 for model, parts in ((by_projection, (h, psi, v)), (by_channel, (body_2, head_2, channel))):
     for mine, its in zip(parts, (model.body, model.head, model.embed), strict=True):
         its.load_state_dict(mine.state_dict())
@@ -281,8 +283,8 @@ show_rows({f"asked for {digit}": row for digit, row in enumerate(sheet(trained, 
 # more than 99 % of MNIST's test digits right. It reads 1,000 images, 100 of each class, and we count how often it
 # reads the class that was asked for. Its features also give FID, precision, recall and coverage (notebook 02) against
 # the 1,000 test images. The second row of the table is the model that the course ships, `cgan-mnist`: twice as wide,
-# with 64 numbers of noise, trained for 4,000 turns on 59,000 labelled MNIST digits. trained on 59,000 labelled MNIST
-# digits.
+# with 64 numbers of noise, trained for 4,000 turns on 59,000 labelled MNIST digits, without the 1,000 test images. (A
+# turn is one step of each player.)
 
 # %%
 from course_utils.features import feature_extractor
@@ -320,12 +322,15 @@ assert verdicts["shipped"][0] > 0.97
 table(["generator", *columns], [[name, *verdict] for name, verdict in verdicts.items()])
 
 # %% [markdown]
-# A class is not all that an image has. What is the rest? Look down the columns of the figure: the same noise tends to
-# give digits of one **style** (스타일), slanted or upright, thick or thin. Nobody asked for that. A likely reason: noise
-# and class enter the first layer side by side, and what a slant or a thick pen does is much the same for all digits,
-# so it need not be learned ten times. We measure it on the shipped model: for each image its *ink* (mean brightness)
-# and its *slant* (how far the strokes lean, from the second moments of the ink); then how strongly these agree
-# between two classes with the same noise.
+# Both are read as asked for nearly always. The one trained here falls short in the other columns: its images are less
+# like real ones, and there are fewer kinds of them.
+#
+# A class is not all that an image has. What is the rest? Look down the columns of the large figure: the same noise
+# tends to give digits of one **style** (스타일), slanted or upright, thick or thin. Nobody asked for that. A likely
+# reason: noise and class enter the first layer side by side, and what a slant or a thick pen does is much the same
+# for all digits, so it need not be learned ten times. We measure it on the shipped model: for each image its *ink*
+# (mean brightness) and its *slant* (how far the strokes lean, from the second moments of the ink); then how strongly
+# these agree between two classes with the same noise.
 
 
 # %%
@@ -336,6 +341,7 @@ def ink_and_slant(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     rows, columns = place[:, None], place[None, :]
     down = rows - ((ink * rows).sum(dim=(-2, -1)) / total)[..., None, None]  # from the centre of the ink
     right = columns - ((ink * columns).sum(dim=(-2, -1)) / total)[..., None, None]
+    # how far the ink moves to the right for each row further down; the minus makes "/" positive
     return total / 784, -(ink * down * right).sum(dim=(-2, -1)) / (ink * down**2).sum(dim=(-2, -1))
 
 
@@ -344,8 +350,8 @@ draw = torch.Generator().manual_seed(2)
 same_noise = sheet(shipped, torch.randn(200, 64, generator=draw))
 agreement = {}
 for name, values in zip(("ink", "slant"), ink_and_slant(same_noise), strict=True):  # (10 classes, 200 noises)
-    between = torch.corrcoef(values)
-    agreement[name] = between[~torch.eye(10, dtype=torch.bool)].mean().item()
+    across = torch.corrcoef(values)
+    agreement[name] = across[~torch.eye(10, dtype=torch.bool)].mean().item()
 assert min(agreement.values()) > 0.6
 table(["with the same noise", "mean correlation between two classes"], list(agreement.items()))
 
@@ -412,9 +418,9 @@ Explorer(
 #
 # Mostly the judge changes its mind in the middle, between $t = 0.375$ and $0.625$, and all at once. Slant and
 # thickness stay. Some ways are short and look like handwriting: a 4 closes its top and is a 9, a 3 closes both sides
-# and is an 8. On others the two digits lie over one another, as from 0 to 5. And for two pairs in three there is a
-# noise with a third digit on the way, most often an 8 (try 6 to 7, second noise). No such image was ever asked for in
-# training: nothing has taught the generator what lies between two classes.
+# and is an 8. On others the two digits lie over one another, as from 0 to 5. And for many pairs there is a noise with
+# a third digit on the way, most often an 8 (try 6 to 7, second noise). No such image was ever asked for in training:
+# nothing has taught the generator what lies between two classes.
 #
 # </details>
 
@@ -432,8 +438,8 @@ Explorer(
 #
 # $$L_D = -\,\mathbb{E} \log D(x, y) - \tfrac12\, \mathbb{E} \log \big(1 - D(G(z, y), y)\big) - \tfrac12\, \mathbb{E} \log \big(1 - D(x, \tilde{y})\big)$$
 #
-# First in the small world, with two images and two classes, and a generator that is already perfect, $q = p$. Scores
-# begin at 0.5.
+# First in the small world, with two images and two classes, and a generator that is already perfect, $q = p$. All
+# scores begin at 0.5, a little above the 0 of a fair answer, so that one can see which of them move.
 
 # %%
 p = torch.tensor([[0.5, 0.0], [0.0, 0.5]])  # image 0 always has the class 0, image 1 the class 1
@@ -454,7 +460,7 @@ without, with_pairs = best_scores(p), best_scores(p, wrong)
 assert torch.equal(without[wrong > 0], torch.tensor([0.5, 0.5]))  # they have not moved at all
 assert (with_pairs[wrong > 0] < -3).all()
 assert torch.allclose(with_pairs[p > 0], torch.tensor(2.0).log(), atol=0.01)  # log of p / (q / 2)
-print("Without mismatched pairs nothing moves the score of a wrong pair; with them it falls and falls.")
+print("Without mismatched pairs nothing moves the score of a wrong pair; with them it sinks far below zero.")
 
 # %% [markdown]
 # Now in code, by hand and by the package, which knows it as `mismatched=True`.
@@ -517,10 +523,12 @@ from course_utils.metrics import auroc
 
 is_right = torch.eye(10, dtype=torch.bool)[test.y]
 rows = []
-for (name, s), generator in zip(opinions.items(), (plain, strict), strict=True):
-    best = (s.argmax(dim=1) == test.y).double().mean().item()
-    above = auroc(normal=s[~is_right], anomalous=s[is_right])
-    rows.append([name, best, above, s[~is_right].sigmoid().mean().item(), *judge(draw_images(generator))])
+for (name, s), its_generator in zip(opinions.items(), (plain, strict), strict=True):
+    first = (s.argmax(dim=1) == test.y).double().mean().item()
+    above = auroc(normal=s[~is_right], anomalous=s[is_right])  # `anomalous`: those that should score higher
+    rows.append(
+        [name, first, above, s[~is_right].sigmoid().mean().item(), *judge(draw_images(its_generator))]
+    )
 
 # %% tags=["C2", "nbval-ignore-output"]
 assert rows[1][1] > 0.75
@@ -542,9 +550,34 @@ table([*header, *columns], rows)
 #
 # The generator of the second game is better, too: practically all of its images are read as asked for, FID is far
 # lower, precision and coverage are higher. Only recall falls. One reason: with mismatched pairs the best generator is
-# no longer $q = p$. The false pairs are now half generated, half mismatched; let $w(x, y)$ be how likely a mismatched
-# pair is. The game ends where $\frac12 (q + w) = p$, so $q = 2p - w$, as far as that is not negative. An image that
-# could bear two labels has a large $w$ at both, and is drawn less often than it occurs.
+# no longer $q = p$. Let $w(x, y)$ be how likely a mismatched pair is. The false pairs are $\frac12 (q + w)$, and
+# among all $q \ge 0$ that sum to 1 the value is lowest at
+#
+# $$q = \max(0,\; 2 c\, p - w), \qquad c \text{ such that } q \text{ sums to } 1.$$
+#
+# Where labels leave no doubt, $w$ is 0 at all right pairs: then $c = \frac12$ and $q = p$, as before. But take an
+# image that nine writers in ten mean as a 4 and one as a 9. As a 9 it has $p = 0.1\, p(x)$; as a mismatched 9 it
+# comes from the nine, each of whom gets one of nine wrong labels, $w = 0.9\, p(x) / 9 = 0.1\, p(x)$. So with
+# $c = \frac12$ this generator never draws it as a 9. Doubtful handwriting disappears, and recall with it. We check
+# the formula on this image and one that is always a 9.
+
+# %% tags=["C2"]
+# rows: the doubtful image, the clear 9; columns: as a 4, as a 9
+p = torch.tensor([[0.45, 0.05], [0.00, 0.50]])
+w = p.sum(dim=1, keepdim=True) / 9 - p / 9  # each of nine wrong labels equally often
+logits = torch.zeros(4, requires_grad=True)
+for _ in range(4000):
+    q = logits.softmax(dim=0).view(2, 2)
+    D = p / (p + (q + w) / 2)  # the best discriminator
+    value = (p * D.clamp_min(1e-9).log() + (q + w) / 2 * (1 - D).clamp_min(1e-9).log()).sum()
+    (slope,) = torch.autograd.grad(value, logits)
+    logits.data -= 5 * slope
+c = (1 + w[p > 0].sum()) / 2
+assert torch.allclose(q, (2 * c * p - w).clamp_min(0), atol=2e-3)
+assert q[0, 1] < 0.1 * p[0, 1]
+print("The game ends at the formula: the doubtful 9 is hardly drawn any more, the clear images are.")
+
+# %% [markdown]
 #
 # ### Try it: the discriminator's opinion
 #
@@ -580,8 +613,8 @@ Explorer(
 #
 # The blue bars are about as high at one claim as at another, and the highest is often at a wrong one. The orange bars
 # stand out at the right class, with smaller ones at the classes it could be mistaken for: the first 9 at 4, the first
-# 5 even more at 8. Right claims reach 1 with neither: against a perfect generator $D^*$ at a right pair is $\frac12$
-# in the first game, and $p / (p + q / 2) = \frac23$ in the second.
+# 5 even more at 8. Even a right claim does not reach 1, in neither game: against a perfect generator $D^*$ at a right
+# pair is $\frac12$ in the first game, and $p / (p + q / 2) = \frac23$ in the second.
 #
 # </details>
 
@@ -590,8 +623,10 @@ Explorer(
 #
 # Labels are work. Somebody has to look at each image. What do we get for it? We keep the labels of a part of the
 # 4,000 training images and throw the others away, but keep the images. An image without a label gets an eleventh
-# class, "unknown" (number 10), so the networks stay the same, with `classes=11`. Batches hold about as many labelled
-# images as others; else the few labelled ones would hardly ever be seen.
+# class, "unknown" (number 10), so the networks stay the same, with `classes=11`. It is a condition like the others,
+# and the generator is asked for it as often as it occurs, about half of the time. (It is *not* the eleventh class of
+# Salimans and others, 2016, which stands for "made by the generator": there the discriminator is a classifier.)
+# Batches hold about as many labelled images as others; else the few labelled ones would hardly ever be seen.
 #
 # - no labels: a GAN as in notebook 05;
 # - 100 labels, 10 of each digit;
@@ -644,14 +679,15 @@ table(["labels", *columns], rows)
 # ten kinds of images.
 #
 # **Diversity.** All labels give the highest recall, but 100 give the lowest, probably because each labelled image is
-# repeated 39 times, and ten threes do not show how different threes can be. (What this generator draws is easily
-# read. So a high share read as asked for is not enough.)
+# repeated 39 times, and ten threes do not show how different threes can be. (Most of its images are read as asked
+# for: that share says nothing about variety.)
 #
 # **The price** is the first column. It rises fortyfold from the second row to the last, and buys less and less.
 #
 # Is it more than speed, would the game without labels only need longer? We let the first and the last run three times
 # as long, 1,500 turns, once each and outside this notebook. FID: 2.6 without labels, 0.45 with them. Precision: 0.58
-# and 0.80. Recall: 0.82 and 0.77. So quality still differed then; diversity no longer did.
+# and 0.80. Recall: 0.82 and 0.77. So quality still differed then, and by far. In recall the order had turned round;
+# with one run each we cannot say more.
 
 # %% [markdown]
 # ## 8 · Generated images as training data (G4-augmentation)
@@ -771,10 +807,10 @@ augmentation_table((10, 50))
 
 # %% [markdown]
 # **Our own generators**: compare the third row with the fourth. They add little with ten labels a class, and with
-# fifty they do harm (one generator for each number). What a generator has not learned it cannot pass on, and more
-# than one in ten of its images show another digit than was asked for: wrong labels, taught with conviction.
-# **Shifting and turning**, which costs nothing, brings about three quarters of what the shipped generator brings with
-# ten a class.
+# fifty they do harm (one generator for each number). What a generator has not learned it cannot pass on, and the
+# table of section 7 shows how many of its images are another digit than was asked for: wrong labels, taught with
+# conviction. **Shifting and turning**, which costs nothing, brings about three quarters of what the shipped generator
+# brings with ten a class.
 #
 # So: generated images help a classifier when labels are scarce *and* the generator knows more than those labels say,
 # from more images or from somebody else's. Try the cheap ways first, and measure on real images.
@@ -800,13 +836,14 @@ augmentation_table((10, 50))
 # <details><summary>Answer</summary>
 #
 # It would never learn the other nine. And at the label 7 made images would be ten times as frequent as real ones:
-# every score drops by $\log 10$, so the class carries much of the decision, and what rests on the class gives the
-# generator no gradient.
+# there the best score is lower by $\log 10$ for every image, good or bad. The discriminator would say "made" to a
+# perfect 7, too, because of the label alone.
 #
 # </details>
 #
 # **3.** Change this and run again: in section 6, give both games `condition="embedding"`, the discriminator with a
-# further channel. Which of the two ways of joining listens better to the class when nothing forces it to?
+# further channel. Which of the two ways of joining listens better to the class when nothing forces it to? (The
+# asserts on the first game are bounds for the projection; take those out that stop you.)
 #
 # <details><summary>Answer</summary>
 #
@@ -868,6 +905,8 @@ augmentation_table((10, 50))
 #   sentence.
 # - A. Odena, C. Olah, J. Shlens, *Conditional image synthesis with auxiliary classifier GANs*, ICML 2017: another
 #   way, in which the discriminator has to name the class.
+# - T. Salimans et al., *Improved techniques for training GANs*, NeurIPS 2016: few labels, the discriminator as
+#   classifier.
 # - T. Miyato, M. Koyama, *cGANs with projection discriminator*, ICLR 2018: the sum of two parts.
 # - M. Lučić et al., *High-fidelity image generation with fewer labels*, ICML 2019: few labels, the others inferred.
 # - S. Ravuri, O. Vinyals, *Classification accuracy score for conditional generative models*, NeurIPS 2019: question 6

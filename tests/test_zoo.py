@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from course_utils import metrics, zoo
 from course_utils.autoencoders import binarise, corrupt, squared_error
 from course_utils.data import load_images
+from course_utils.diffusion import DDPM, distillation_loss
 from course_utils.features import feature_extractor, readability
 from course_utils.gan import Generator
 from course_utils.nets import over_batches
@@ -39,8 +40,37 @@ def test_save_and_load_give_the_same_model(name: str, tmp_path: Path):
         y = torch.arange(8) if model.classes else None
         z = torch.randn(8, model.latent_dim, generator=torch.Generator().manual_seed(0))
         assert torch.equal(model(z, y), again(z, y))
+    elif isinstance(model, DDPM):
+        for (
+            key,
+            weight,
+        ) in model.state_dict().items():  # a new network's last layer is 0: images would not show it
+            assert torch.equal(weight, again.state_dict()[key]), key
+        assert (again.sampler, again.steps, again.guidance) == (model.sampler, model.steps, model.guidance)
+        one, other = (m.sample(2, generator=torch.Generator().manual_seed(0)) for m in (model, again))
+        assert torch.equal(one, other)
     else:
         assert torch.equal(model(x), again(x))
+
+
+def test_a_student_begins_as_its_teacher_and_only_it_is_trained():
+    recipe = RECIPES["ddpm-4-steps-mnist"]
+    model = recipe.model(**recipe.arguments)
+    (objective,) = recipe.players(model, recipe)
+    teacher = load_pretrained("ddpm-mnist", "cpu")
+    assert objective.module is model
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, teacher.state_dict()[name]), name
+    images = load_images("digits", "test")
+    loss = objective.loss(images.x[:8], images.y[:8], generator=torch.Generator().manual_seed(0))
+    expected = distillation_loss(
+        model, teacher, images.x[:8], images.y[:8], substeps=3, guidance=1.15,
+        generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    assert all(p.grad is None for p in teacher.parameters())
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
 def test_scores_and_seed_are_in_the_card(saved: Path):
@@ -177,12 +207,22 @@ def test_a_larger_beta_tells_less_and_decodes_worse():
     assert max(totals) == totals[1], "beta = 1 is the ELBO"
 
 
-@pytest.mark.parametrize(("name", "most", "least"), [("gan-mnist", 5, 0.55), ("cgan-mnist", 1, 0.75)])
-def test_the_gans_are_faithful_and_varied_at_once(name: str, most: float, least: float):
-    """Both aim at a digit FID below 5 and a recall above 0.6; the conditional one, which is much better than that, at
-    98 % read as the class asked for."""
+@pytest.mark.parametrize(
+    ("name", "most", "least", "as_asked"),
+    [
+        ("gan-mnist", 5, 0.55, None),
+        ("cgan-mnist", 1, 0.75, 0.98),
+        ("ddpm-mnist", 0.5, 0.75, 0.95),  # without guidance, ten runs of the network
+        ("ddpm-4-steps-mnist", 0.5, 0.75, 0.98),  # four
+    ],
+)
+def test_the_generators_are_faithful_and_varied_at_once(
+    name: str, most: float, least: float, as_asked: float | None
+):
+    """The GANs aim at a digit FID below 5 and a recall above 0.6; those that can be asked for a class are much better
+    than that. 1,000 real training images reach an FID of 0.24."""
     model, see = load_pretrained(name, "cpu"), feature_extractor("digits", "cpu")
-    y = torch.arange(1000) % 10 if model.classes else None
+    y = None if as_asked is None else torch.arange(1000) % 10
     with torch.inference_mode():
         fake = see(model.sample(1000, y, generator=torch.Generator().manual_seed(5)))
     real = see(load_images("digits", "test").x).features
@@ -191,4 +231,4 @@ def test_the_gans_are_faithful_and_varied_at_once(name: str, most: float, least:
     assert precision > least
     assert recall > 0.6
     if y is not None:
-        assert (fake.probs.argmax(dim=1) == y).double().mean() > 0.98
+        assert (fake.probs.argmax(dim=1) == y).double().mean() > as_asked

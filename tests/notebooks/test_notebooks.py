@@ -31,6 +31,7 @@ CLAIMS = {
 }
 
 SECONDS_A_NOTEBOOK = 180
+SECONDS_LONGER = {"07_diffusion": 240}  # trains three diffusion models and samples from them
 SECONDS_ALL_TOGETHER = 1200
 SECONDS_TO_FIRST_IMAGE = 20
 MEGABYTES = 3
@@ -151,7 +152,7 @@ def test_nbval_passes_without_a_network(py: Path, run_once: Callable[[Path], Nbv
 
 @each_notebook
 def test_it_runs_in_time(py: Path, run_once: Callable[[Path], NbvalRun]) -> None:
-    assert run_once(py.with_suffix(".ipynb")).seconds < SECONDS_A_NOTEBOOK
+    assert run_once(py.with_suffix(".ipynb")).seconds < SECONDS_LONGER.get(py.stem, SECONDS_A_NOTEBOOK)
 
 
 @each_notebook
