@@ -278,7 +278,7 @@ def test_the_bound_trains_only_the_variance() -> None:
     with_bound = net.mean.weight.grad.clone()
     assert net.variance.weight.grad.abs().max() > 0
     net.zero_grad()
-    plain = DDPM(net.mean_only if hasattr(net, "mean_only") else _Takes(net.mean), SCHEDULES["linear"])
+    plain = DDPM(_Takes(net.mean), SCHEDULES["linear"])
     plain.loss(x, generator=torch.Generator().manual_seed(0)).backward()
     torch.testing.assert_close(with_bound, net.mean.weight.grad)
 
@@ -292,6 +292,22 @@ class _Takes(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         return self.layer(x)
+
+
+def test_training_meets_every_time_step_alike_both_ends_included() -> None:
+    times = []
+
+    class Watch(Smooth):
+        def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+            times.append(t)
+            return super().forward(x, t, y)
+
+    T, n = 6, 6000
+    DDPM(Watch(), linear_schedule(T)).loss(normal(n, 1, 1, 2), generator=torch.Generator().manual_seed(0))
+    (t,) = times
+    assert t.unique().tolist() == list(range(1, T + 1))
+    expected = n / T
+    assert ((t.bincount()[1:] - expected).abs() < 5 * expected**0.5).all()
 
 
 def test_guidance_goes_from_no_class_through_the_class_and_beyond() -> None:
@@ -518,6 +534,25 @@ def test_bad_weights_of_a_mixture_are_refused() -> None:
 # --- Bits per dimension -------------------------------------------------------------------------------------
 
 
+def test_the_bound_of_two_steps_by_hand() -> None:
+    """For a network that knows the image: only variances differ, and at T half of the image is still there."""
+    a = [1.0, 0.6, 0.5]
+    schedule, value = Schedule(torch.tensor(a, dtype=torch.float64)), 51 / 255 * 2 - 1
+    model = ideal(schedule, torch.full((1, 1, 1, 1), value), 0.0)
+    large, small = 1 - a[2] / a[1], (1 - a[1]) / (1 - a[2]) * (1 - a[2] / a[1])
+    step = 0.5 * (math.log(large / small) + small / large - 1)
+    first = torch.distributions.Normal(torch.tensor(value, dtype=torch.float64), math.sqrt(1 - a[1]))
+    level = -(first.cdf(torch.tensor(value + 1 / 255)) - first.cdf(torch.tensor(value - 1 / 255))).log()
+    at_T = torch.distributions.kl_divergence(
+        torch.distributions.Normal(math.sqrt(a[2]) * value, math.sqrt(1 - a[2])),
+        torch.distributions.Normal(0.0, 1.0),
+    )
+    bits = model.bits_per_dimension(
+        torch.full((1, 1, 1, 1), value), generator=torch.Generator().manual_seed(0)
+    )
+    assert bits.item() == pytest.approx((step + level.item() + at_T.item()) / math.log(2), rel=1e-5)
+
+
 def test_the_bound_lies_a_little_above_the_exact_likelihood() -> None:
     """For Gaussian pixels in 256 levels: the density's logarithm and that of a level's width."""
     schedule, std, draw = SCHEDULES["linear"], 0.25, torch.Generator().manual_seed(0)
@@ -656,6 +691,30 @@ def test_inpainting_leaves_what_is_known_and_draws_the_rest_where_nothing_is_kno
     assert abs((x.mean(dim=3) > 0).double().mean().item() - 0.75) < 0.03
 
 
+@pytest.mark.parametrize("resample", [1, 4])
+def test_going_back_and_down_again_keeps_the_distribution(resample: int) -> None:
+    """Where nothing is known, x_t ~ q(x_t) again after each turn: the data's spread comes out."""
+    model = ideal(SCHEDULES["cosine"], torch.zeros(1, 1, 1, 2), 0.7)
+    x_T, nothing = normal(4000, 1, 1, 2), torch.zeros(1, 1, 1, 2, dtype=torch.bool)
+    draw = torch.Generator().manual_seed(1)
+    x = last(
+        inpaint(model, x_T, known=torch.zeros_like(x_T), mask=nothing, steps=200, resample=resample, generator=draw)
+    )  # fmt: skip
+    assert math.isclose(x.std().item(), 0.7, rel_tol=0.06)
+
+
+def test_known_pixels_are_as_noisy_as_the_others_on_the_way() -> None:
+    model, schedule = ideal(SCHEDULES["cosine"], torch.zeros(1, 1, 1, 2), 0.7), SCHEDULES["cosine"]
+    known = torch.full((4000, 1, 1, 2), 0.8)
+    everything = torch.ones(1, 1, 1, 2, dtype=torch.bool)
+    draw = torch.Generator().manual_seed(1)
+    walk = list(inpaint(model, normal(4000, 1, 1, 2), known=known, mask=everything, steps=4, generator=draw))
+    for step in walk[1:]:
+        a = schedule.alpha_bar[step.t].item()
+        assert abs(step.x_t.mean().item() - 0.8 * a**0.5) < 0.05
+        assert abs(step.x_t.std().item() - (1 - a) ** 0.5) < 0.03
+
+
 class _Counts(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -757,6 +816,22 @@ class _Says(nn.Module):
 class _Guided(_Says):
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         return 3 * super().forward(x, t, y)
+
+
+def test_the_error_of_a_clean_image_counts_snr_plus_one_times() -> None:
+    """With one substep the student is to say what the teacher says of x_t; SNR + 1 = 1 / (1 - ᾱ)."""
+    schedule = SCHEDULES["cosine"]
+    teacher = DDPM(Smooth(), schedule, predict="x0")
+    student = DDPM(Smooth(scale=0.5), schedule, predict="x0", steps=2)
+    x = normal(64, 1, 4, 4)
+    loss = distillation_loss(student, teacher, x, substeps=1, generator=torch.Generator().manual_seed(5))
+    draw = torch.Generator().manual_seed(5)
+    t = torch.tensor([1000, 500])[torch.randint(2, (64,), generator=draw)]
+    x_t = teacher.q_sample(x, t, torch.randn(x.shape, generator=draw))
+    error = (Smooth(scale=0.5)(x_t, t) - Smooth()(x_t, t)).square().mean(dim=(1, 2, 3))
+    weight = 1 + schedule.alpha_bar[t] / (1 - schedule.alpha_bar[t])
+    assert len(t.unique()) == 2
+    assert loss.item() == pytest.approx((error * weight).mean().item(), rel=1e-4)
 
 
 def test_the_student_learns_the_teacher_under_guidance_and_without_labels_the_teacher_as_it_is() -> None:
