@@ -73,6 +73,9 @@ def sample(
     n: Annotated[int, typer.Option(min=1, help="how many images")] = 64,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     labels: Annotated[str | None, typer.Option(help="classes in equal parts: 3, or 0-9, or 1,3,5")] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="what to draw, for a model that reads: ldm-scenes")
+    ] = None,
     device: Device = None,
 ) -> None:
     """Draw images into FILE.npz: images uint8 (N, H, W, C), and labels int64 (N,) where there are any."""
@@ -88,7 +91,13 @@ def sample(
     net = zoo.load_pretrained(model, place)
     if not hasattr(net, "sample"):
         raise ValueError(f"{model} reads images and cannot make any; see `course doctor` for the others")
+    if labels is not None and hasattr(net, "tokenize"):
+        raise ValueError(f"{model} knows no classes but reads; give --prompt in place of --labels")
     wanted = None if labels is None else torch.from_numpy(np.resize(parse_labels(labels), n)).to(place)
+    if prompt is not None:
+        if not hasattr(net, "tokenize"):
+            raise ValueError(f"{model} cannot read; leave --prompt out, or take ldm-scenes")
+        wanted = net.tokenize([prompt]).expand(n, -1).to(place)
     generator = torch.Generator(place).manual_seed(seed)
     images: list[np.ndarray] = []
     with torch.inference_mode():
@@ -97,7 +106,7 @@ def sample(
             y = None if wanted is None else wanted[part]
             images.append(to_uint8(net.sample(part.stop - start, y, generator=generator)))
     arrays = {"images": np.concatenate(images)}
-    if wanted is not None:
+    if wanted is not None and prompt is None:
         arrays["labels"] = wanted.cpu().numpy()
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = out.with_name(f".{out.name}.part.npz")

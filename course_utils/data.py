@@ -185,17 +185,58 @@ class Batches:
         return (self[step] for step in range(self.steps))
 
 
-def batches(data: Images, batch_size: int, steps: int, *, generator: torch.Generator) -> Batches:
+@dataclass(frozen=True)
+class EndlessScenes:
+    """Scenes drawn when a batch of them is asked for, each only once.
+
+    Attributes:
+        label: what a batch has as y, of the facts of n scenes (see `scenes.sample_attributes`): (n, …).
+        combinations: of shape and colour, see there.
+    """
+
+    label: Callable[[dict[str, Tensor]], Tensor]
+    combinations: str = "seen"
+
+
+class SceneBatches:
+    """A sequence of batches of scenes; number i depends on the seed and on i alone."""
+
+    def __init__(self, data: EndlessScenes, batch_size: int, steps: int, seed: int):
+        self.data, self.batch_size, self.steps, self.seed = data, batch_size, steps, seed
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        if not 0 <= step < self.steps:
+            raise IndexError(f"batch {step} of {self.steps}")
+        generator = torch.Generator().manual_seed((self.seed + step) % 2**63)
+        facts = scenes.sample_attributes(
+            self.batch_size, generator=generator, combinations=self.data.combinations
+        )
+        return scenes.draw(facts), self.data.label(facts)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return (self[step] for step in range(self.steps))
+
+
+def batches(
+    data: Images | EndlessScenes, batch_size: int, steps: int, *, generator: torch.Generator
+) -> Batches | SceneBatches:
     """Shuffled batches (x, y) for a number of steps, epoch after epoch; an incomplete last batch is left out.
 
     Raises:
         ValueError: batch_size or steps below 1, or a batch larger than the data.
     """
-    if not 1 <= batch_size <= len(data):
-        raise ValueError(f"batch_size={batch_size} must lie in 1 … {len(data)}, the number of images")
     if steps < 1:
         raise ValueError(f"steps={steps} must be at least 1")
+    if isinstance(data, Images) and not 1 <= batch_size <= len(data):
+        raise ValueError(f"batch_size={batch_size} must lie in 1 … {len(data)}, the number of images")
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} must be at least 1")
     seed = int(torch.randint(2**62, (), generator=generator))
+    if isinstance(data, EndlessScenes):
+        return SceneBatches(data, batch_size, steps, seed)
     return Batches(data, batch_size, steps, seed)
 
 
@@ -458,6 +499,7 @@ def _toy(name: str, split: str, size: int | None, n: int | None) -> Images:
 
 def _scenes(split: str, size: int, n: int | None) -> Images:
     generator = torch.Generator().manual_seed(SPLITS.index(split))
-    attributes = scenes.sample_attributes(n or 2000, generator=generator)
+    combinations = "seen" if split == "train" else "all"
+    attributes = scenes.sample_attributes(n or 2000, generator=generator, combinations=combinations)
     x = scenes.draw(attributes, size=size)
     return Images(x, attributes["shape"][:, 0], scenes.SHAPES, scenes.captions(attributes), attributes)

@@ -6,6 +6,7 @@ that is left at t: x_t = √ᾱ_t x₀ + √(1 - ᾱ_t) ε.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -169,11 +170,12 @@ class DDPM(nn.Module):
 
     Args:
         net: `net(x_t, t)` or, with classes, `net(x_t, t, y)` → (N, C, H, W), what `predict` names. t int64 (N,). y
-            int64 (N,), with the number `classes` for "no class".
+            int64 (N, *condition), with the number `classes` for "no class".
         schedule: of the noise.
         predict: `eps`, `x0` or `v`.
         weighting: of the time steps in the loss; see `loss_weight`.
         classes: how many there are; None: no classes.
+        condition: the shape of one image's y: () for a class, (L,) for the L words of a prompt.
         drop: the share of labels that training leaves out, so that the network learns to do without.
         learn_variance: the network has twice as many output channels; the second half is the variance of a step.
         shape: of one image, (C, H, W), and the sampler (a key of SAMPLERS), steps and guidance that suit the model:
@@ -188,6 +190,7 @@ class DDPM(nn.Module):
         predict: str = "eps",
         weighting: str = "simple",
         classes: int | None = None,
+        condition: tuple[int, ...] = (),
         drop: float = 0.1,
         learn_variance: bool = False,
         shape: tuple[int, ...] | None = None,
@@ -209,6 +212,8 @@ class DDPM(nn.Module):
         self.net, self.schedule = net, schedule
         self.predict, self.weighting, self.classes, self.drop = predict, weighting, classes, drop
         self.learn_variance, self.shape = learn_variance, shape
+        self.condition = condition
+        self.negative: Tensor | None = None
         self.sampler, self.steps, self.guidance = sampler, steps, guidance
 
     def q_sample(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
@@ -237,19 +242,28 @@ class DDPM(nn.Module):
         return loss
 
     def drop_labels(self, y: Tensor | None, generator: torch.Generator | None) -> Tensor | None:
-        """Labels int64 (N,), the share `drop` of them replaced by "no class"; None for a model without classes."""
+        """Conditions int64 (N, …), the share `drop` of them replaced by "no class"; None for a model without."""
         if self.classes is None or y is None:
             return None
         dropped = torch.rand(len(y), generator=generator, device=y.device) < self.drop
-        return y.masked_fill(dropped, self.classes)
+        return y.masked_fill(dropped.view(-1, *[1] * (y.ndim - 1)), self.classes)
+
+    def away_from(self, y: Tensor) -> DDPM:
+        """This model, with the same weights, whose guidance leads away from y (*condition) and not from "no class".
+
+        For words that is known as a negative prompt.
+        """
+        other = copy.copy(self)
+        other.negative = y
+        return other
 
     def predict_x0_eps(
         self, x_t: Tensor, t: Tensor, y: Tensor | None = None, guidance: float = 1.0
     ) -> Prediction:
         """The clean image and the noise that the network sees in x_t.
 
-        guidance: w ≥ 0; 1 is the network's own answer for class y, 0 the one without a class, and above 1 the step
-        from the second to the first is taken w times (Ho and Salimans, 2022, equation 6 with w - 1 for their w).
+        guidance: w ≥ 0; 1 is the network's own answer for condition y, 0 the one without, and above 1 the step from
+        the second to the first is taken w times (Ho and Salimans, 2022, equation 6 with w - 1 for their w).
         Other values than 0 and 1 cost two runs of the network.
         """
         if not guidance >= 0:
@@ -260,21 +274,26 @@ class DDPM(nn.Module):
         if guidance == 1 or y is None or self.classes is None:
             output, variance = self._output(x_t, t, y)
         elif guidance == 0:
-            output, variance = self._output(x_t, t, torch.full_like(y, self.classes))
+            output, variance = self._output(x_t, t, self._nothing(t))
         else:
-            both = torch.cat([y, torch.full_like(y, self.classes)])
+            both = torch.cat([y, self._nothing(t)])
             output, variance = self._output(torch.cat([x_t, x_t]), t.repeat(2), both)
             with_class, without = output.chunk(2)
             output = without + guidance * (with_class - without)
             variance = None if variance is None else variance[: len(y)]
         return predict_x0_eps(output, x_t, a, self.predict)._replace(variance=variance)
 
+    def _nothing(self, t: Tensor) -> Tensor:
+        """What guidance leads away from, for each of the N images: "no class", or the condition of `away_from`."""
+        if self.negative is not None:
+            return self.negative.to(t.device).expand(len(t), *self.condition)
+        return t.new_full((len(t), *self.condition), self.classes)  # type: ignore[arg-type]
+
     def _output(self, x_t: Tensor, t: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """The network's output for what `predict` names, and for the variance in [0, 1]."""
-        if self.classes is None:
-            output = self.net(x_t, t)
-        else:
-            output = self.net(x_t, t, torch.full_like(t, self.classes) if y is None else y)
+        if self.classes is not None and y is None:
+            y = self._nothing(t)
+        output = self.net(x_t, t) if y is None or self.classes is None else self.net(x_t, t, y)
         if not self.learn_variance:
             return output, None
         output, variance = output.chunk(2, dim=1)
@@ -282,10 +301,13 @@ class DDPM(nn.Module):
 
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None, *, generator: torch.Generator | None = None) -> Tensor:
-        """n images (n, C, H, W) in [-1, 1], of the classes y (n,) if given.
+        """n images (n, C, H, W) in [-1, 1], of the classes y (n,) if given; see `draw`."""
+        return self.draw(n, y, generator=generator).clamp(-1, 1)
 
-        With the model's own sampler and number of steps and, where there is a class, its guidance.
-        """
+    @torch.no_grad()
+    def draw(self, n: int, y: Tensor | None = None, *, generator: torch.Generator | None = None) -> Tensor:
+        """Where the model's own sampler arrives, (n, *shape), with its number of steps and, if y (n, *condition) is
+        given, its guidance."""
         check_at_least(1, n=n)
         if self.shape is None:
             raise ValueError(
@@ -297,7 +319,7 @@ class DDPM(nn.Module):
         *_, last = SAMPLERS[self.sampler](
             self, x_T, steps=self.steps, y=y, guidance=guidance, generator=generator
         )
-        return last.x_t.clamp(-1, 1)
+        return last.x_t
 
     @torch.no_grad()
     def bits_per_dimension(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from course_utils import scenes
 from course_utils.data import data_root, pick_device, sha256, to_uint8
-from course_utils.nets import check_images
+from course_utils.nets import check_images, over_batches
 from course_utils.zoo import load_pretrained
 
 
@@ -85,6 +86,24 @@ def readability(known: Tensor, real: Tensor) -> Callable[[Tensor], Tensor]:
         return (seen.probs.max(dim=1).values > 0.95) & (distance(seen.features) <= limit)
 
     return is_readable
+
+
+def scene_accuracy(images: Tensor, captions: Sequence[str]) -> dict[str, Tensor]:
+    """Which facts of their captions drawn scenes fulfil, as the shipped reader of scenes sees them.
+
+    images: (n, 3, 64, 64) in [-1, 1]; captions: n sentences of the grammar of `scenes`.
+
+    Returns:
+        bool (n,) each: `layout`, `ground`, `shape`, `colour`, `size`, `style`, `all`; see `scenes.agreement`.
+
+    Raises:
+        ValueError: images of another shape, another number of captions, or a sentence that is no caption.
+    """
+    if len(images) != len(captions):
+        raise ValueError(f"captions must be {len(images)}, one an image, not {len(captions)}")
+    reader = load_pretrained("scene-reader", images.device)
+    read = over_batches(reader.read, images, 200).cpu()
+    return scenes.agreement(read, scenes.reading(scenes.parse(captions)))
 
 
 def _own(network: nn.Module) -> Callable[[Tensor], Seen]:

@@ -1,4 +1,4 @@
-"""Networks that several models share: encoder, decoder, digit classifier, flow, PixelCNN, U-Net.
+"""Networks that several models share: encoder, decoder, classifiers, flow, PixelCNN, U-Net.
 
 Convolutions run in `channels_last`, which on a CPU trains more than twice as fast.
 """
@@ -12,6 +12,8 @@ from contextlib import contextmanager
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from course_utils.scenes import LAYOUTS, READING
 
 
 @contextmanager
@@ -165,6 +167,77 @@ class Classifier(nn.Module):
 def _block(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     convolution = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+class SceneReader(nn.Module):
+    """Reads drawn scenes: images (N, 3, 64, 64) in [-1, 1] → logits (N, 49) of the facts of `scenes.READING`.
+
+    Its feature maps also serve as the eye that compares images in the loss of an autoencoder.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kinds = list(READING.values())
+        self.stages = nn.ModuleList(
+            [
+                _block(3, 32, kernel=5, stride=2),  # 64 → 32
+                nn.Sequential(_block(32, 64, stride=2), _block(64, 64)),  # → 16
+                nn.Sequential(_block(64, 96, stride=2), _block(96, 96)),  # → 8
+                _block(96, 128, stride=2),  # → 4
+            ]
+        )
+        self.head = nn.Sequential(
+            nn.Flatten(), nn.Linear(128 * 16, 256), nn.ReLU(), nn.Linear(256, sum(self.kinds))
+        )
+        self.to(memory_format=torch.channels_last)
+
+    def feature_maps(self, x: Tensor) -> list[Tensor]:
+        """What each stage sees: (N, 32, 32, 32), (N, 64, 16, 16), (N, 96, 8, 8), (N, 128, 4, 4)."""
+        check_images(x, (3, 64, 64))
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the last hidden layer sees, for metrics: images (N, 3, 64, 64) to (N, 256)."""
+        return self.head[:3](self.feature_maps(x)[-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head[3](self.features(x))
+
+    def read(self, x: Tensor) -> Tensor:
+        """The likeliest facts, int64 (N, 10), as `scenes.reading` gives them; -1 for an object that is not there."""
+        facts = torch.stack([part.argmax(dim=1) for part in self(x).split(self.kinds, dim=1)], dim=1)
+        alone = facts[:, 0] < LAYOUTS.index("side by side")
+        facts[:, 6:] = facts[:, 6:].masked_fill(alone[:, None], -1)
+        return facts
+
+    def loss(self, x: Tensor, y: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Cross-entropy in nats, summed over the facts y (N, 10) and averaged over the batch; facts of an object that
+        is not there do not count. With a generator the images are first spoiled as generated ones are: out of focus,
+        noisy, of slightly other colours."""
+        if generator is not None:
+            x = _spoil(x, generator)
+        each = [
+            F.cross_entropy(part, fact, ignore_index=-1, reduction="sum")
+            for part, fact in zip(self(x).split(self.kinds, dim=1), y.unbind(dim=1), strict=True)
+        ]
+        return torch.stack(each).sum() / len(x)
+
+
+def _spoil(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Half of the images blurred by up to a pixel, all of them with a little noise and colours moved a little."""
+
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
+
+    share = draw(len(x), 1, 1, 1) * (draw(len(x), 1, 1, 1) < 0.5)
+    x = torch.lerp(x, blur(x, 1.0), share)
+    x = x + 0.08 * (2 * draw(len(x), 3, 1, 1) - 1)
+    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    return x + 0.1 * draw(len(x), 1, 1, 1) * noise
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -504,6 +577,8 @@ class UNet(nn.Module):
         width: channels at half the size, divisible by 16; at a quarter there are twice as many.
         blocks: residual blocks at each place.
         classes: how many can be asked for; y may then also be `classes`, which stands for "no class". None: no y.
+        context: width of the tokens, (N, L, context), that the network looks at by cross-attention, as in Rombach et
+            al., "High-resolution image synthesis with latent diffusion models", 2022, section 3.3. None: no tokens.
 
     Raises:
         ValueError: a width that is not divisible by 16; images with other channels or a size not divisible by 4.
@@ -517,28 +592,36 @@ class UNet(nn.Module):
         width: int = 64,
         blocks: int = 1,
         classes: int | None = None,
+        context: int | None = None,
     ):
         super().__init__()
         check_at_least(1, channels=channels, blocks=blocks)
         if width < 16 or width % 16:
             raise ValueError(f"width={width} must be a multiple of 16")
-        self.channels, self.width, self.classes = channels, width, classes
+        self.channels, self.width, self.classes, self.context = channels, width, classes, context
         emb, wide = 4 * width, 2 * width
+
+        def stage(width: int) -> nn.ModuleList:
+            look = [] if context is None else [CrossAttention(width, context)]
+            return nn.ModuleList([*(_TimeBlock(width, emb) for _ in range(blocks)), *look])
+
         self.time = nn.Sequential(nn.Linear(width, emb), nn.SiLU(), nn.Linear(emb, emb))
         self.embed = nn.Embedding(classes + 1, emb) if classes else None
         self.stem = nn.Conv2d(4 * channels, width, 3, padding=1)
-        self.down = nn.ModuleList(_TimeBlock(width, emb) for _ in range(blocks))
+        self.down = stage(width)
         self.to_quarter = nn.Conv2d(width, wide, 2, stride=2)
-        self.below = nn.ModuleList(_TimeBlock(wide, emb) for _ in range(blocks))
+        self.below = stage(wide)
         self.middle = nn.ModuleList([_TimeBlock(wide, emb), _Attention(wide), _TimeBlock(wide, emb)])
-        self.back = nn.ModuleList(_TimeBlock(wide, emb) for _ in range(blocks))
+        self.back = stage(wide)
         self.to_half = nn.ConvTranspose2d(wide, width, 2, stride=2)
-        self.up = nn.ModuleList(_TimeBlock(width, emb) for _ in range(blocks))
+        self.up = stage(width)
         self.norm = nn.GroupNorm(8, width)
         self.out = _zero(nn.Conv2d(width, 4 * (outputs or channels), 3, padding=1))
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x_t: Tensor, t: Tensor, y: Tensor | None = None, context: Tensor | None = None
+    ) -> Tensor:
         check_images(x_t, (self.channels, *x_t.shape[2:]))
         if x_t.shape[2] % 4 or x_t.shape[3] % 4:
             raise ValueError(f"x_t is {x_t.shape[2]} × {x_t.shape[3]}; both must be divisible by 4")
@@ -546,26 +629,32 @@ class UNet(nn.Module):
             raise ValueError(
                 "y is missing" if y is None else "y was given, but this network knows no classes"
             )
+        if (context is None) != (self.context is None):
+            raise ValueError(
+                f"context must be tokens ({len(x_t)}, L, {self.context})"
+                if context is None
+                else "context was given, but this network looks at no tokens"
+            )
         e = self.time(sinusoids(t, self.width).to(x_t.dtype))
         if self.embed is not None:
             e = e + self.embed(y)
         e = F.silu(e)
         h = self.stem(F.pixel_unshuffle(x_t, 2).contiguous(memory_format=torch.channels_last))
         for block in self.down:
-            h = block(h, e)
+            h = block(h, e, context)
         half = h
         h = self.to_quarter(h)
         for block in self.below:
-            h = block(h, e)
+            h = block(h, e, context)
         quarter = h
         for block in self.middle:
-            h = block(h, e)
+            h = block(h, e, context)
         h = h + quarter
         for block in self.back:
-            h = block(h, e)
+            h = block(h, e, context)
         h = self.to_half(h) + half
         for block in self.up:
-            h = block(h, e)
+            h = block(h, e, context)
         return F.pixel_shuffle(self.out(F.silu(self.norm(h))), 2)
 
 
@@ -591,7 +680,7 @@ class _TimeBlock(nn.Module):
         )
         self.scale_shift = _zero(nn.Linear(emb, 2 * width))
 
-    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+    def forward(self, x: Tensor, e: Tensor, context: Tensor | None = None) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
         scale, shift = self.scale_shift(e)[:, :, None, None].chunk(2, dim=1)
         return x + self.conv2(F.silu(torch.addcmul(shift, self.norm2(h), 1 + scale)))
@@ -605,12 +694,40 @@ class _Attention(nn.Module):
         self.norm, self.qkv = nn.GroupNorm(8, width), nn.Linear(width, 3 * width)
         self.out = _zero(nn.Linear(width, width))
 
-    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+    def forward(self, x: Tensor, e: Tensor, context: Tensor | None = None) -> Tensor:
         n, width, *size = x.shape
         places = self.norm(x).permute(0, 2, 3, 1).flatten(1, 2)  # (N, H · W, width)
         q, k, v = self.qkv(places).unflatten(2, (3, 4, width // 4)).permute(2, 0, 3, 1, 4)
         seen = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return x + self.out(seen).unflatten(1, size).permute(0, 3, 1, 2)
+
+
+class CrossAttention(nn.Module):
+    """x + what each place of the map takes from the tokens (N, L, context), with four heads; x itself at the start."""
+
+    def __init__(self, width: int, context: int):
+        super().__init__()
+        self.norm, self.q = nn.GroupNorm(8, width), nn.Linear(width, width)
+        self.kv = nn.Linear(context, 2 * width)
+        self.out = _zero(nn.Linear(width, width))
+
+    def forward(self, x: Tensor, e: Tensor, context: Tensor) -> Tensor:
+        q, k, v = self.queries_keys_values(x, context)
+        taken = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return x + self.out(taken).unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+
+    def queries_keys_values(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of four heads each: of the places (N, 4, H · W, width / 4), of the tokens (N, 4, L, width / 4)."""
+        width = x.shape[1]
+        q = self.q(self.norm(x).permute(0, 2, 3, 1).flatten(1, 2)).unflatten(2, (4, width // 4))
+        k, v = self.kv(context).unflatten(2, (2, 4, width // 4)).unbind(dim=2)
+        return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+
+    def attention(self, x: Tensor, context: Tensor) -> Tensor:
+        """How much each place looks at each token, averaged over the heads, sum 1 over tokens: (N, H, W, L)."""
+        q, k, _ = self.queries_keys_values(x, context)
+        weights = (q @ k.transpose(2, 3) / math.sqrt(q.shape[3])).softmax(dim=3)
+        return weights.mean(dim=1).unflatten(1, x.shape[2:])
 
 
 def _zero(layer: nn.Module) -> nn.Module:

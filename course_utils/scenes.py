@@ -2,12 +2,15 @@
 
 There are 5 shapes × 6 colours × 2 sizes × 3 styles = 180 objects, hence 180 · 9 · 5 = 8,100 scenes of one
 object (9 places, 5 grounds of another colour) and about 5 · 10⁵ of two. Where exactly an object lies is drawn anew
-each time.
+each time. Five pairs of shape and colour are held out: models are not trained on them, to see whether they can put
+together what they have only seen apart.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -29,13 +32,24 @@ PLACES = (
     "at the bottom left", "at the bottom", "at the bottom right",
 )  # fmt: skip
 RELATIONS = ("left of", "right of", "above", "below")
+WORDS = tuple(dict.fromkeys(" ".join(
+    ["a", "an", "on", *SIZES[:1], *STYLES[1:], *COLOURS, *SHAPES, *PLACES, *RELATIONS]
+).split()))  # all that captions are made of  # fmt: skip
+HELD_OUT = (
+    ("circle", "green"), ("square", "yellow"), ("triangle", "purple"), ("star", "red"), ("cross", "blue"),
+)  # fmt: skip
+COMBINATIONS = ("all", "seen", "unseen")
 
 _RADIUS = torch.tensor([0.25, 0.42])  # of each size; the picture is the square [-1, 1]², y pointing down
 _LINE, _STRIPE = 0.025, 0.2  # half the width of an outline; the period of the stripes, along x and along y
 
 
-def sample_attributes(n: int, *, generator: torch.Generator) -> dict[str, Tensor]:
+def sample_attributes(n: int, *, generator: torch.Generator, combinations: str = "all") -> dict[str, Tensor]:
     """Draw the facts of n scenes, half of them with one object, half with two.
+
+    Args:
+        combinations: of shape and colour: `all`; `seen`, none of HELD_OUT, what models are trained on; `unseen`, where
+            the first object is of HELD_OUT and a second one of any.
 
     Returns:
         int64 (n, 2), one column an object, -1 where there is no second one: `shape`, `colour`, `size`,
@@ -44,17 +58,30 @@ def sample_attributes(n: int, *, generator: torch.Generator) -> dict[str, Tensor
     """
     if n < 1:
         raise ValueError(f"n={n} must be at least 1")
+    if combinations not in COMBINATIONS:
+        raise ValueError(f"combinations={combinations!r} is unknown; allowed: {', '.join(COMBINATIONS)}")
 
     def draw(high: int, *shape: int) -> Tensor:
         return torch.randint(high, shape, generator=generator)
 
     two = draw(2, n).bool()
-    colour = draw(len(COLOURS), n, 2)
+    held = torch.zeros(len(SHAPES), len(COLOURS))
+    for shape_name, colour_name in HELD_OUT:
+        held[SHAPES.index(shape_name), list(COLOURS).index(colour_name)] = 1
+    any_of = torch.ones_like(held)
+    first, second = {"all": (any_of, any_of), "seen": (1 - held, 1 - held), "unseen": (held, any_of)}[
+        combinations
+    ]
+    pair = torch.stack(
+        [torch.multinomial(w.flatten(), n, replacement=True, generator=generator) for w in (first, second)],
+        dim=1,
+    )
+    shape, colour = pair // len(COLOURS), pair % len(COLOURS)
     taken = torch.zeros(n, len(COLOURS)).scatter_(1, colour, 1.0)
     ground = torch.multinomial(1 - taken, 1, generator=generator).squeeze(1)
     place = torch.where(two, -1, draw(len(PLACES), n))
     relation = torch.where(two, draw(len(RELATIONS), n), -1)
-    facts = {"shape": draw(len(SHAPES), n, 2), "colour": colour}
+    facts = {"shape": shape, "colour": colour}
     facts |= {"size": draw(len(SIZES), n, 2), "style": draw(len(STYLES), n, 2)}
     for value in facts.values():
         value[~two, 1] = -1
@@ -92,6 +119,107 @@ def captions(attributes: dict[str, Tensor]) -> tuple[str, ...]:
         return f"{thing(i, 0)} {RELATIONS[relation]} {thing(i, 1)} on {ground}"
 
     return tuple(sentence(i) for i in range(len(rows["ground"])))
+
+
+_THING = rf"an? (?:({SIZES[0]}) )?(?:({'|'.join(STYLES[1:])}) )?({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})"
+_WHERE = rf"(?:({'|'.join(sorted(PLACES, key=len, reverse=True))})|({'|'.join(RELATIONS)}) {_THING})"
+_SENTENCE = re.compile(rf"{_THING} {_WHERE} on ({'|'.join(COLOURS)})")
+
+
+def parse(sentences: Sequence[str]) -> dict[str, Tensor]:
+    """The attributes that captions tell, as `sample_attributes` gives them; the inverse of `captions`.
+
+    `centre` is where the objects lie before they are moved a little, so that `draw` can draw the scene.
+
+    Raises:
+        ValueError: a word that is not among WORDS; words in another order than the grammar's; a ground of the colour
+            of an object, which would not be seen.
+    """
+    if not sentences:
+        raise ValueError("sentences is empty; give at least one caption")
+    rows = [_parse_one(sentence) for sentence in sentences]
+    facts = {name: torch.tensor([row[name] for row in rows]) for name in rows[0]}
+    return facts | {"centre": _centres(facts["place"], facts["relation"])}
+
+
+def check_words(sentence: str) -> None:
+    """Raise ValueError, naming what is allowed, for a word that is not among WORDS."""
+    for word in sentence.split():
+        if word not in WORDS:
+            raise ValueError(f"{sentence!r}: the word {word!r} is unknown; allowed: {', '.join(WORDS)}")
+
+
+def _parse_one(sentence: str) -> dict[str, int | list[int]]:
+    check_words(sentence)
+    found = _SENTENCE.fullmatch(sentence)
+    if found is None:
+        raise ValueError(
+            f"{sentence!r} is no caption; it must read like 'a small striped red star at the top left on white' or "
+            "'an outlined red star left of a small blue circle on yellow'"
+        )
+    first, (place, relation), second, ground = (
+        found.groups()[:4], found.groups()[4:6], found.groups()[6:10], found.group(11)
+    )  # fmt: skip
+    colours = list(COLOURS)
+    if ground in (first[2], second[2]):
+        raise ValueError(f"{sentence!r}: a {ground} object on {ground} would not be seen; change one of them")
+
+    def numbers(small: str | None, style: str | None, colour: str | None, shape: str | None) -> list[int]:
+        if shape is None or colour is None:
+            return [-1, -1, -1, -1]
+        return [SIZES.index(small or "large"), STYLES.index(style or "filled"),
+                colours.index(colour), SHAPES.index(shape)]  # fmt: skip
+
+    both = zip(numbers(*first), numbers(*second), strict=True)
+    facts: dict[str, int | list[int]] = dict(
+        zip(("size", "style", "colour", "shape"), map(list, both), strict=True)
+    )
+    return facts | {
+        "ground": colours.index(ground),
+        "place": -1 if place is None else PLACES.index(place),
+        "relation": -1 if relation is None else RELATIONS.index(relation),
+    }
+
+
+LAYOUTS = (*PLACES, "side by side", "one above the other")
+READING = {  # what can be read in a picture, and of how many kinds
+    "layout": len(LAYOUTS), "ground": len(COLOURS),
+    "shape 1": len(SHAPES), "colour 1": len(COLOURS), "size 1": len(SIZES), "style 1": len(STYLES),
+    "shape 2": len(SHAPES), "colour 2": len(COLOURS), "size 2": len(SIZES), "style 2": len(STYLES),
+}  # fmt: skip
+
+
+def reading(attributes: dict[str, Tensor]) -> Tensor:
+    """The attributes as a picture shows them: int64 (n, 10), in the order of READING, -1 for an object that is not.
+
+    A picture does not tell "a star left of a circle" from "a circle right of a star": object 1 is the only one, the
+    left one, or the upper one.
+    """
+    place, relation = attributes["place"], attributes["relation"]
+    turned = (relation == RELATIONS.index("right of")) | (relation == RELATIONS.index("below"))
+    layout = torch.where(relation < 0, place, len(PLACES) + relation.clamp(min=0) // 2)
+    things = torch.stack([attributes[name] for name in ("shape", "colour", "size", "style")], dim=2)
+    things = torch.where(turned[:, None, None], things.flip(1), things)  # (n, 2, 4)
+    return torch.cat([layout[:, None], attributes["ground"][:, None], things.flatten(1)], dim=1)
+
+
+def agreement(read: Tensor, asked: Tensor) -> dict[str, Tensor]:
+    """Which facts of a picture are as asked: `read` and `asked` int64 (n, 10), as `reading` gives them.
+
+    Returns:
+        bool (n,) each: `layout`, `ground`; `shape`, `colour`, `size`, `style` (of both objects, where two are asked
+        for); `all`.
+    """
+    if read.shape != asked.shape or read.ndim != 2 or read.shape[1] != len(READING):
+        raise ValueError(
+            f"read and asked must be (n, {len(READING)}), not {tuple(read.shape)} and {tuple(asked.shape)}"
+        )
+    same = (read == asked) | (asked < 0)
+    facts = {"layout": same[:, 0], "ground": same[:, 1]}
+    facts |= {
+        name: same[:, 2 + k] & same[:, 6 + k] for k, name in enumerate(("shape", "colour", "size", "style"))
+    }
+    return facts | {"all": same.all(dim=1)}
 
 
 def draw(attributes: dict[str, Tensor], *, size: int = 64) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 from collections.abc import Callable
@@ -19,12 +20,30 @@ import safetensors.torch as safe
 import torch
 from torch import Tensor, nn
 
-from course_utils import __version__, metrics
-from course_utils.autoencoders import VAE, Autoencoder, DenoisingAutoencoder, binarise, corrupt, squared_error
-from course_utils.data import CHECKOUT, Images, batches, load_images, mnist_for_training, pick_device
+from course_utils import __version__, metrics, scenes
+from course_utils.autoencoders import (
+    VAE,
+    Autoencoder,
+    DenoisingAutoencoder,
+    KLAutoencoder,
+    binarise,
+    corrupt,
+    perceptual_distance,
+    squared_error,
+)
+from course_utils.data import (
+    CHECKOUT,
+    EndlessScenes,
+    Images,
+    batches,
+    load_images,
+    mnist_for_training,
+    pick_device,
+)
 from course_utils.diffusion import DDPM, distillation_loss, unet_ddpm
 from course_utils.gan import GAN, Discriminator, Generator
-from course_utils.nets import Classifier, over_batches, seeded
+from course_utils.latent import LatentDiffusion, encoded_scenes, scene_diffusion
+from course_utils.nets import Classifier, SceneReader, over_batches, seeded
 from course_utils.train import Objective, exponential_average, fit, warmup_cosine
 
 CARD_VERSION = 1
@@ -53,7 +72,7 @@ class Recipe:
 
     model: Callable[..., Any]
     arguments: dict[str, Any]
-    data: Callable[[], Images]
+    data: Callable[[], Images | EndlessScenes]
     score: Callable[[Any], dict[str, float]]
     steps: int
     batch_size: int
@@ -63,7 +82,7 @@ class Recipe:
     seed: int = 0
     clip: float | None = None
     players: Callable[[Any, Recipe], list[Objective]] = alone
-    finish: Callable[[Any, Images], None] = field(default=lambda model, images: None)
+    finish: Callable[[Any, Any], None] = field(default=lambda model, images: None)
 
 
 def adversaries(model: Generator, recipe: Recipe) -> list[Objective]:
@@ -97,6 +116,83 @@ def student_of(teacher: str, substeps: int, guidance: float) -> Callable[[DDPM, 
         return [replace(objective, loss=loss) for objective in alone(model, recipe)]
 
     return player
+
+
+def with_eye(eye: str, weight: float) -> Callable[[KLAutoencoder, Recipe], list[Objective]]:
+    """A KLAutoencoder whose images are also compared through the eyes of the shipped reader `eye`."""
+
+    def player(model: KLAutoencoder, recipe: Recipe) -> list[Objective]:
+        reader = load_pretrained(eye, "cpu").requires_grad_(False)
+
+        def distance(x_hat: Tensor, x: Tensor) -> Tensor:
+            return weight * perceptual_distance(lambda x: reader.feature_maps(x)[:3], x_hat, x)
+
+        def loss(x: Tensor, y: Tensor, *, generator: torch.Generator) -> Tensor:
+            reader.to(x.device)
+            return model.loss(x, perceptual=distance, generator=generator)
+
+        return [replace(objective, loss=loss) for objective in alone(model, recipe)]
+
+    return player
+
+
+def behind(codec: str) -> Callable[[LatentDiffusion, Recipe], list[Objective]]:
+    """A latent diffusion model over the codes of the shipped autoencoder `codec`, which is part of it from then on.
+
+    The training images are codes already, see `latent.encoded_scenes`.
+    """
+
+    def player(model: LatentDiffusion, recipe: Recipe) -> list[Objective]:
+        model.codec.load_state_dict(load_pretrained(codec, "cpu").state_dict())
+        return [replace(objective, loss=model.ddpm.loss) for objective in alone(model, recipe)]
+
+    return player
+
+
+def fit_scale(model: KLAutoencoder, images: EndlessScenes) -> None:
+    """Note the scale of the codes in the model, so that they come out with variance 1."""
+    model.fit_scale(load_images("scenes", "train").x.to(next(model.parameters()).device))
+
+
+def reader_scores(model: SceneReader) -> dict[str, float]:
+    """The share of 10,000 new scenes whose facts it reads right."""
+    facts = scenes.sample_attributes(10_000, generator=torch.Generator().manual_seed(1))
+    read = over_batches(model.read, scenes.draw(facts).to(next(model.parameters()).device)).cpu()
+    right = scenes.agreement(read, scenes.reading(facts))
+    return {f"{name} read right": share.double().mean().item() for name, share in right.items()}
+
+
+def scene_reconstruction_scores(model: KLAutoencoder) -> dict[str, float]:
+    """How much of 2,000 new scenes comes through the codes."""
+    reader = load_pretrained("scene-reader", next(model.parameters()).device)
+    images = load_images("scenes", "test")
+    x_hat = over_batches(model, images.x.to(next(model.parameters()).device), 200)
+    mse = (x_hat.cpu() - images.x).square().mean().item()
+    right = scenes.agreement(over_batches(reader.read, x_hat, 200).cpu(), scenes.reading(images.attributes))
+    return {
+        "mean squared error": mse,
+        "PSNR, dB": 10 * math.log10(4 / mse),
+        "all facts read right": right["all"].double().mean().item(),
+    }
+
+
+def scene_scores(model: LatentDiffusion) -> dict[str, float]:
+    """The share of 500 prompts of each kind that are fulfilled in all facts, with the model's own sampler."""
+    place = next(model.parameters()).device
+    reader, draw = load_pretrained("scene-reader", place), torch.Generator(place).manual_seed(0)
+    scores = {}
+    for combinations in ("seen", "unseen"):
+        generator = torch.Generator().manual_seed(2)
+        facts = scenes.sample_attributes(1500, generator=generator, combinations=combinations)
+        for objects, chosen in (("one object", facts["place"] >= 0), ("two objects", facts["place"] < 0)):
+            where = chosen.nonzero()[:500, 0]
+            asked = {name: value[where] for name, value in facts.items()}
+            y = model.tokenize(scenes.captions(asked)).to(place)
+            x = torch.cat([model.sample(len(part), part, generator=draw) for part in y.split(100)])
+            right = scenes.agreement(over_batches(reader.read, x, 100).cpu(), scenes.reading(asked))
+            for name, share in right.items():
+                scores[f"{objects}, {combinations}, {name} right"] = share.double().mean().item()
+    return scores
 
 
 def classifier_scores(model: Classifier) -> dict[str, float]:
@@ -177,6 +273,15 @@ def _vae(latent_dim: int, beta: float, steps: int) -> Recipe:
     return Recipe(VAE, arguments, mnist_for_training, vae_scores, steps, 128, 2e-3)
 
 
+def _kl_autoencoder(factor: int, latent_channels: int) -> Recipe:
+    arguments = {"factor": factor, "latent_channels": latent_channels}
+    images = lambda: EndlessScenes(lambda facts: facts["ground"])  # noqa: E731 (labels are not used)
+    return Recipe(
+        KLAutoencoder, arguments, images, scene_reconstruction_scores, 4000, 32, 2e-3, clip=1.0,
+        players=with_eye("scene-reader", 100.0), finish=fit_scale,
+    )  # fmt: skip
+
+
 def _gan(lr: float, **arguments: Any) -> Recipe:
     return Recipe(Generator, arguments, mnist_for_training, digit_scores, 4000, 64, lr, players=adversaries)
 
@@ -217,6 +322,28 @@ RECIPES = {
         5e-4,
         clip=1.0,
         players=student_of("ddpm-mnist", 3, 1.15),
+    ),
+    "scene-reader": Recipe(
+        SceneReader,
+        {},
+        lambda: EndlessScenes(scenes.reading, combinations="all"),
+        reader_scores,
+        4000,
+        64,
+        2e-3,
+        weight_decay=0.05,
+    ),
+    "kl-autoencoder-scenes": _kl_autoencoder(4, 4),
+    "ldm-scenes": Recipe(
+        scene_diffusion,
+        {"sampler": "dpm-solver++", "steps": 10, "guidance": 2.0},
+        lambda: encoded_scenes(load_pretrained("kl-autoencoder-scenes"), 100_000),
+        scene_scores,
+        15000,
+        64,
+        1e-3,
+        clip=1.0,
+        players=behind("kl-autoencoder-scenes"),
     ),
 }
 

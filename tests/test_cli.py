@@ -10,7 +10,8 @@ import torch
 from typer.testing import CliRunner
 
 from course_utils.__main__ import app, parse_labels
-from course_utils.data import load_images, to_uint8
+from course_utils.data import load_images, to_float, to_uint8
+from course_utils.features import scene_accuracy
 from course_utils.zoo import RECIPES, load_pretrained
 
 
@@ -33,6 +34,17 @@ def test_sample_writes_the_promised_arrays(tmp_path: Path):
     assert sorted(f.name for f in tmp_path.iterdir()) == ["a.npz", "b.npz", "c.npz"]
 
 
+def test_sample_draws_the_prompt(tmp_path: Path):
+    prompt = "a striped red star left of a small blue circle on yellow"
+    course("sample", "ldm-scenes", "--prompt", prompt, "--n", 16, "--seed", 1, "--out", tmp_path / "x.npz")
+    made = np.load(tmp_path / "x.npz")
+    assert list(made) == ["images"]
+    assert made["images"].shape == (16, 64, 64, 3)
+    right = scene_accuracy(to_float(made["images"]), [prompt] * 16)
+    assert right["ground"].double().mean() > 0.9
+    assert right["all"].double().mean() > 0.5
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -40,6 +52,9 @@ def test_sample_writes_the_promised_arrays(tmp_path: Path):
         (["sample", "autoencoder-mnist", "--labels", "3", "--out", "x.npz"], "knows no classes"),
         (["sample", "autoencoder-mnist", "--labels", "a-3", "--out", "x.npz"], "neither a class"),
         (["sample", "classifier-mnist", "--out", "x.npz"], "cannot make any"),
+        (["sample", "gan-mnist", "--prompt", "a 3", "--out", "x.npz"], "cannot read"),
+        (["sample", "ldm-scenes", "--labels", "3", "--out", "x.npz"], "give --prompt"),
+        (["sample", "ldm-scenes", "--prompt", "a red octagon on white", "--out", "x.npz"], "octagon"),
         (["sample", "nothing", "--out", "x.npz"], "shipped are: "),
         (
             ["sample", "autoencoder-mnist", "--device", "cuda:99", "--out", "x.npz"],

@@ -1083,3 +1083,64 @@ def test_celeba_is_labelled_by_the_smile(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_captions_are_made_from_the_attributes_loaded() -> None:
     images = data.load_images("scenes", "test", n=9, size=8)
     assert images.captions == scenes.captions(images.attributes)
+
+
+# --------------------------------------------------------------------------------------- scenes without end
+
+
+def scene_batches(batch_size: int = 3, steps: int = 5, number: int = 5, **more: str) -> data.SceneBatches:
+    endless = data.EndlessScenes(lambda facts: scenes.reading(facts), **more)
+    return data.batches(endless, batch_size, steps, generator=seed(number))
+
+
+def test_endless_scenes_are_drawn_with_their_label() -> None:
+    made = scene_batches(batch_size=4)
+    assert len(made) == 5
+    batches = list(made)
+    assert len(batches) == 5
+    for x, y in batches:
+        assert x.shape == (4, 3, 64, 64)
+        assert y.shape == (4, 10)
+    corner = batches[0][0][:, :, 0, 0]  # the ground, which the label tells
+    palette = torch.tensor(list(scenes.COLOURS.values())) * 2 - 1
+    torch.testing.assert_close(corner, palette[batches[0][1][:, 1]])
+    assert len(torch.cat([x for x, _ in batches]).unique(dim=0)) == 20
+
+
+def test_a_batch_of_scenes_depends_on_its_number_alone() -> None:
+    forth = list(scene_batches())
+    again = scene_batches(steps=50)
+    for step in (4, 0, 2):
+        assert all(torch.equal(a, b) for a, b in zip(again[step], forth[step], strict=True))
+    other = scene_batches(number=6)
+    assert not torch.equal(other[0][0], forth[0][0])
+    for step in (-1, 50):
+        with pytest.raises(IndexError, match=f"batch {step} of 50"):
+            again[step]
+
+
+def test_scenes_to_train_on_hold_no_pair_that_is_held_out() -> None:
+    held = {
+        (scenes.SHAPES.index(shape), list(scenes.COLOURS).index(colour)) for shape, colour in scenes.HELD_OUT
+    }
+
+    def pairs(readings: torch.Tensor) -> set[tuple[int, int]]:
+        return {tuple(thing) for row in readings.tolist() for thing in (row[2:4], row[6:8])} - {(-1, -1)}
+
+    (_, seen), (_, every) = (
+        data.batches(
+            data.EndlessScenes(scenes.reading, combinations), 2000, 1, generator=seed()
+        )[0]
+        for combinations in ("seen", "all")
+    )  # fmt: skip
+    assert not pairs(seen) & held
+    assert pairs(every) >= held
+    train, test = (data.load_images("scenes", split, n=500, size=8) for split in data.SPLITS)
+    assert not pairs(scenes.reading(train.attributes)) & held
+    assert pairs(scenes.reading(test.attributes)) & held
+
+
+def test_batches_of_endless_scenes_have_at_least_one() -> None:
+    for batch_size, steps in ((0, 3), (3, 0)):
+        with pytest.raises(ValueError, match="must be at least 1"):
+            scene_batches(batch_size=batch_size, steps=steps)

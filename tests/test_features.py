@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from course_utils import features
+from course_utils import features, scenes
 from course_utils.data import load_images, resize, to_uint8
-from course_utils.features import feature_extractor, readability
+from course_utils.features import feature_extractor, readability, scene_accuracy
 from course_utils.nets import Classifier
 from course_utils.zoo import load_pretrained
 
@@ -162,3 +162,29 @@ def test_a_download_that_is_not_the_weights_is_thrown_away(tmp_path: Path, monke
     with pytest.raises(ConnectionError, match="could not be downloaded"):
         feature_extractor("inception", "cpu")
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_scene_accuracy_names_the_facts_that_the_image_lacks():
+    drawn = [
+        "a red star left of a small blue circle on white",
+        "an outlined green cross at the top on purple",
+    ]
+    told = [
+        "a red star left of a small blue square on white",
+        "an outlined green cross at the bottom on yellow",
+    ]
+    x = scenes.draw(scenes.parse(drawn))
+    assert scene_accuracy(x, drawn)["all"].all()
+    right = scene_accuracy(x, told)
+    wrong = [{name for name, fulfilled in right.items() if not fulfilled[i]} for i in range(2)]
+    assert wrong == [{"shape", "all"}, {"layout", "ground", "all"}]
+
+
+def test_scene_accuracy_refuses_what_does_not_belong_together():
+    x = scenes.draw(scenes.parse(["a red star at the left on white"]))
+    with pytest.raises(ValueError, match="captions must be 1, one an image, not 2"):
+        scene_accuracy(x, ["a red star at the left on white"] * 2)
+    with pytest.raises(ValueError, match="is no caption"):
+        scene_accuracy(x, ["a red star"])
+    with pytest.raises(ValueError, match="shape"):
+        scene_accuracy(x[:, :, :32, :32], ["a red star at the left on white"])

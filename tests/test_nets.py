@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from course_utils import nets
-from course_utils.nets import Classifier, CouplingFlow, Decoder, Encoder, PixelCNN, UNet
+from course_utils import nets, scenes
+from course_utils.nets import Classifier, CouplingFlow, Decoder, Encoder, PixelCNN, SceneReader, UNet
 
 
 def seed(number: int = 0, device: str | torch.device = "cpu") -> torch.Generator:
@@ -868,3 +868,63 @@ def test_blur_leaves_what_it_must() -> None:
     torch.testing.assert_close(nets.blur(torch.full((1, 3, 8, 8), -0.7), 1.5), torch.full((1, 3, 8, 8), -0.7))
     with pytest.raises(ValueError, match="sigma=-1 must be at least 0"):
         nets.blur(x, -1)
+
+
+# ------------------------------------------------------------------------------------- the reader of scenes
+
+
+def scene_pictures(n: int) -> tuple[Tensor, Tensor]:
+    facts = scenes.sample_attributes(n, generator=torch.Generator().manual_seed(0))
+    return scenes.draw(facts), scenes.reading(facts)
+
+
+def test_the_reader_gives_facts_of_every_kind_and_none_of_an_object_that_is_not_there() -> None:
+    reader = SceneReader().eval()
+    x, y = scene_pictures(40)
+    assert reader(x).shape == (40, sum(scenes.READING.values()))
+    assert reader.features(x).shape == (40, 256)
+    read = reader.read(x)
+    assert read.shape == y.shape
+    alone = read[:, 0] < 9
+    assert (read[alone, 6:] == -1).all()
+    assert (read[~alone] >= 0).all()
+    for column, kinds in enumerate(scenes.READING.values()):
+        assert read[:, column].max() < kinds
+    assert (reader.features(x) >= 0).all()
+    assert [tuple(m.shape[1:]) for m in reader.feature_maps(x)] == [
+        (32, 32, 32), (64, 16, 16), (96, 8, 8), (128, 4, 4),
+    ]  # fmt: skip
+
+
+def test_the_readers_loss_is_the_cross_entropy_of_the_facts_that_are_there() -> None:
+    reader = SceneReader().eval()
+    x, y = scene_pictures(12)
+    log_p = [part.log_softmax(dim=1) for part in reader(x).split(list(scenes.READING.values()), dim=1)]
+    expected = 0.0
+    for i in range(12):
+        expected -= sum(log_p[k][i, int(y[i, k])].item() for k in range(10) if y[i, k] >= 0)
+    assert reader.loss(x, y).item() == pytest.approx(expected / 12, rel=1e-4)
+
+
+def test_the_reader_trains_on_spoiled_images_and_learns() -> None:
+    torch.manual_seed(0)
+    reader = SceneReader()
+    x, y = scene_pictures(64)
+    adam = torch.optim.Adam(reader.parameters(), lr=1e-3)
+    losses = []
+    for step in range(30):
+        loss = reader.loss(x, y, generator=torch.Generator().manual_seed(step))
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    again = [reader.eval().loss(x, y, generator=torch.Generator().manual_seed(1)).item() for _ in range(2)]
+    assert again[0] == again[1]
+    assert again[0] != reader.loss(x, y).item()
+
+
+def test_the_reader_refuses_images_of_another_size() -> None:
+    for shape in ((2, 1, 64, 64), (2, 3, 32, 32)):
+        with pytest.raises(ValueError, match="shape"):
+            SceneReader()(torch.zeros(shape))

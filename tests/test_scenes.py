@@ -512,3 +512,154 @@ def test_an_accelerator_draws_the_same() -> None:
         facts
     )
     assert (there.cpu() - scenes.draw(facts)).abs().mean() < 1e-5
+
+
+# ------------------------------------------------------------------------- captions read back, combinations
+
+
+@pytest.mark.parametrize("combinations", scenes.COMBINATIONS)
+def test_captions_are_read_back(combinations: str) -> None:
+    facts = scenes.sample_attributes(1000, generator=seed(5), combinations=combinations)
+    told = scenes.parse(scenes.captions(facts))
+    assert told.keys() == facts.keys()
+    for name in facts:
+        if name != "centre":
+            assert torch.equal(told[name], facts[name]), name
+    present = facts["shape"] >= 0
+    assert (told["centre"] - facts["centre"])[present].abs().max() < 0.061
+    assert scenes.captions(told) == scenes.captions(facts)
+    assert scenes.draw(told, size=16).shape == (1000, 3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        ("a red octagon on white", "the word 'octagon' is unknown"),
+        ("red star", "is no caption"),
+        ("a red star at the top right", "is no caption"),
+        ("a red small star at the top on white", "is no caption"),
+        ("a red star above a blue circle at the left on white", "is no caption"),
+        ("a red star at the top on red", "a red object on red"),
+        ("a red star above a blue circle on blue", "a blue object on blue"),
+    ],
+)
+def test_what_is_no_caption_is_refused(sentence: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason) as error:
+        scenes.parse(["a red star at the top on white", sentence])
+    assert repr(sentence) in str(error.value)
+
+
+def test_an_unknown_word_gets_the_words_allowed() -> None:
+    with pytest.raises(ValueError, match="gold") as error:
+        scenes.parse(["a gold star at the top on white"])
+    assert all(word in str(error.value) for word in (*SHAPES, *COLOURS, "outlined", "above", "middle"))
+
+
+def test_the_words_are_those_of_captions() -> None:
+    said = {word for sentence in scenes.captions(sample(3000)) for word in sentence.split()}
+    assert said == set(scenes.WORDS)
+    assert len(scenes.WORDS) == len(set(scenes.WORDS))
+
+
+def test_held_out_pairs_are_drawn_only_when_asked() -> None:
+    def held(facts: dict[str, Tensor]) -> Tensor:
+        pairs = torch.tensor(
+            [(SHAPES.index(shape), COLOURS.index(colour)) for shape, colour in scenes.HELD_OUT]
+        )
+        drawn = torch.stack([facts["shape"], facts["colour"]], dim=2)
+        return (drawn[:, :, None] == pairs).all(dim=3).any(dim=2)  # (n, 2)
+
+    assert {shape for shape, _ in scenes.HELD_OUT} == set(SHAPES)  # each shape, and five of the colours
+    assert len({colour for _, colour in scenes.HELD_OUT}) == 5
+    drawn = {name: scenes.sample_attributes(6000, generator=seed(1), combinations=name)
+             for name in scenes.COMBINATIONS}  # fmt: skip
+    assert not held(drawn["seen"]).any()
+    assert held(drawn["unseen"])[:, 0].all()
+    two = drawn["unseen"]["relation"] >= 0
+    for share in (held(drawn["unseen"])[two, 1], held(drawn["all"])[:, 0]):
+        assert stats.binomtest(int(share.sum()), len(share), 5 / 30).pvalue > 1e-3
+    for facts in drawn.values():  # the other facts are drawn as before
+        assert stats.chisquare(facts["size"][:, 0].bincount().numpy()).pvalue > 1e-3
+        assert (facts["colour"] != facts["ground"][:, None]).all()
+    seen = drawn["seen"]
+    assert stats.chisquare((6 * seen["shape"][:, 0] + seen["colour"][:, 0]).bincount(minlength=30)
+                           .numpy()[[k for k in range(30) if (SHAPES[k // 6], COLOURS[k % 6]) not in scenes.HELD_OUT]]
+                           ).pvalue > 1e-3  # fmt: skip
+
+
+def test_an_unknown_combination_is_refused() -> None:
+    with pytest.raises(ValueError, match="combinations='new' is unknown; allowed: all, seen, unseen"):
+        scenes.sample_attributes(3, generator=seed(), combinations="new")
+
+
+def test_two_sentences_for_one_picture_have_one_reading() -> None:
+    same = [
+        (
+            "a red star left of a small blue circle on white",
+            "a small blue circle right of a red star on white",
+        ),
+        ("a striped red star above a blue cross on white", "a blue cross below a striped red star on white"),
+    ]
+    for pair in same:
+        one_way, other_way = scenes.reading(scenes.parse(pair))
+        assert torch.equal(one_way, other_way)
+        pictures = scenes.draw(scenes.parse(pair), size=64)
+        torch.testing.assert_close(pictures[0], pictures[1])
+
+
+def test_different_pictures_have_different_readings() -> None:
+    facts = scenes.parse(tuple(dict.fromkeys(scenes.captions(sample(3000, 6)))))
+    pictures = scenes.draw(facts, size=32).flatten(1)
+    readings = scenes.reading(facts)
+    for way in (readings, pictures.mul(100).round()):
+        assert way.ndim == 2
+    _, by_reading = readings.unique(dim=0, return_inverse=True)
+    _, by_picture = pictures.mul(100).round().unique(dim=0, return_inverse=True)
+    pairs = torch.stack([by_reading, by_picture], dim=1).unique(dim=0)
+    assert len(pairs) == len(by_reading.unique()) == len(by_picture.unique())  # one to one
+
+
+def test_a_reading_keeps_to_its_kinds() -> None:
+    readings = scenes.reading(sample(3000, 7))
+    assert readings.dtype == torch.int64
+    assert readings.shape == (3000, len(scenes.READING))
+    alone = readings[:, 0] < 9
+    assert (readings[alone, 6:] == -1).all()
+    for column, kinds in enumerate(scenes.READING.values()):
+        values = readings[:, column][readings[:, column] >= 0]
+        assert values.unique().tolist() == list(range(kinds))
+
+
+def test_agreement_names_the_facts_that_differ() -> None:
+    asked = scenes.reading(scenes.parse(["a red star left of a small blue circle on white"] * 6))
+    read = scenes.reading(
+        scenes.parse(
+            [
+                "a red star left of a small blue circle on white",
+                "a red star above a small blue circle on white",
+                "a red star left of a blue circle on white",
+                "a red star left of a small blue circle on green",
+                "a blue star left of a small red circle on white",
+                "an outlined red cross left of a small blue circle on white",
+            ]
+        )
+    )
+    wrong = [
+        {name for name, right in scenes.agreement(read, asked).items() if not right[i]} - {"all"}
+        for i in range(6)
+    ]
+    assert wrong == [set(), {"layout"}, {"size"}, {"ground"}, {"colour"}, {"style", "shape"}]
+    assert scenes.agreement(read, asked)["all"].tolist() == [True] + [False] * 5
+
+
+def test_a_second_object_that_was_not_asked_for_is_a_wrong_layout() -> None:
+    asked = scenes.reading(scenes.parse(["a red star at the left on white"]))
+    read = scenes.reading(scenes.parse(["a red star left of a small blue circle on white"]))
+    right = scenes.agreement(read, asked)
+    assert not right["layout"]
+    assert not right["all"]
+
+
+def test_readings_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match="must be"):
+        scenes.agreement(torch.zeros(3, 10, dtype=torch.int64), torch.zeros(3, 9, dtype=torch.int64))

@@ -8,13 +8,14 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from course_utils import metrics, zoo
+from course_utils import metrics, scenes, zoo
 from course_utils.autoencoders import binarise, corrupt, squared_error
 from course_utils.data import load_images
 from course_utils.diffusion import DDPM, distillation_loss
-from course_utils.features import feature_extractor, readability
+from course_utils.features import feature_extractor, readability, scene_accuracy
 from course_utils.gan import Generator
-from course_utils.nets import over_batches
+from course_utils.latent import LatentDiffusion, encoded_scenes
+from course_utils.nets import blur, over_batches
 from course_utils.zoo import RECIPES, load_pretrained, save_pretrained, train_recipe
 
 
@@ -35,18 +36,19 @@ def test_save_and_load_give_the_same_model(name: str, tmp_path: Path):
     again = load_pretrained(tmp_path / "m", "cpu")
     assert type(again) is type(model)
     assert not again.training
-    x = load_images("digits", "test").x[:8]
+    x = load_images("scenes" if "scene" in name else "digits", "test", n=8).x
     if isinstance(model, Generator):
         y = torch.arange(8) if model.classes else None
         z = torch.randn(8, model.latent_dim, generator=torch.Generator().manual_seed(0))
         assert torch.equal(model(z, y), again(z, y))
-    elif isinstance(model, DDPM):
+    elif isinstance(model, DDPM | LatentDiffusion):
         for (
             key,
             weight,
         ) in model.state_dict().items():  # a new network's last layer is 0: images would not show it
             assert torch.equal(weight, again.state_dict()[key]), key
-        assert (again.sampler, again.steps, again.guidance) == (model.sampler, model.steps, model.guidance)
+        one, other = (getattr(m, "ddpm", m) for m in (model, again))
+        assert (one.sampler, one.steps, one.guidance) == (other.sampler, other.steps, other.guidance)
         one, other = (m.sample(2, generator=torch.Generator().manual_seed(0)) for m in (model, again))
         assert torch.equal(one, other)
     else:
@@ -144,7 +146,8 @@ def test_every_recipe_is_shipped_and_small():
     assert set(zoo.shipped_models()) == set(RECIPES)
     sizes = {f.stem: f.stat().st_size for f in (zoo.CHECKOUT / "data/models").glob("*.safetensors")}
     assert sizes["classifier-mnist"] <= 1e6
-    assert max(sizes.values()) <= 5e6
+    assert sizes["kl-autoencoder-scenes"] + sizes["ldm-scenes"] <= 20e6
+    assert max(size for name, size in sizes.items() if name != "ldm-scenes") <= 5e6
 
 
 def test_the_classifier_is_as_good_as_its_card_says():
@@ -232,3 +235,89 @@ def test_the_generators_are_faithful_and_varied_at_once(
     assert recall > 0.6
     if y is not None:
         assert (fake.probs.argmax(dim=1) == y).double().mean() > as_asked
+
+
+def test_the_reader_of_scenes_is_right_99_times_in_100():
+    facts = scenes.sample_attributes(5000, generator=torch.Generator().manual_seed(77))
+    right = scene_accuracy(scenes.draw(facts), scenes.captions(facts))
+    assert right["all"].double().mean() >= 0.99
+    assert right["all"][scenes.parse(scenes.captions(facts))["place"] < 0].double().mean() >= 0.99
+
+
+def test_the_reader_is_not_fooled_by_what_a_decoder_does_to_a_scene():
+    """A little out of focus, a little noise: what the scene says is still the same, and is still read."""
+    facts = scenes.sample_attributes(1000, generator=torch.Generator().manual_seed(78))
+    x = blur(scenes.draw(facts), 0.6)
+    x = x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    assert scene_accuracy(x, scenes.captions(facts))["all"].double().mean() >= 0.98
+
+
+def test_the_reader_notices_each_fact_that_is_changed():
+    """A scene drawn with one fact changed does not fulfil the caption in that fact, and fulfils it in the others."""
+    facts = scenes.sample_attributes(400, generator=torch.Generator().manual_seed(79))
+    alone = {name: value[facts["place"] >= 0] for name, value in facts.items()}
+    sentences = scenes.captions(alone)
+    kinds = {"shape": 5, "size": 2, "style": 3}
+    for name, count in kinds.items():
+        changed = alone | {name: alone[name].clone()}
+        changed[name][:, 0] = (changed[name][:, 0] + 1) % count
+        right = scene_accuracy(scenes.draw(changed), sentences)
+        assert right[name].double().mean() < 0.01
+        assert not right["all"].any()
+        for other in {"layout", "ground", "colour", *kinds} - {name}:
+            assert right[other].double().mean() > 0.99, (name, other)
+
+
+@pytest.mark.parametrize(("name", "psnr"), [("kl-autoencoder-scenes", 30)])
+def test_what_scenes_say_comes_through_the_codes(name: str, psnr: float):
+    codec, images = load_pretrained(name, "cpu"), load_images("scenes", "test", n=500)
+    with torch.inference_mode():
+        z = codec.encode(images.x)
+        x_hat = codec.decode(z)
+    assert z.std().item() == pytest.approx(1, abs=0.1)
+    assert 10 * torch.log10(4 / (x_hat - images.x).square().mean()) > psnr
+    assert scene_accuracy(x_hat, images.captions)["all"].double().mean() > 0.97
+
+
+def test_the_encoded_scenes_are_codes_and_tokens_of_training_scenes():
+    codec = load_pretrained("kl-autoencoder-scenes", "cpu")
+    images = encoded_scenes(codec, 700)
+    assert images.x.shape == (700, 4, 16, 16)
+    assert images.y.shape == (700, 16)
+    said = [" ".join(scenes.WORDS[k] for k in row if k < len(scenes.WORDS)) for row in images.y.tolist()]
+    assert not any(f"{colour} {shape}" in sentence for sentence in said for shape, colour in scenes.HELD_OUT)
+    with torch.inference_mode():
+        shown = codec.decode(images.x)
+    assert scene_accuracy(shown, said)["all"].double().mean() > 0.97
+    assert not torch.equal(encoded_scenes(codec, 10, seed=1).x, images.x[:10])
+
+
+def test_a_latent_model_takes_over_the_shipped_codec_and_leaves_it():
+    recipe = RECIPES["ldm-scenes"]
+    model = recipe.model(**recipe.arguments)
+    (objective,) = recipe.players(model, recipe)
+    codec = load_pretrained("kl-autoencoder-scenes", "cpu")
+    for name, weight in codec.state_dict().items():
+        assert torch.equal(model.codec.state_dict()[name], weight), name
+    images = encoded_scenes(codec, 8)
+    loss = objective.loss(images.x, images.y, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(
+        loss, model.ddpm.loss(images.x, images.y, generator=torch.Generator().manual_seed(0))
+    )
+    loss.backward()
+    assert all(p.grad is None for p in model.codec.parameters())
+    shipped = load_pretrained("ldm-scenes", "cpu")
+    for name, weight in codec.state_dict().items():
+        assert torch.equal(shipped.codec.state_dict()[name], weight), name
+
+
+def test_the_text_to_image_model_draws_what_is_asked_also_what_it_never_saw():
+    model = load_pretrained("ldm-scenes", "cpu")
+    facts = scenes.sample_attributes(300, generator=torch.Generator().manual_seed(80), combinations="unseen")
+    sentences = scenes.captions(facts)
+    x = model.sample(300, model.tokenize(sentences), generator=torch.Generator().manual_seed(81))
+    right = scene_accuracy(x, sentences)["all"].double()
+    alone = facts["place"] >= 0
+    assert model.ddpm.steps * (1 if model.ddpm.guidance == 1 else 2) <= 20  # runs of the network
+    assert right[alone].mean() > 0.9
+    assert right[~alone].mean() > 0.75

@@ -31,7 +31,7 @@ CLAIMS = {
 }
 
 SECONDS_A_NOTEBOOK = 180
-SECONDS_LONGER = {"07_diffusion": 240}  # trains three diffusion models and samples from them
+SECONDS_LONGER = {"07_diffusion": 240, "08_latent_diffusion": 240}  # train and sample from diffusion models
 SECONDS_ALL_TOGETHER = 1200
 SECONDS_TO_FIRST_IMAGE = 20
 MEGABYTES = 3
