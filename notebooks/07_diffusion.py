@@ -185,7 +185,7 @@ Explorer(
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# The eye loses the digit at about $t = 450$ under the linear schedule and at about $t = 700$ under the cosine one;
+# The eye loses the digit at about $t = 450$ under the linear schedule and at about $t = 750$ under the cosine one;
 # the judge, who was never shown noise, gives up earlier. Under the linear schedule half of all steps change noise
 # into noise. That is not useless, $x_T$ has to be *pure* noise, but it is a waste.
 #
@@ -241,7 +241,8 @@ plt.show()
 #
 # $$\nabla_{\!x_t} \log q(x_t) = - \frac{\hat\varepsilon(x_t)}{\sqrt{1 - \bar\alpha_t}}.$$
 #
-# The left side is called the **score** (스코어): the direction in which noisy data become denser. All arrows are uphill.
+# $q(x_t)$ is the density of all noisy points together, whatever $x_0$ they came from. The left side is called the
+# **score** (스코어): the direction in which noisy data become denser. All arrows are uphill.
 # We check it against the derivative that PyTorch finds.
 
 # %% tags=["P1"]
@@ -257,7 +258,8 @@ print("The score is minus the noise, over its size.")
 # ### One step back (P1)
 #
 # Do not follow the arrow to its end: at $t = 900$ all points would land in the middle. Take one small step, and look
-# again. If we knew $x_0$, Bayes would give the step exactly. $q(x_{t-1} \mid x_t, x_0)$ is normal, with
+# again. If we knew $x_0$, Bayes would give the step exactly. $q(x_{t-1} \mid x_t, x_0)$ is normal, with the mean and
+# the variance
 #
 # $$\tilde\mu_t = \frac{1}{\sqrt{1 - \beta_t}} \left( x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\, \varepsilon \right), \qquad
 # \tilde\beta_t = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}\, \beta_t .$$
@@ -389,15 +391,15 @@ with torch.no_grad():
 best = (x_200 - alpha_bar[200].sqrt() * ideal_x0(x_200, 200)) / (1 - alpha_bar[200]).sqrt()
 assert (learned - best).square().mean() < 0.05 * best.square().mean()
 assert near_data.double().mean() > 0.9
-assert torch.cdist(made, moons).min(dim=1).values.median() > 3 * nearest.median()  # no copies
-print("It learned the arrows, its points lie on the moons, and they are new.")
+assert torch.cdist(made, moons).min(dim=1).values.median() > 3 * nearest.median()  # not those points again
+print("It learned the arrows, and its points lie on the moons, between the 2,000 that `ideal_x0` gives back.")
 
 # %% [markdown]
 # ### Try it: watch the way back (P1)
 #
 # Two samplers from the same 500 noises. *Ancestral* is the one above. *DDIM*, of section 7, adds no noise on the way.
-# Press play. Dark is where the points are, with their last 5 places as tails. When does it become two moons? What is
-# different about the paths?
+# Press play. Dark is where the points are; 40 of them drag a tail, the way of their last 50 time steps. When does it
+# become two moons? What is different about the paths?
 
 # %%
 stops = [1000, 900, 800, 700, 600, 500, 400, 300, 200, 150, 100, 50, 0]
@@ -437,14 +439,15 @@ Explorer([Choice("sampler", list(walks)), Slider("t", stops, play=True, interval
 #
 # Where does the loss come from? From the bound that you know from the VAE. Take all noisy versions $x_1, \dots, x_T$
 # together as the latent variable. The encoder is $q(x_1, \dots, x_T \mid x_0)$, the forward process; the decoder is
-# the way back, $p_\theta(x_{t-1} \mid x_t)$. The ELBO then falls apart, level by level (Ho et al., equation 5):
+# the way back: $p_\theta(x_{t-1} \mid x_t)$, a normal distribution whose mean the network gives. The ELBO then falls
+# apart, level by level (Ho et al., equation 5):
 #
-# $$-\log p(x_0) \le \underbrace{\mathrm{KL}\big(q(x_T \mid x_0) \,\Vert\, N(0, I)\big)}_{L_T} +
+# $$-\log p(x_0) \le \mathbb{E}_q \Big[ \underbrace{\mathrm{KL}\big(q(x_T \mid x_0) \,\Vert\, N(0, I)\big)}_{L_T} +
 # \sum_{t=2}^{T} \underbrace{\mathrm{KL}\big(q(x_{t-1} \mid x_t, x_0) \,\Vert\, p_\theta(x_{t-1} \mid x_t)\big)}_{L_{t-1}}
-# \underbrace{- \log p_\theta(x_0 \mid x_1)}_{L_0}$$
+# \underbrace{- \log p_\theta(x_0 \mid x_1)}_{L_0} \Big]$$
 #
-# Both normals in $L_{t-1}$ have the variance $\tilde\beta_t$, so their divergence is the squared distance of the
-# means, and these differ only in $\varepsilon$ against $\varepsilon_\theta$:
+# We let both normals in $L_{t-1}$ have the variance $\tilde\beta_t$. Then their divergence is the squared distance of
+# the means over $2 \tilde\beta_t$, and the means differ only in $\varepsilon$ against $\varepsilon_\theta$:
 #
 # $$L_{t-1} = \frac{\beta_t^2}{2\, \tilde\beta_t\, (1 - \beta_t)(1 - \bar\alpha_t)}\; \lVert \varepsilon - \varepsilon_\theta(x_t, t) \rVert^2 .$$
 #
@@ -497,7 +500,7 @@ print(
 
 # %% [markdown]
 # A VAE with 16 latent numbers keeps about 25 nats an image in its code (notebook 04). Here the last level keeps
-# practically nothing, and all that makes the image is added on the way back.
+# practically nothing, and in ancestral sampling all that makes the image is added on the way back.
 #
 # ## 5 · Digits (Q1)
 #
@@ -621,18 +624,18 @@ table(
 )
 
 # %% [markdown]
-# The curves cross. Near the image, predicting the noise is better by a factor of ten and more: that network need only
+# The curves cross. Near the image, predicting the noise is better by a large factor: that network need only
 # find a faint grain, the other one has to paint the whole image again. Far out it is hopeless: its small error in the
 # noise becomes an enormous one in the image.
 #
-# Which of them to choose, then? The lecture gives DDPM's answer, the noise: Ho et al. report that predicting the
-# image gave worse samples in their first experiments. They trained for 800,000 steps and sampled in 1,000, where fine
-# detail counts and errors at large $t$ have time to be mended. With 200 steps of training it is the other way round,
-# as the last column says. The question is open again: Li and He (2025) argue that a network ought to predict the
-# image, since images lie on a thin surface in the space of pixels, and noise fills it. Between the two lies
-# **v-prediction** (Salimans and Ho, 2022), $v = \sqrt{\bar\alpha_t}\, \varepsilon - \sqrt{1 - \bar\alpha_t}\, x_0$,
-# which is the noise near the image and the image near the noise. We measured all three on digits: what we train below
-# predicts $x_0$.
+# Which of them to choose, then? The lecture gives DDPM's answer, the noise: Ho et al. report that predicting the image
+# gave worse samples in their first experiments. They trained for 800,000 steps and sampled in 1,000, where fine detail
+# counts and errors at large $t$ have time to be mended. With 200 steps of training it is the other way round, as the
+# last column says. The question is open again: Li and He (2025) argue that a network ought to predict the image, since
+# images lie on a thin surface in the space of pixels, and noise fills it. Between the two lies **v-prediction**
+# (Salimans and Ho, 2022), $v = \sqrt{\bar\alpha_t}\, \varepsilon - \sqrt{1 - \bar\alpha_t}\, x_0$, which is the noise
+# near the image and minus the image near the noise. We measured all three on digits: what we train below predicts
+# $x_0$.
 #
 # Both trainings were steady. That is a point for diffusion, if you remember the losses of the GANs.
 
@@ -670,9 +673,9 @@ def draw_images(
 
 
 # %% [markdown]
-# Ten steps of sampling instead of a thousand, by a sampler that section 7 explains, and a guidance of 2, which
-# section 6 explains. The second sheet is from the model that the course ships, `ddpm-mnist`: the same network,
-# trained for 20,000 steps on 59,000 digits.
+# Ten steps of sampling instead of a thousand, by a sampler that section 7 explains. The second sheet is from the model
+# that the course ships, `ddpm-mnist`: the same network, trained for 20,000 steps on 59,000 digits. Ours, trained so
+# shortly, gets a guidance of 2 to help it, which section 6 explains; the shipped one needs none.
 
 # %%
 drawn = {
@@ -709,10 +712,10 @@ table(["", *columns], [[name, *values] for name, values in verdict.items()])
 # %% [markdown]
 # ## 6 · Guidance: the trade that plain DDPM cannot make (Q3)
 #
-# A plain DDPM draws from $p(x)$, take it or leave it. A GAN's noise could be cut short, to get fewer but safer
-# images; the thousand noises of ancestral sampling offer no such knob. (Question 3 tries it on DDIM's only one.) With
-# classes there is a way. Compare what the network predicts *with* the class and *without*; the difference is what the
-# class adds. Then take more of it:
+# A plain DDPM draws from $p(x)$, take it or leave it. A GAN's noise could be cut short, to get fewer but safer images;
+# the thousand noises of ancestral sampling offer no such knob. (DDIM, in section 7, has one noise only, and there it
+# can be tried: question 3 at the end does.) With classes there is a way. Compare what the network predicts *with* the
+# class and *without*; the difference is what the class adds. Then take more of it:
 #
 # $$\hat x_0^{\,w}(x_t, t, y) = \hat x_0(x_t, t) + w\, \big( \hat x_0(x_t, t, y) - \hat x_0(x_t, t) \big).$$
 #
@@ -770,7 +773,9 @@ print("Guidance buys precision with recall.")
 # Choose a sampler, the number of steps, and $w$, and drag. Three pictures for each moment: $x_t$, where the sampler
 # stands; $\hat x_0$, what the network believes the end will be; $\hat\varepsilon$, the noise it sees. Three
 # questions. At which moment does $\hat x_0$ become a digit, long before $x_t$? What does $w = 0$ do? What can 20
-# steps do that 5 can't?
+# steps do that 5 can't? (DDPM adds noise of the variance $\beta_t$ here, in place of the smaller $\tilde\beta_t$ of
+# section 2: Ho et al. used both. DDIM can add some, too: $\eta$ is its standard deviation as a share of DDPM's smaller
+# one.)
 
 # %%
 from course_utils.diffusion import dpmpp_2m_sample
@@ -860,8 +865,10 @@ table(["", "milliseconds an image", "minutes for 50,000 images"], rows)
 #
 # $$x_s = \sqrt{\bar\alpha_s}\; \hat x_0 + \sqrt{1 - \bar\alpha_s}\; \hat\varepsilon .$$
 #
-# Now $x_T$ alone decides the image. With small steps the points follow a curve, the solution of a differential
-# equation, and DDIM is **Euler's method** (오일러 방법) for it. Better solvers of differential equations follow it in
+# Now $x_T$ alone decides the image. With small steps $\bar x = x_t / \sqrt{\bar\alpha_t}$ follows a curve, the
+# solution of the differential equation $d\bar x / d\sigma = \hat\varepsilon$ with
+# $\sigma = \sqrt{1 - \bar\alpha_t} / \sqrt{\bar\alpha_t}$, and DDIM is **Euler's method** (오일러 방법) for it:
+# divide the formula by $\sqrt{\bar\alpha_s}$, and you see it. Better solvers of differential equations follow it in
 # fewer steps. **DPM-Solver++** (Lu et al., 2022) looks at how $\hat x_0$ changed in the step before, and goes on in
 # that direction.
 
@@ -911,8 +918,8 @@ assert quality["DPM-Solver++"][8] < 1.5 * floor  # an eighth of the steps, and g
 print("Eight steps without noise reach what the original sampler reaches in many.")
 
 # %% [markdown]
-# The lines fall steeply and then flatten at the level of real digits. The other two are there after four to eight
-# steps, DDPM after twenty or more. The way from hours to minutes came from the *sampler*: it is the same network.
+# The lines fall steeply and then flatten at the level of real digits. DDIM and DPM-Solver++ are there after four to
+# eight steps, DDPM needs many more. The way from hours to minutes came from the *sampler*: it is the same network.
 # (Digits are easy, and forgive a lot. On CIFAR-10's colour photographs Song et al. report for ten steps an FID of 367
 # for this DDPM, 41 with its smaller variance, and 13 for DDIM.)
 #
@@ -983,7 +990,8 @@ assert rows[3][1] > 0.95
 table(["", *columns, "minutes for 50,000"], rows)
 
 # %% [markdown]
-# Over a cup of coffee, then. On your machine, in a terminal:
+# (The student's teacher walked under a guidance of 1.15, which is part of what it gained.) So the lecture's 50,000
+# images take you a cup of coffee. On your machine, in a terminal:
 #
 #     course sample ddpm-4-steps-mnist --n 50000 --labels 0-9 --out digits.npz
 #
@@ -1066,7 +1074,7 @@ filled["truth"] = whole
 show_rows({name: x[:14] for name, x in filled.items()})
 
 # %% [markdown]
-# Several answers can be right: the upper half of a 7 may be that of a 9. So the distance to the true image says
+# Several answers can be right: the upper half of a 4 may be that of a 9. So the distance to the true image says
 # little. We ask instead: is the result read as the true digit, and do the two halves fit, so that the whole is a
 # digit at all (precision)? And does the picture break at the seam: how large is the jump from row 14 to row 15,
 # against real digits? (The true images are among the 1,000 of the test set, so their precision is 1 by construction.)
@@ -1096,9 +1104,9 @@ table(["", "read as the true digit ↑", "precision ↑", "jump at the seam"], r
 # Now only the mean of each 4 × 4 block is known: 7 × 7 numbers of 784. In each step we correct the guess $\hat x_0$,
 # and only it, so that its block means are right, and leave alone all that the means do not tell (Wang et al., 2023):
 #
-# $$\hat x_0 \leftarrow \hat x_0 + A^+ (y - A \hat x_0).$$
+# $$\hat x_0 \leftarrow \hat x_0 + A^+ (u - A \hat x_0).$$
 #
-# $A$ takes the means of the blocks, $y$ is the small image, and $A^+$ repeats each pixel 4 × 4 times. Beside it
+# $A$ takes the means of the blocks, $u$ is the small image, and $A^+$ repeats each pixel 4 × 4 times. Beside it
 # **bicubic interpolation** (쌍삼차 보간), what every image program does.
 
 # %%
@@ -1181,9 +1189,8 @@ Explorer(
 #
 # <details><summary>Answer</summary>
 #
-# With $\alpha_t = 1 - \beta_t$:
-# $x_t = \sqrt{\alpha_t \alpha_{t-1}}\, x_{t-2} + \sqrt{\alpha_t (1 - \alpha_{t-1})}\, z_{t-1} + \sqrt{1 - \alpha_t}\, z_t$.
-# The two noises are independent, so their variances add up:
+# With $\alpha_t = 1 - \beta_t$: $x_t = \sqrt{\alpha_t \alpha_{t-1}}\, x_{t-2} + \sqrt{\alpha_t (1 - \alpha_{t-1})}\,
+# z_{t-1} + \sqrt{1 - \alpha_t}\, z_t$. The two noises are independent, so their variances add up:
 # $\alpha_t - \alpha_t \alpha_{t-1} + 1 - \alpha_t = 1 - \alpha_t \alpha_{t-1}$. Each further step multiplies one more
 # factor, until $\bar\alpha_t = \alpha_t \alpha_{t-1} \cdots \alpha_1$.
 #
