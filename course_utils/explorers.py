@@ -167,7 +167,7 @@ Control = Slider | Choice | Pad
 
 
 class _Sprites:
-    """Collects frames; equal frames are stored once; one PNG for each frame shape."""
+    """Collects frames; equal frames are stored once; one picture for each frame shape."""
 
     def __init__(self) -> None:
         self.tiles: dict[tuple[int, ...], dict[bytes, int]] = {}
@@ -178,11 +178,13 @@ class _Sprites:
         numbers = [tiles.setdefault(frame.tobytes(), len(tiles)) for frame in frames]
         return list(self.tiles).index(frames.shape[1:]), numbers
 
-    def pack(self, colors: int | None) -> list[dict[str, Any]]:
-        return [self._pack_one(shape, tiles, colors) for shape, tiles in self.tiles.items()]
+    def pack(self, colors: int | None, jpeg: int | None) -> list[dict[str, Any]]:
+        return [self._pack_one(shape, tiles, colors, jpeg) for shape, tiles in self.tiles.items()]
 
     @staticmethod
-    def _pack_one(shape: tuple[int, ...], tiles: dict[bytes, int], colors: int | None) -> dict[str, Any]:
+    def _pack_one(
+        shape: tuple[int, ...], tiles: dict[bytes, int], colors: int | None, jpeg: int | None
+    ) -> dict[str, Any]:
         h, w, c = shape
         columns = math.ceil(math.sqrt(len(tiles) * h / w))
         rows = math.ceil(len(tiles) / columns)
@@ -190,13 +192,19 @@ class _Sprites:
         sheet[: len(tiles)] = np.stack([np.frombuffer(tile, np.uint8).reshape(shape) for tile in tiles])
         tiled = sheet.reshape(rows, columns, h, w, c).transpose(0, 2, 1, 3, 4)
         picture = _picture(tiled.reshape(rows * h, columns * w, c), colors)
-        return {"src": _data_uri(picture), "tile": [h, w], "columns": columns, "count": len(tiles)}
+        src = _data_uri(picture, jpeg if c == 3 else None)
+        return {"src": src, "tile": [h, w], "columns": columns, "count": len(tiles)}
 
 
-def _data_uri(picture: Image.Image) -> str:
+def _data_uri(picture: Image.Image, jpeg: int | None = None) -> str:
+    """The picture as PNG, or as JPEG of that quality with colour as sharp as brightness (no subsampling)."""
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    if jpeg is None:
+        picture.save(buffer, "PNG", optimize=True)
+    else:
+        picture.convert("RGB").save(buffer, "JPEG", quality=jpeg, subsampling=0, optimize=True)
+    kind = "png" if jpeg is None else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 # The general machine ----------------------------------------------------------------------------------------
@@ -208,7 +216,9 @@ class Explorer(anywidget.AnyWidget):
     controls, panels, readouts: what to show, see the classes above; they share rows by their `group` (a heading).
     index: the starting position of each control (default 0, a pad: its middle node).
     live: `(x, y) -> (C, H, W)` in [-1, 1] computes the frame of a pad panel between the nodes where there is a
-    kernel; `live_panel` is that panel's title. colors: reduce colour sprites to so many colours (lossy, smaller).
+    kernel; `live_panel` is that panel's title. Colour sprites can be made smaller with loss: drawings by `colors`, a
+    palette of so many; images of all shades by `jpeg`, the quality 1..95 (80 halves what 32 colours take, and errs
+    half as much). Sides of 8 or a multiple, as JPEG's blocks have, keep neighbouring frames apart.
     `index` follows what the reader does and can be set. Raises ValueError for parts that do not fit together.
     """
 
@@ -242,6 +252,7 @@ class Explorer(anywidget.AnyWidget):
         live: Callable[[float, float], Tensor | np.ndarray] | None = None,
         live_panel: str | None = None,
         colors: int | None = None,
+        jpeg: int | None = None,
     ) -> None:
         sizes = _sizes(controls)
         sprites = _Sprites()
@@ -266,7 +277,7 @@ class Explorer(anywidget.AnyWidget):
         self._static_png: str | None = None
         super().__init__(
             **state,
-            sprites=sprites.pack(colors),
+            sprites=sprites.pack(colors, jpeg),
             index=list(index),
             live_panel=titles.index(live_panel) if live is not None and live_panel is not None else -1,
         )

@@ -334,6 +334,7 @@ RECIPES = {
         weight_decay=0.05,
     ),
     "kl-autoencoder-scenes": _kl_autoencoder(4, 4),
+    "kl-autoencoder-f8-scenes": _kl_autoencoder(8, 4),
     "ldm-scenes": Recipe(
         scene_diffusion,
         {"sampler": "dpm-solver++", "steps": 10, "guidance": 2.0},

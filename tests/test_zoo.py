@@ -268,7 +268,7 @@ def test_the_reader_notices_each_fact_that_is_changed():
             assert right[other].double().mean() > 0.99, (name, other)
 
 
-@pytest.mark.parametrize(("name", "psnr"), [("kl-autoencoder-scenes", 30)])
+@pytest.mark.parametrize(("name", "psnr"), [("kl-autoencoder-scenes", 30), ("kl-autoencoder-f8-scenes", 24)])
 def test_what_scenes_say_comes_through_the_codes(name: str, psnr: float):
     codec, images = load_pretrained(name, "cpu"), load_images("scenes", "test", n=500)
     with torch.inference_mode():
