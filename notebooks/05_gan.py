@@ -34,7 +34,8 @@
 #
 # Marks such as (N1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the notebook
 # if what the text claims does not hold. It runs on a laptop without a GPU in about two minutes and needs no network.
-# You need to know what a gradient step is, and precision and recall from notebook 02.
+# You need to know what a gradient step is, and from notebook 02 precision, recall and FID (the distance between two
+# sets of images, seen through the features of a classifier).
 
 # %% tags=["install"]
 import importlib.util
@@ -144,8 +145,9 @@ print("Our two losses are the package's.")
 #
 # $$E = 2\, \mathbb{E} \lVert x - \hat{x} \rVert - \mathbb{E} \lVert x - x' \rVert - \mathbb{E} \lVert \hat{x} - \hat{x}' \rVert,$$
 #
-# where $x'$ is another real point and $\hat{x}'$ another made one. It is 0 if and only if both come from the same
-# distribution.
+# where $\mathbb{E}$ is the mean over all pairs, $x'$ is another real point and $\hat{x}'$ another made one. It is 0
+# if and only if both come from the same distribution. (The code below also pairs each point with itself, at distance
+# 0; among 2,000 that is one pair in 2,000.)
 
 
 # %%
@@ -282,9 +284,8 @@ def draw_turn(points: torch.Tensor, pull: torch.Tensor, field: torch.Tensor) -> 
 # %%
 by = ("turn",)
 frames = torch.stack([draw_turn(*moment) for moment in film])
-of_D = [math.log(4)] + [
-    sum(value for value, _ in losses[max(0, m - 10) : m]) / min(10, m) for m in moments[1:]
-]
+lately = [losses[max(0, m - 10) : max(m, 1)] for m in moments]  # at turn 0: the first turn's
+of_D = [sum(value for value, _ in part) / len(part) for part in lately]
 Explorer(
     [Slider("turn", moments, play=True, interval=0.6)],
     [Panel("black: real; orange: made; ground: D(x), blue = real, red = made", frames, by)],
@@ -325,14 +326,15 @@ Explorer(
 #
 # $$D^*(x) = \frac{p(x)}{p(x) + q(x)}.$$
 #
-# It is one half where both densities are equal. Put $D^*$ back into $V$ and sort the terms:
+# It is one half where both densities are equal. Put $D^*$ back into $V$ and sort the terms. With the Kullback-Leibler
+# divergence $D_{\mathrm{KL}}(p \,\Vert\, m) = \int p \log (p / m)$ they are
 #
 # $$V(D^*, G) = 2\, \mathrm{JSD}(p, q) - \log 4, \qquad \mathrm{JSD}(p, q) = \tfrac12 D_{\mathrm{KL}}(p \,\Vert\, m) + \tfrac12 D_{\mathrm{KL}}(q \,\Vert\, m), \quad m = \tfrac12 (p + q).$$
 #
 # The **Jensen-Shannon divergence** (젠슨-섀넌 발산) JSD says how far two densities are apart. It is 0 if and only if they
-# are equal, and at most $\log 2$, when they do not overlap. ($D_{\mathrm{KL}}(p \,\Vert\, m) = \int p \log (p / m)$
-# is the Kullback-Leibler divergence.) So a generator that minimises $V$ against the best discriminator moves $q$ to
-# $p$, and at the end $V = -\log 4$.
+# are equal, and at most $\log 2$, when they do not overlap. So a generator that minimises $V$ against the best
+# discriminator moves $q$ to $p$, and at the end $V = -\log 4$. (The game of section 1 changes the generator's loss, for
+# a reason that comes soon. What $D^*$ is stays the same, and so does the end: at $q = p$ neither player is pulled.)
 #
 # ### Check it where the answer is known (N2)
 #
@@ -428,7 +430,7 @@ plt.show()
 # In the min-max game the generator lowers $V$, that is $\log(1 - D(\hat{x}))$ (the loss `minimax`). Section 1 used
 # $-\log D(\hat{x})$ (the loss `non-saturating`). Both fall as $D$ rises. Why the change? Compare how strongly a score
 # $s$ is pulled upwards, $-\partial L_G / \partial s$. For completeness we add three other losses in use:
-# `least-squares` wants $s = 1$, `hinge` and `wasserstein` lower $-s$.
+# `least-squares` wants $s = 1$, `hinge` and `wasserstein` (question 5) lower $-s$.
 
 # %% tags=["N2"]
 from course_utils.gan import LOSSES
@@ -453,11 +455,11 @@ ax.legend(frameon=False, bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
-# At the start of training the discriminator sees through every image: scores are far to the left. There the minimax
-# loss is flat (it **saturates**, 포화). The generator would learn least where it has most to learn. The non-saturating
-# loss pulls at full strength there, and lets go on the right, where nothing is left to gain. Least squares pulls the
-# harder the farther away a score is, and pulls *back* beyond 1. Hinge and Wasserstein (one line over the other) pull
-# the same everywhere.
+# Very early in training, after its first few steps, the discriminator sees through every image: scores are far to the
+# left. There the minimax loss is flat (it **saturates**, 포화). The generator would learn least where it has most to
+# learn. The non-saturating loss pulls at full strength there, and lets go on the right, where nothing is left to
+# gain. Least squares pulls the harder the farther away a score is, and pulls *back* beyond 1. Hinge and Wasserstein
+# (one line over the other) pull the same everywhere.
 #
 # The same on our example, with the discriminators that we trained. The "generator" has a single parameter, the shift
 # $\delta$. How strongly does each loss pull it back to 0?
@@ -490,9 +492,10 @@ plt.show()
 #
 # ### Try it: move q towards p (N2)
 #
-# Above: $p$ (blue) and $q$ (orange). Below: the discriminator that was trained against this $q$, dashed, on
-# $p / (p + q)$, black. Where does it answer one half? What does it answer when $q$ has arrived? Note how its
-# steepness, which is what pulls $q$, changes.
+# Above: $p$ (blue) and $q$ (orange). Below: the discriminator that was trained against this $q$, dashed, on $p / (p +
+# q)$, black. Where does it answer one half? What does it answer when $q$ has arrived? Note how steep it is where $q$
+# lies: only a slope can pull $q$. (A slope of $D$, drawn here. The score $s$ is steeper where $D$ is near 0, and the
+# non-saturating loss looks at $s$.)
 
 
 # %%
@@ -537,7 +540,7 @@ Explorer(
 #
 # The data are now eight small Gaussians on a ring, so that we can count. A place where data are dense is a **mode**
 # (모드). We say that a generator *covers* a mode if at least 1 % of its points lie within three standard deviations of
-# its centre.
+# its centre. (That deviation is 0.15; the centres are 2 from the origin.)
 
 # %%
 angle = torch.arange(8) * math.pi / 4
@@ -563,8 +566,9 @@ print("Real points cover", coverage(real_ring)[0], "of 8 modes.")
 # the discriminator has learned to reject that place, the generator is off to another. This is **mode collapse** (모드
 # 붕괴).
 #
-# For `fit`, five turns are five times the same objective. We also play one turn to one, for comparison. `r1` and
-# `packed` we shall need for the cures.
+# ("Turn 100" in the pictures means the hundredth round of the game: one turn of the discriminator and five of the
+# generator.) For `fit`, five turns are five times the same objective. We also play one turn to one, for comparison.
+# `r1` and `packed` we shall need for the cures.
 
 
 # %%
@@ -616,13 +620,14 @@ show_games(ring_films["five turns to one"])
 #
 # ### First cure: a penalty on the discriminator's slope (N3)
 #
-# A steep discriminator throws the generator far in one turn. **R1** (Mescheder et al., 2018) adds to $L_D$ the
-# squared length of the gradient of the score with respect to its *input*, at real points:
+# Where the discriminator is steep and bends, one turn leads the generator past its goal, however Adam scales the
+# step, and the next turn leads it back or elsewhere. **R1** (Mescheder et al., 2018) adds to $L_D$ the squared length
+# of the gradient of the score with respect to its *input*, at real points:
 #
 # $$\frac{\gamma}{2}\; \mathbb{E}_{x \sim p} \lVert \nabla_x\, s(x) \rVert^2 .$$
 #
-# The discriminator may still tell real from made, but it has to do so gently, above all near the data, where it
-# should come to rest.
+# The number $\gamma$, `r1` in the code, says how much the slope costs. The discriminator may still tell real from made,
+# but it has to do so gently, above all near the data, where it should come to rest.
 
 # %% tags=["N3"]
 from course_utils.gan import r1_penalty
@@ -836,9 +841,9 @@ show_rows({name: x[:14] for name, x in drawn.items()}, scale=0.6)
 
 # %% [markdown]
 # About half of the images of one minute's training can be read; with the shipped model it is about three in five.
-# Real images are far better in every column: neither GAN is perfect. The two decoders come in between or below; do
-# not read the table as a verdict on the families, their training differs. (FID depends on the number of images, so
-# compare only within this table.)
+# Real images are far better in every column: neither GAN is perfect. Where the two decoders of the notebooks before
+# stand depends on the column; do not read the table as a verdict on the families, for their training differs. (FID
+# depends on the number of images, so compare only within this table.)
 #
 # ### Try it: a walk through the noise
 #
@@ -874,9 +879,9 @@ Explorer([pad], [Panel("the image there", map_of_digits, ("place",))], title="A 
 #
 # ## 6 · Sharp images (N3)
 #
-# Notebook 04 found the images of a VAE to be soft. How sharp are these? **First**, the share of an image's energy
-# that a small blur takes away, as there. With $b(x)$, the image blurred by a Gaussian of one pixel, and the energy
-# counted from black, which is -1:
+# Notebook 04 found the images of a VAE to be soft. How sharp are these? **First**, the energy of what a small blur
+# takes away from an image, as a share of the image's energy, as there. With $b(x)$, the image blurred by a Gaussian
+# of one pixel, and the energy counted from black, which is -1:
 #
 # $$\text{detail}(x) = \frac{\sum \lVert x - b(x) \rVert^2}{\sum \lVert x + 1 \rVert^2}.$$
 
@@ -899,7 +904,8 @@ assert sharpness["GAN, shipped"] > sharpness["autoencoder, shipped"] + 0.05
 table(["images", "detail, real = 1"], list(sharpness.items()))
 
 # %% [markdown]
-# The GAN's images have nearly the detail of real ones; the VAE's are as soft as real images blurred by half a pixel.
+# All in all the shipped GAN's images have nearly the detail of real ones, and the VAE's are as soft as real images
+# blurred by half a pixel. One number for all detail can deceive, as the next figure will show for the GAN trained here.
 # **Second**, where is it missing? The Fourier transform writes an image as a sum of waves. We draw the mean power of
 # the waves against their number of periods across the image: coarse on the left, fine on the right.
 
@@ -957,8 +963,9 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# So a generator of soft images would be found out at once. That is the difference to the last two notebooks: the loss
-# itself is learned, and it has learned to look at edges.
+# The two heaps overlap: this short-trained discriminator is not sure of a single image. But most images lose by the
+# blur, so on the whole softness costs, and a generator is pulled away from it. That is the difference to the last two
+# notebooks: the loss itself is learned, and it has learned to look at edges.
 #
 # ## 7 · Are they copies?
 #
@@ -977,12 +984,12 @@ def to_nearest(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 x = drawn["GAN, trained here"]
 far, which = to_nearest(x)
 far_test, _ = to_nearest(test.x)
-copies = (far < far_test.quantile(0.01) / 2).double().mean().item()
+copies, copies_test = [(d < far_test.quantile(0.01) / 2).double().mean().item() for d in (far, far_test)]
 assert copies < 0.01
 assert far.median() > 0.8 * far_test.median()
 show_rows({"generated": x[:14], "nearest training image": train.x[which[:14]]}, scale=0.6)
 table(["images", "median distance to the nearest training image", "share suspiciously close"],
-      [["real test images", far_test.median().item(), 0.0], ["GAN, trained here", far.median().item(), copies]])  # fmt: skip
+      [["real test images", far_test.median().item(), copies_test], ["GAN, trained here", far.median().item(), copies]])  # fmt: skip
 
 # %% [markdown]
 # The GAN does not copy. Its generator has never seen a training image, only the slopes of a discriminator. That makes
@@ -1005,9 +1012,9 @@ kept = [pool[pool_scores[: 1000 * k].topk(1000).indices.sort().values] for k in 
 
 # %% [markdown]
 # **Truncate the noise.** Brock et al. (2019) draw each number of $z$ from a normal distribution cut off at $\pm t$:
-# only likely noise, in the hope of only typical images. `sample` has it as `truncation`. We try it on two shipped
-# models: `gan-mnist`, and `cgan-mnist`, a GAN whose generator is also told which digit to draw (it is the subject of
-# the next notebook; here we let it draw all ten equally often).
+# only numbers near the middle of the bell, in the hope of only typical images. `sample` has it as `truncation`. We
+# try it on two shipped models: `gan-mnist`, and `cgan-mnist`, a GAN whose generator is also told which digit to draw
+# (it is the subject of the next notebook; here we let it draw all ten equally often).
 
 # %%
 cuts = [math.inf, 2.0, 1.5, 1.0, 0.7, 0.5]
@@ -1067,10 +1074,12 @@ assert (without["no class, 0"] < -0.9).double().mean() > 0.95  # black
 
 # %% [markdown]
 # A generator that is told the class still knows what to draw when the noise is zero: a typical digit of that class,
-# the middle of all its shapes. The other one has nothing else than its noise. In 16 dimensions random noise is almost
-# always about $\sqrt{16} = 4$ long, so short noise is not typical but *unknown* to it, and as nothing enters its
-# first layer, nothing comes out. Brock et al. tell of models that cannot be truncated, too. A trick from a famous
-# paper works under its conditions; measure before you believe.
+# the middle of all its shapes. The other one has nothing else than its noise. Each *number* of it is most likely near
+# 0, but the noise as a whole is not: in 16 dimensions it is almost always about $\sqrt{16} = 4$ long. So short noise
+# is not typical but *unknown* to this generator. What it draws for it was never judged; here it is black. The two
+# models differ in more than the class (64 numbers of noise against 16, for one), so this is an explanation that fits,
+# not a proof. Brock et al. tell of models that cannot be truncated, too. A trick from a famous paper works under its
+# conditions; measure before you believe.
 #
 # ### Try it: two knobs
 #
@@ -1122,9 +1131,11 @@ plt.show()
 # **The balance is delicate.** In section 4 one number, the generator's turns, made the difference between eight modes
 # and one. Learning rates, momentum and the sizes of the networks can do the same.
 #
-# **There is no likelihood.** A GAN can draw from its $q(x)$, but it cannot say what $q(x)$ is for a given image, and
-# it has no encoder. Is the discriminator's score not a measure of what is real? Only against what the generator
-# happens to make. Here is something that neither player has ever shown it, dark digits on a white ground:
+# **There is no likelihood.** A GAN can draw from its $q(x)$, but it cannot say what $q(x)$ is for a given image.
+# (From 8 numbers of noise it can even reach only a thin 8-dimensional sheet among the images; nearly all images have
+# no density at all.) And it has no encoder. Is the discriminator's score not a measure of what is real? Only against
+# what the generator happens to make. Here is something that was neither in the data nor among the generated images,
+# dark digits on a white ground:
 
 # %%
 inverted = over_batches(discriminator, -test.x)
@@ -1152,7 +1163,8 @@ print("Many inverted digits get a better score than the real digits they were ma
 #
 # </details>
 #
-# **2.** Change this and run again: in section 4, set `r1=20.0` to 5, 1, and 200. What do you find?
+# **2.** Change this and run again: in section 4, set `r1=20.0` to 5, 1, and 200, and run from there to the table. (Put a
+# `#` before the asserts above the table: they state what holds for 20.) What do you find?
 #
 # <details><summary>Answer</summary>
 #
@@ -1163,8 +1175,8 @@ print("Many inverted digits get a better score than the real digits they were ma
 #
 # </details>
 #
-# **3.** Change this and run again: in section 5, give the generator 64 numbers of noise (three places). Better or
-# worse after 750 turns?
+# **3.** Change this and run again: in section 5, give the generator 64 numbers of noise (three places; again without the
+# asserts above the table). Better or worse after 750 turns?
 #
 # <details><summary>Answer</summary>
 #
@@ -1174,8 +1186,8 @@ print("Many inverted digits get a better score than the real digits they were ma
 #
 # </details>
 #
-# **4.** A friend multiplies all discriminator scores by 10 after training. What changes in $D^*$, in FID, in the
-# choice of section 8?
+# **4.** A friend multiplies all discriminator scores by 10 after training. Is $D = \sigma(s)$ still near
+# $p / (p + q)$? What happens to FID, and to the choice of section 8?
 #
 # <details><summary>Answer</summary>
 #
@@ -1190,9 +1202,10 @@ print("Many inverted digits get a better score than the real digits they were ma
 # <details><summary>Answer</summary>
 #
 # A measure that is constant has no slope: it cannot say whether the two come nearer. In section 3 the value is close
-# to 0 from $\delta = 5$ on. The Wasserstein distance says how far one distribution would have to be moved to become
-# the other, so it grows with the distance ($\delta$, in our example). Its critic must have a bounded slope, which the
-# gradient penalty of Gulrajani et al. enforces.
+# to 0 from $\delta = 5$ on, and the minimax pull with it. (The non-saturating loss is a way out that no longer
+# minimises the Jensen-Shannon divergence.) The Wasserstein distance says how far one distribution would have to be
+# moved to become the other, so it grows with the distance ($\delta$, in our example). Its critic must have a bounded
+# slope, which the gradient penalty of Gulrajani et al. enforces.
 #
 # </details>
 #
@@ -1214,7 +1227,7 @@ print("Many inverted digits get a better score than the real digits they were ma
 # | exponential moving average | 지수 이동 평균 | a mean of the weights in which older ones count less and less |
 # | batch normalisation | 배치 정규화 | brings each channel to mean 0 and variance 1 over the batch |
 # | high-frequency detail | 고주파 성분 | edges and fine strokes, the short waves of an image |
-# | truncation | 절단 | drawing only likely noise |
+# | truncation | 절단 | drawing noise without its large numbers |
 #
 # ## Read on
 #
