@@ -1,4 +1,4 @@
-"""The command `course`: train, sample, evaluate, doctor. Each command imports only what it needs."""
+"""The command `course`: train, sample, evaluate, homework, doctor. Each command imports only what it needs."""
 
 from __future__ import annotations
 
@@ -198,6 +198,16 @@ def read_samples(file: Path) -> tuple[np.ndarray, np.ndarray | None]:
     if labels is not None and (labels.dtype != np.int64 or labels.shape != images.shape[:1]):
         raise ValueError(f"{file}: labels must be int64 ({len(images)},), not {labels.dtype} {labels.shape}")
     return images, labels
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def homework(context: typer.Context) -> None:
+    """Build homework, see which exercises pass, and grade submissions: `course homework --help`."""
+    from course_utils.homework import app as homework_app
+
+    homework_app(context.args, prog_name="course homework")
 
 
 @command

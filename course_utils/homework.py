@@ -153,7 +153,7 @@ def _fail(name: str, problem: str, hint: str) -> NoReturn:
 HEADER = re.compile(r'# %%(?P<markdown> \[markdown\])?(?: key="(?P<key>[^"]*)"| tags=(?P<tags>\[[^\]]*\]))*')
 MARK = re.compile(r"### (BEGIN|END) SOLUTION|### STUB:(?: .*)?")
 ALMOST_MARK = re.compile(r"(BEGIN|END)[\s_-]*SOLUTION|#\s*STUB\s*:", re.IGNORECASE)
-CHECK = re.compile(r"# CHECK (?P<key>[A-Za-z0-9_-]+)")
+CHECK = re.compile(r"(?m)^# CHECK (?P<key>[A-Za-z0-9_-]+)")
 WRONG = re.compile(r"# WRONG (?P<key>[A-Za-z0-9_-]+): (?P<what>.+)")
 
 
@@ -368,14 +368,14 @@ def results(ipynb: Path | str, *, compare: bool = False, cell_timeout: float = 6
     found = {}
     for cell in nbval_run.run_nbval(ipynb, cell_timeout=cell_timeout, compare=compare).cells:
         if match := CHECK.match(cell.source):
-            found[match["key"]] = Result(cell.passed, _reason(cell.message))
+            found[match["key"]] = Result(cell.passed, reason(cell.message))
     if not found:
         raise HomeworkError(f"{Path(ipynb).name} has no check cells: none begins with '# CHECK q1'")
     return found
 
 
-def _reason(message: str) -> str:
-    """The end of nbval's report: the exception's own text."""
+def reason(message: str) -> str:
+    """The end of nbval's report on a cell: the exception's own text."""
     return message.strip().rsplit("\n\n", 1)[-1].removeprefix("AssertionError: ").strip()
 
 
@@ -468,12 +468,15 @@ def _not_caught(trial: Sequence[Any]) -> str:
     return "" if check[1].strip() else "its check fails without saying why"
 
 
-# --- Command line: python -m course_utils.homework build|check|wrong FILES ----------------------------------
+# --- Command line: course homework build|check|wrong|progress|grade -----------------------------------------
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Build homework and see which exercises pass."
-)
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Build homework, see which exercises pass, and grade what students hand in.",
+)  # fmt: skip
 Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False)]
+FOLDER = Path(__file__).parents[1] / "notebooks" / "homework"
+STUDENT, SOLUTION = FOLDER / "student", FOLDER / "solution"
 
 
 @app.command("build")
@@ -501,6 +504,58 @@ def wrong_command(sources: Files) -> None:
     problems = [problem for source in sources for problem in _or_exit(partial(uncaught, source))]
     typer.echo("\n".join(problems) or "every wrong answer is caught")
     raise typer.Exit(1 if problems else 0)
+
+
+@app.command("progress")
+def progress_command(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)] = STUDENT) -> None:
+    """A table of all your homework: which exercises pass. Runs every hwNN.ipynb of a folder, some minutes."""
+    notebooks = sorted(folder.glob("hw[0-9][0-9].ipynb"))
+    if not notebooks:
+        typer.echo(f"{folder} holds no hw01.ipynb or the like", err=True)
+        raise typer.Exit(1)
+    done = of = 0
+    for ipynb in notebooks:
+        found = _or_exit(partial(results, ipynb))
+        passed = sum(result.passed for result in found.values())
+        done, of = done + passed, of + len(found)
+        marks = "  ".join(f"{key} {'✓' if result.passed else '·'}" for key, result in found.items())
+        typer.echo(f"{ipynb.stem}  {passed} of {len(found)}  {marks}")
+    typer.echo(f"{done} of {of} exercises pass")
+
+
+@app.command("grade")
+def grade_command(
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="the submissions, at any depth")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="the table; a page for each submission goes to the folder beside it")
+    ],
+    solutions: Annotated[Path, typer.Option(exists=True, file_okay=False)] = SOLUTION,
+    hidden: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="further checks: hw01_hidden.py …")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="at once; by default one a processor")] = None,
+    cell_seconds: Annotated[float, typer.Option(help="how long one cell may take")] = 60,
+    seconds: Annotated[float, typer.Option(help="how long one submission may take")] = 600,
+) -> None:
+    """Grade submissions by the solution's checks, each in a sandbox; called again, it goes on where it stopped."""
+    from course_utils import grading
+
+    if grading.isolation() != "namespace":
+        typer.echo(
+            "This system gives no namespaces (Linux with `unshare` does): submissions are held by the gate and by "
+            "limits only, and could read files. See notebooks/homework/README.md.",
+            err=True,
+        )
+    limits = grading.Limits(cell_seconds=cell_seconds, seconds=seconds)
+    rows = _or_exit(
+        partial(grading.grade, folder, out, solutions=solutions, hidden=hidden, jobs=jobs, limits=limits)
+    )
+    not_graded = [row for row in rows if row.note]
+    typer.echo(f"wrote {out}: {len(rows)} submissions, {len(not_graded)} of them not graded")
+    for row in not_graded:
+        typer.echo(f"  {row.file}: {row.note}")
 
 
 def _or_exit(action: Callable[[], T]) -> T:

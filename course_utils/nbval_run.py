@@ -8,10 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import Empty
-from typing import Any
+from typing import Any, TextIO
 
 from course_utils.notebook import ANSI, VIEW, NotebookError
 
@@ -67,13 +67,10 @@ def run_nbval(
         raise NotebookError("nbval is not installed: pip install 'course-utils[test]'")
     ipynb = Path(ipynb).resolve()
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.json"
-        (Path(folder) / "pytest.ini").write_text("[pytest]\n")
-        program = "import sys; from course_utils.nbval_run import _nbval_main; _nbval_main(*sys.argv[1:])"
-        command = [sys.executable, "-c", program, str(report), str(int(compare)), str(ipynb), "-q"]
-        command += ["-c", str(Path(folder) / "pytest.ini"), "--noconftest", "-p", "no:cacheprovider"]
-        command += ["--color=no", "--nbval", "--nbval-current-env", f"--nbval-cell-timeout={cell_timeout:g}"]
-        command += [f"--nbval-sanitize-with={Path(sanitize).resolve()}"] if sanitize else []
+        report = Path(folder) / "report.jsonl"
+        command = nbval_command(
+            ipynb, report, Path(folder), cell_timeout=cell_timeout, sanitize=sanitize, compare=compare
+        )
         environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
         environment.pop("PYTEST_ADDOPTS", None)
         isolation = "none"
@@ -85,10 +82,50 @@ def run_nbval(
                 isolation = "namespace"
                 command = [*UNSHARE, 'ip link set lo up && exec "$@"', "sh", *command]
         done = subprocess.run(command, env=environment, cwd=ipynb.parent, capture_output=True, text=True)
-        if not report.exists():
+        cells = read_report(report.read_text()) if report.exists() else []
+        if not cells:
             raise NotebookError(f"nbval did not run on {ipynb.name}:\n{done.stdout}\n{done.stderr}")
-        cells = [CellRun(**cell) for cell in json.loads(report.read_text())]
     return NbvalRun(cells, max((cell.ended for cell in cells), default=0.0), isolation)
+
+
+def nbval_command(
+    ipynb: Path,
+    report: Path | str,
+    folder: Path,
+    *,
+    cell_timeout: float,
+    sanitize: Path | str | None,
+    compare: bool,
+) -> list[str]:
+    """The command that runs nbval on a notebook and writes a line to the file `report` as each cell ends.
+
+    folder: takes a pytest.ini, so that no other one is found.
+    """
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    program = "import sys; from course_utils.nbval_run import _nbval_main; _nbval_main(*sys.argv[1:])"
+    command = [sys.executable, "-c", program, str(report), str(int(compare)), str(ipynb), "-q"]
+    command += ["-c", str(folder / "pytest.ini"), "--noconftest", "-p", "no:cacheprovider"]
+    command += ["--color=no", "--nbval", "--nbval-current-env", f"--nbval-cell-timeout={cell_timeout:g}"]
+    return command + ([f"--nbval-sanitize-with={Path(sanitize).resolve()}"] if sanitize else [])
+
+
+def read_report(text: str) -> list[CellRun]:
+    """What `nbval_command` has reported so far; a line that was cut off is left out."""
+    return [CellRun(**json.loads(line)) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+DIED = "the kernel died in this cell (out of memory?)"
+TOO_LONG = "a cell before this one took too long"
+
+
+def until_cut(cells: list[CellRun]) -> list[CellRun]:
+    """The cells before one that ended its kernel or took too long: what came after it says nothing."""
+    for k, cell in enumerate(cells):
+        if DIED in cell.message:
+            return cells[:k]
+        if cell.message == TOO_LONG:
+            return cells[: max(0, k - 1)]
+    return cells
 
 
 UNSHARE = ["unshare", "-rn", "sh", "-c"]
@@ -128,22 +165,19 @@ def _can_unshare() -> bool:
 
 
 def _nbval_main(report: str, compare: str, *arguments: str) -> None:
-    """Run pytest with nbval and `_Watch`, and write what it saw to the file `report`."""
+    """Run pytest with nbval and `_Watch`, which writes what it sees to the file `report`."""
     import pytest
 
-    watch = _Watch(compare=compare == "1")
-    pytest.main(list(arguments), plugins=[watch])
-    if watch.cells:
-        Path(report).write_text(json.dumps(watch.cells))
+    with Path(report).open("w") as lines:
+        pytest.main(list(arguments), plugins=[_Watch(compare == "1", lines)])
 
 
 class _Watch:
     """A pytest plugin: times each cell, keeps what failed, and notices a dead kernel within two seconds."""
 
-    def __init__(self, compare: bool) -> None:
-        self.compare = compare
+    def __init__(self, compare: bool, report: TextIO) -> None:
+        self.compare, self.report = compare, report
         self.started = 0.0
-        self.cells: list[dict[str, Any]] = []
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         from nbval.kernel import RunningKernel
@@ -157,7 +191,7 @@ class _Watch:
                     return original(kernel, stream, timeout=min(1.0, max(0.0, deadline - time.monotonic())))
                 except Empty:
                     if not kernel.is_alive():
-                        raise RuntimeError("the kernel died in this cell (out of memory?)") from None
+                        raise RuntimeError(DIED) from None
                     if time.monotonic() >= deadline:
                         raise
 
@@ -179,14 +213,9 @@ class _Watch:
             return
         message = "" if call.excinfo is None else ANSI.sub("", str(item.repr_failure(call.excinfo)))
         if any(mark.name == "xfail" for mark in item.iter_markers()):
-            message = message or "a cell before this one took too long"
+            message = message or TOO_LONG
         kinds = {kind for output in item.test_outputs or [] for kind in output.get("data", {})}
-        self.cells.append(
-            {
-                "source": item.cell.source,
-                "passed": message == "",
-                "message": message,
-                "ended": time.monotonic() - self.started,
-                "has_image": any(kind.startswith("image/") or kind == VIEW for kind in kinds),
-            }
-        )
+        has_image = any(kind.startswith("image/") or kind == VIEW for kind in kinds)
+        run = CellRun(item.cell.source, message == "", message, time.monotonic() - self.started, has_image)
+        self.report.write(json.dumps(asdict(run)) + "\n")
+        self.report.flush()
