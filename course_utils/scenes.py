@@ -227,22 +227,29 @@ def draw(attributes: dict[str, Tensor], *, size: int = 64) -> Tensor:
     device = attributes["ground"].device
     palette = torch.tensor(list(COLOURS.values()), device=device)
     line = (torch.arange(size, device=device) + 0.5) * (2 / size) - 1
-    grid = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)  # (size, size, 2) of (x, y)
+    window = min(
+        size, math.ceil((_RADIUS.max().item() + _LINE) * size) + 2
+    )  # pixels; holds an object with its edge
     picture = palette[attributes["ground"]][:, :, None, None].expand(-1, -1, size, size).clone()
     for k in range(2):
         present = attributes["shape"][:, k] >= 0
         fact = {name: attributes[name][present, k] for name in ("shape", "colour", "size", "style", "centre")}
-        cover = _coverage(fact, grid, 2 / size)[:, None]
-        colour = palette[fact["colour"]][:, :, None, None]
-        picture[present] = torch.lerp(picture[present], colour, cover)
+        first = ((fact["centre"] + 1) * (size / 2) - window / 2).floor().long().clamp(0, size - window)
+        x, y = (first[:, :, None] + torch.arange(window, device=device)).unbind(dim=1)  # (n, window) each
+        p = torch.stack(torch.broadcast_tensors(line[x][:, None, :], line[y][:, :, None]), dim=-1)
+        cover = _coverage(fact, p - fact["centre"][:, None, None], 2 / size)[:, None]
+        there = (
+            present.nonzero()[:, :, None, None], torch.arange(3, device=device)[:, None, None],
+            y[:, None, :, None], x[:, None, None, :],
+        )  # fmt: skip
+        picture[there] = torch.lerp(picture[there], palette[fact["colour"]][:, :, None, None], cover)
     return picture.mul_(2).sub_(1)
 
 
-def _coverage(fact: dict[str, Tensor], grid: Tensor, pixel: float) -> Tensor:
-    """How much of each pixel an object covers, 0 … 1: (n, size, size)."""
-    radius = _RADIUS.to(grid.device)[fact["size"]][:, None, None]
-    p = grid - fact["centre"][:, None, None]  # (n, size, size, 2)
-    distance = torch.empty(p.shape[:3], device=grid.device)
+def _coverage(fact: dict[str, Tensor], p: Tensor, pixel: float) -> Tensor:
+    """How much of each pixel an object covers, 0 … 1: pixels p (n, H, W, 2) as seen from its centre → (n, H, W)."""
+    radius = _RADIUS.to(p.device)[fact["size"]][:, None, None]
+    distance = torch.empty(p.shape[:3], device=p.device)
     for number, shape in enumerate(SHAPES):
         chosen = fact["shape"] == number
         distance[chosen] = _DISTANCE[shape](p[chosen], radius[chosen])
