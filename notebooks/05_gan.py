@@ -492,10 +492,10 @@ plt.show()
 #
 # ### Try it: move q towards p (N2)
 #
-# Above: $p$ (blue) and $q$ (orange). Below: the discriminator that was trained against this $q$, dashed, on $p / (p +
-# q)$, black. Where does it answer one half? What does it answer when $q$ has arrived? Note how steep it is where $q$
-# lies: only a slope can pull $q$. (A slope of $D$, drawn here. The score $s$ is steeper where $D$ is near 0, and the
-# non-saturating loss looks at $s$.)
+# Above: $p$ (blue) and $q$ (orange). Below: the discriminator that was trained against this $q$, dashed, on
+# $p / (p + q)$, black. Where does it answer one half? What does it answer when $q$ has arrived? Note how steep it is
+# where $q$ lies: only a slope can pull $q$. (A slope of $D$, drawn here. The score $s$ is steeper where $D$ is near
+# 0, and the non-saturating loss looks at $s$.)
 
 
 # %%
@@ -1163,8 +1163,8 @@ print("Many inverted digits get a better score than the real digits they were ma
 #
 # </details>
 #
-# **2.** Change this and run again: in section 4, set `r1=20.0` to 5, 1, and 200, and run from there to the table. (Put a
-# `#` before the asserts above the table: they state what holds for 20.) What do you find?
+# **2.** Change this and run again: in section 4, set `r1=20.0` to 5, 1, and 200, and run from there to the table.
+# (Put a `#` before the asserts above the table: they state what holds for 20.) What do you find?
 #
 # <details><summary>Answer</summary>
 #
@@ -1175,8 +1175,8 @@ print("Many inverted digits get a better score than the real digits they were ma
 #
 # </details>
 #
-# **3.** Change this and run again: in section 5, give the generator 64 numbers of noise (three places; again without the
-# asserts above the table). Better or worse after 750 turns?
+# **3.** Change this and run again: in section 5, give the generator 64 numbers of noise (three places; again without
+# the asserts above the table). Better or worse after 750 turns?
 #
 # <details><summary>Answer</summary>
 #
