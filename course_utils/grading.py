@@ -46,8 +46,8 @@ LARGEST = 20_000_000  # bytes of a submission
 # --- The gate: what student code may say --------------------------------------------------------------------
 
 MODULES = {
-    "collections.abc", "dataclasses", "itertools", "math", "numpy", "torch", "torch.nn", "torch.nn.functional",
-    "typing",
+    "collections.abc", "dataclasses", "itertools", "math", "matplotlib.pyplot", "numpy", "torch", "torch.nn",
+    "torch.nn.functional", "typing",
 }  # fmt: skip
 METHODS = {"__init__", "__call__", "__len__", "__getitem__", "__iter__", "__next__"}
 NAMES = {
@@ -55,16 +55,17 @@ NAMES = {
     "locals", "memoryview", "object", "open", "quit", "setattr", "vars", "In", "Out",
 }  # fmt: skip
 # Attributes that are also names of standard modules, but common methods or functions.
-HARMLESS = {"array", "copy", "math", "numbers", "random", "select", "statistics", "test", "trace"}
+HARMLESS = {"array", "copy", "math", "numbers", "random", "select", "statistics", "test", "tokenize", "trace"}
 ATTRIBUTES = (set(sys.stdlib_module_names) - HARMLESS) | {
     # they read or write files
-    "DataSource", "from_file", "fromfile", "fromregex", "genfromtxt", "hub", "load", "load_state_dict_from_url",
-    "loadtxt", "memmap", "save", "savetxt", "savez", "savez_compressed", "serialization", "tofile",
+    "DataSource", "from_file", "fromfile", "fromregex", "genfromtxt", "hub", "imread", "imsave", "load",
+    "load_state_dict_from_url", "loadtxt", "memmap", "open", "rc_file", "save", "savefig", "savetxt", "savez",
+    "savez_compressed", "serialization", "tofile",
     # they change what others use
     "cpp_extension", "ctypeslib", "export", "f2py", "fx", "jit", "lib", "library", "load_library", "make_dataclass",
     "model_zoo", "multiprocessing", "onnx", "ops", "overrides", "package", "register_module_backward_hook",
     "register_module_forward_hook", "register_module_forward_pre_hook", "register_module_full_backward_hook",
-    "set_default_device", "set_default_dtype", "set_default_tensor_type", "testing", "update_wrapper", "wraps",
+    "set_default_device", "set_default_dtype", "set_default_tensor_type", "switch_backend", "testing", "update_wrapper", "use", "wraps",
     # they lead from a function or an error to everything else
     "ag_frame", "cr_frame", "f_back", "f_builtins", "f_globals", "f_locals", "gi_frame", "tb_frame", "tb_next",
     "with_traceback",

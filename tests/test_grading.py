@@ -26,6 +26,7 @@ FINE = """
 %matplotlib inline
 from collections.abc import Callable
 import math
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -54,6 +55,7 @@ def f(x, y):
 
 REFUSED = {
     "reads a file": "open('solution/hw99.ipynb').read()",
+    "writes a figure": "import matplotlib.pyplot as plt\nplt.savefig('x')",
     "reads a file by numpy": "import numpy as np\nnp.load('x')",
     "reads a file by torch": "torch.load('x')",
     "imports os": "import os",
