@@ -11,6 +11,7 @@ import nbformat
 import psutil
 import pytest
 from test_homework import make
+from typer.testing import CliRunner
 
 from course_utils import grading, homework
 from course_utils.grading import Limits, SubmissionError, gate
@@ -441,3 +442,29 @@ def test_hidden_checks_count(checkout: Path, tmp_path: Path) -> None:
     assert messages["q1"].startswith("A check that is not in your notebook: q1: of zeros is 5")
     assert messages["q2"] == ""
     assert grading.grade_notebook(submission(checkout), own) == {"q1": "", "q2": ""}
+
+
+# --- The command line ---------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_the_table_and_names_what_was_not_graded(
+    graded: dict[str, dict[str, str]], checkout: Path
+) -> None:
+    folder, out = graded["/"]["folder"], graded["/"]["out"]
+    arguments = ["grade", folder, "--out", out, "--solutions", str(checkout / "solution")]
+    done = CliRunner().invoke(homework.app, arguments)
+    assert done.exit_code == 0, done.output
+    assert "not graded" in done.output
+    assert "  link.ipynb: is a symbolic link" in done.output
+    assert Path(out).read_text().startswith("file,homework,points,of,q1,q2,note,seconds,page\n")
+
+
+def test_progress_is_a_line_a_homework_and_a_sum(checkout: Path, tmp_path: Path) -> None:
+    nbformat.write(submission(checkout, q2="pixels = 3"), tmp_path / "hw99.ipynb")
+    done = CliRunner().invoke(homework.app, ["progress", str(tmp_path)])
+    assert done.output == "hw99  1 of 2  q1 ✓  q2 ·\n1 of 2 exercises pass\n"
+    assert done.exit_code == 0
+    (tmp_path / "hw99.ipynb").unlink()
+    done = CliRunner().invoke(homework.app, ["progress", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "holds no hw01.ipynb" in done.output
