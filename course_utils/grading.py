@@ -65,7 +65,8 @@ ATTRIBUTES = (set(sys.stdlib_module_names) - HARMLESS) | {
     "cpp_extension", "ctypeslib", "export", "f2py", "fx", "jit", "lib", "library", "load_library", "make_dataclass",
     "model_zoo", "multiprocessing", "onnx", "ops", "overrides", "package", "register_module_backward_hook",
     "register_module_forward_hook", "register_module_forward_pre_hook", "register_module_full_backward_hook",
-    "set_default_device", "set_default_dtype", "set_default_tensor_type", "switch_backend", "testing", "update_wrapper", "use", "wraps",
+    "set_default_device", "set_default_dtype", "set_default_tensor_type", "switch_backend", "testing",
+    "update_wrapper", "use", "wraps",
     # they lead from a function or an error to everything else
     "ag_frame", "cr_frame", "f_back", "f_builtins", "f_globals", "f_locals", "gi_frame", "tb_frame", "tb_next",
     "with_traceback",
@@ -141,20 +142,42 @@ def _may_import(module: str, name: str | None, allowed: dict[str, set[str] | Non
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: its key, the teacher's cells before its check, and its checks, the visible one first."""
+    """One exercise.
+
+    Attributes:
+        key: `q1`.
+        before: the teacher's cells before the answer.
+        after: the teacher's cells between the answer and its check.
+        checks: what decides, the visible check first.
+    """
 
     key: str
-    given: list[NotebookNode]
+    before: list[NotebookNode]
+    after: list[NotebookNode]
     checks: list[NotebookNode]
+
+    @property
+    def given(self) -> list[NotebookNode]:
+        return [*self.before, *self.after]
 
 
 @dataclass(frozen=True)
 class Homework:
-    """What a homework's solution says: the cells before the first exercise, the exercises, what may be imported."""
+    """What a homework's solution says.
+
+    Attributes:
+        name: `hw04`.
+        setup: the cells before the first exercise.
+        exercises: in their order.
+        rest: the cells after the last check, which decide nothing and are not run.
+        allowed: what may be imported, see `gate`.
+        digest: of the solution and the hidden checks.
+    """
 
     name: str
     setup: list[NotebookNode]
     exercises: list[Exercise]
+    rest: list[NotebookNode]
     allowed: dict[str, set[str] | None]
     digest: str
 
@@ -179,7 +202,7 @@ def read_homework(solution: Path | str, hidden: Path | str | None = None) -> Hom
     cells = [cell for cell in nbformat.reads(data.decode(), as_version=4).cells if cell.cell_type == "code"]
     exercises: list[Exercise] = []
     setup: list[NotebookNode] = []
-    given: list[NotebookNode] = []
+    given: tuple[list[NotebookNode], list[NotebookNode]] = [], []  # before the answer, after it
     allowed: dict[str, set[str] | None] = {}
     answered = False
     for cell in cells:
@@ -189,12 +212,12 @@ def read_homework(solution: Path | str, hidden: Path | str | None = None) -> Hom
                 raise HomeworkError(
                     f"{solution.name}: the check of {match['key']} stores no output; build it again"
                 )
-            exercises.append(Exercise(match["key"], given, [cell]))
-            given = []
+            exercises.append(Exercise(match["key"], *given, [cell]))
+            given, answered = ([], []), False
         elif "key" in cell.metadata:
             answered = True
         elif "install" not in cell.metadata.get("tags", []):
-            (given if answered else setup).append(cell)
+            (given[1] if answered else given[0] if exercises else setup).append(cell)
     if not exercises:
         raise HomeworkError(f"{solution.name} has no check cells: none begins with '# CHECK q1'")
     if hidden is not None:
@@ -210,7 +233,7 @@ def read_homework(solution: Path | str, hidden: Path | str | None = None) -> Hom
             if match is not None:
                 by_key[match["key"]].checks.append(cell)
     digest = hashlib.sha256(data).hexdigest()[:16]
-    return Homework(solution.stem, setup, exercises, allowed, digest)
+    return Homework(solution.stem, setup, exercises, [*given[0], *given[1]], allowed, digest)
 
 
 def _imports(source: str) -> dict[str, set[str] | None]:
@@ -314,7 +337,7 @@ def answers(nb: NotebookNode, homework: Homework) -> dict[str, list[str]]:
     """
     keys = homework.keys
     given = [cell for exercise in homework.exercises for cell in exercise.given]
-    own = {_bare(cell.source) for cell in [*homework.setup, *given]}
+    own = {_bare(cell.source) for cell in [*homework.setup, *given, *homework.rest]}
     found: dict[str, list[str]] = {key: [] for key in keys}
     current = 0
     for cell in nb.cells:
@@ -442,9 +465,11 @@ def assemble(
     for exercise in homework.exercises:
         if exercise.key in without:
             continue
+        for cell in exercise.before:
+            add_code(cell.source, exercise.key, "given")
         for source in code.get(exercise.key, []):
             add_code(source, exercise.key, "answer")
-        for cell in exercise.given:
+        for cell in exercise.after:
             add_code(cell.source, exercise.key, "given")
         for number, check in enumerate(exercise.checks):
             add_code(f"{watch_name}()", exercise.key, "watch")

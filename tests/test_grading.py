@@ -119,6 +119,22 @@ def test_the_gate_lets_every_solution_and_every_wrong_answer_through() -> None:
     assert seen > 20
 
 
+def test_every_solution_is_run_as_it_stands() -> None:
+    """Each cell of a solution once, in its order, with the watch around the checks."""
+    solutions = sorted((Path(__file__).parents[1] / "notebooks" / "homework" / "solution").glob("hw*.ipynb"))
+    assert solutions
+    for solution in solutions:
+        own, (nb, _) = grading.read_homework(solution), grading.read_submission(solution)
+        assembled, kinds = grading.assemble(own, grading.answers(nb, own))
+        ran = [cell.source for cell, (_, kind) in zip(assembled.cells, kinds, strict=True) if kind != "watch"]
+        assert (
+            ran == [cell.source for cell in nb.cells if cell.cell_type == "code"][1:]
+        )  # but for the install cell
+        for n, (key, kind) in enumerate(kinds):
+            if kind == "check":
+                assert kinds[n - 1] == kinds[n + 1] == (key, "watch")
+
+
 # --- Reading what is handed in ------------------------------------------------------------------------------
 
 
