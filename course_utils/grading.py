@@ -255,7 +255,7 @@ def _imports(source: str) -> dict[str, set[str] | None]:
 # --- The submission -----------------------------------------------------------------------------------------
 
 
-class SubmissionError(ValueError):
+class SubmissionError(HomeworkError):
     """A submission cannot be read."""
 
 
@@ -647,6 +647,15 @@ class Grade:
     open_answer: str = ""
 
 
+def refusals(code: dict[str, list[str]], homework: Homework) -> dict[str, str]:
+    """What the gate says of the answers, by exercise; exercises that it lets through are not named."""
+    found = {
+        key: [p for source in sources for p in gate(source, homework.allowed)]
+        for key, sources in code.items()
+    }
+    return {key: "; ".join(problems[:5]) for key, problems in found.items() if problems}
+
+
 def grade_notebook(
     nb: NotebookNode, homework: Homework, *, hide: Sequence[Path | str] = (), limits: Limits | None = None
 ) -> dict[str, str]:
@@ -664,10 +673,7 @@ def grade_notebook(
         HomeworkError: the homework's own cells fail.
     """
     code = answers(nb, homework)
-    skipped: dict[str, str] = {}
-    for key, sources in code.items():
-        if problems := [problem for source in sources for problem in gate(source, homework.allowed)]:
-            skipped[key] = "The code was not run. " + "; ".join(problems[:5])
+    skipped = {key: f"The code was not run. {problems}" for key, problems in refusals(code, homework).items()}
     cells: list[nbval_run.CellRun] = []
     kinds: list[tuple[str, str]] = []
     while len(skipped) < len(homework.keys):
@@ -728,7 +734,7 @@ def grade_file(
         row.code, row.open_answer = answers(nb, homework), open_answer(nb)
         row.messages = grade_notebook(nb, homework, hide=hide, limits=limits)
         row.passed = {key: not message for key, message in row.messages.items()}
-    except (SubmissionError, HomeworkError) as error:
+    except HomeworkError as error:
         row.note = str(error)
     except OSError as error:
         row.note = f"could not be read: {error.strerror}"
@@ -831,7 +837,7 @@ def _still_right(
         return None
     try:
         digest, homework = read_submission(path)[1], homeworks(row.homework)
-    except (SubmissionError, HomeworkError, OSError):
+    except (HomeworkError, OSError):
         return None
     return row if homework is not None and row.digest == f"{digest}-{homework.digest}" else None
 

@@ -494,8 +494,23 @@ def check_command(notebooks: Files) -> None:
     for ipynb in notebooks:
         found = _or_exit(partial(results, ipynb))
         typer.echo(report(found))
+        for key, why in _or_exit(partial(_would_be_refused, ipynb)).items():
+            typer.echo(f"{key}  the grader will not run this: {why}")
         passed = passed and all(result.passed for result in found.values())
     raise typer.Exit(0 if passed else 1)
+
+
+def _would_be_refused(ipynb: Path) -> dict[str, str]:
+    """What the grader's gate says of a student's notebook, where the homework's solution is at hand."""
+    from course_utils import grading
+
+    nb, _ = grading.read_submission(ipynb)
+    name = grading.which_homework(ipynb.name, nb)
+    solution = SOLUTION / f"{name}.ipynb"
+    if not solution.is_file():
+        return {}
+    own = grading.read_homework(solution)
+    return grading.refusals(grading.answers(nb, own), own)
 
 
 @app.command("wrong")

@@ -475,6 +475,16 @@ def test_the_command_writes_the_table_and_names_what_was_not_graded(
     assert Path(out).read_text().startswith("file,homework,points,of,q1,q2,note,seconds,page\n")
 
 
+def test_check_says_what_the_grader_would_refuse(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(homework, "SOLUTION", checkout / "solution")
+    nbformat.write(submission(checkout, q2="import os\npixels = 784"), tmp_path / "hw99.ipynb")
+    done = CliRunner().invoke(homework.app, ["check", str(tmp_path / "hw99.ipynb")])
+    assert "q2  passed" in done.output
+    assert "q2  the grader will not run this: line 1: `import os` is not allowed in a homework" in done.output
+
+
 def test_progress_is_a_line_a_homework_and_a_sum(checkout: Path, tmp_path: Path) -> None:
     nbformat.write(submission(checkout, q2="pixels = 3"), tmp_path / "hw99.ipynb")
     done = CliRunner().invoke(homework.app, ["progress", str(tmp_path)])
