@@ -22,13 +22,13 @@ lint: .venv/test
 
 notebooks: .venv/test  # execute all of them anew
 	$(BIN)/python -m course_utils.notebook build notebooks/[0-9]*.py
-	$(BIN)/python -m course_utils.homework build notebooks/homework/source/hw[0-9][0-9].py
+	$(BIN)/course homework build notebooks/homework/source/hw[0-9][0-9].py
 
 html: .venv/lab  # one page a notebook, alive without a kernel or a network
 	$(BIN)/python -m course_utils.page --out html notebooks/[0-9]*.ipynb
 
 homework: .venv/test  # which exercises of a homework pass: make homework HW=03
-	$(BIN)/python -m course_utils.homework check notebooks/homework/student/hw$(HW).ipynb
+	$(BIN)/course homework check notebooks/homework/student/hw$(HW).ipynb
 
 .venv/lab .venv/test: .venv/%: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed, this is " + sys.version)'

@@ -205,7 +205,7 @@ def read_samples(file: Path) -> tuple[np.ndarray, np.ndarray | None]:
 )
 def homework(context: typer.Context) -> None:
     """Build homework, see which exercises pass, and grade submissions: `course homework --help`."""
-    from course_utils.homework import app as homework_app
+    from course_utils.grading import app as homework_app
 
     homework_app(context.args, prog_name="course homework")
 

@@ -9,15 +9,11 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import torch
-import typer
 from torch import Tensor
-
-T = TypeVar("T")
 
 
 class HomeworkError(ValueError):
@@ -466,123 +462,3 @@ def _not_caught(trial: Sequence[Any]) -> str:
     if check[0] != "AssertionError":
         return f"its check stops with {check[0]}: {check[1]}, instead of saying what is wrong"
     return "" if check[1].strip() else "its check fails without saying why"
-
-
-# --- Command line: course homework build|check|wrong|progress|grade -----------------------------------------
-
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-    help="Build homework, see which exercises pass, and grade what students hand in.",
-)  # fmt: skip
-Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False)]
-FOLDER = Path(__file__).parents[1] / "notebooks" / "homework"
-STUDENT, SOLUTION = FOLDER / "student", FOLDER / "solution"
-
-
-@app.command("build")
-def build_command(sources: Files, timeout: float = 300) -> None:
-    """Make the student's and the solution's notebook of each source."""
-    for source in sources:
-        for ipynb in _or_exit(partial(build, source, timeout=timeout)):
-            typer.echo(str(ipynb))
-
-
-@app.command("check")
-def check_command(notebooks: Files) -> None:
-    """Say which exercises of each homework notebook pass, and what is wrong with the others."""
-    passed = True
-    for ipynb in notebooks:
-        found = _or_exit(partial(results, ipynb))
-        typer.echo(report(found))
-        for key, why in _or_exit(partial(_would_be_refused, ipynb)).items():
-            typer.echo(f"{key}  the grader will not run this: {why}")
-        passed = passed and all(result.passed for result in found.values())
-    raise typer.Exit(0 if passed else 1)
-
-
-def _would_be_refused(ipynb: Path) -> dict[str, str]:
-    """What the grader's gate says of a student's notebook, where the homework's solution is at hand."""
-    from course_utils import grading
-
-    nb, _ = grading.read_submission(ipynb)
-    name = grading.which_homework(ipynb.name, nb)
-    solution = SOLUTION / f"{name}.ipynb"
-    if not solution.is_file():
-        return {}
-    own = grading.read_homework(solution)
-    return grading.refusals(grading.answers(nb, own), own)
-
-
-@app.command("wrong")
-def wrong_command(sources: Files) -> None:
-    """Say which plausible wrong answers the checks of each source let through."""
-    problems = [problem for source in sources for problem in _or_exit(partial(uncaught, source))]
-    typer.echo("\n".join(problems) or "every wrong answer is caught")
-    raise typer.Exit(1 if problems else 0)
-
-
-@app.command("progress")
-def progress_command(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)] = STUDENT) -> None:
-    """A table of all your homework: which exercises pass. Runs every hwNN.ipynb of a folder, some minutes."""
-    notebooks = sorted(folder.glob("hw[0-9][0-9].ipynb"))
-    if not notebooks:
-        typer.echo(f"{folder} holds no hw01.ipynb or the like", err=True)
-        raise typer.Exit(1)
-    done = of = 0
-    for ipynb in notebooks:
-        found = _or_exit(partial(results, ipynb))
-        passed = sum(result.passed for result in found.values())
-        done, of = done + passed, of + len(found)
-        marks = "  ".join(f"{key} {'✓' if result.passed else '·'}" for key, result in found.items())
-        typer.echo(f"{ipynb.stem}  {passed} of {len(found)}  {marks}")
-    typer.echo(f"{done} of {of} exercises pass")
-
-
-@app.command("grade")
-def grade_command(
-    folder: Annotated[
-        Path, typer.Argument(exists=True, file_okay=False, help="the submissions, at any depth")
-    ],
-    out: Annotated[
-        Path, typer.Option(help="the table; a page for each submission goes to the folder beside it")
-    ],
-    solutions: Annotated[Path, typer.Option(exists=True, file_okay=False)] = SOLUTION,
-    hidden: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="further checks: hw01_hidden.py …")
-    ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="at once; by default one a processor")] = None,
-    cell_seconds: Annotated[float, typer.Option(help="how long one cell may take")] = 60,
-    seconds: Annotated[float, typer.Option(help="how long one submission may take")] = 600,
-) -> None:
-    """Grade submissions by the solution's checks, each in a sandbox; called again, it goes on where it stopped."""
-    from course_utils import grading
-
-    if grading.isolation() != "namespace":
-        typer.echo(
-            "This system gives no namespaces (Linux with `unshare` does): submissions are held by the gate and by "
-            "limits only, and could read files. See notebooks/homework/README.md.",
-            err=True,
-        )
-    limits = grading.Limits(cell_seconds=cell_seconds, seconds=seconds)
-    rows = _or_exit(
-        partial(grading.grade, folder, out, solutions=solutions, hidden=hidden, jobs=jobs, limits=limits)
-    )
-    not_graded = [row for row in rows if row.note]
-    typer.echo(f"wrote {out}: {len(rows)} submissions, {len(not_graded)} of them not graded")
-    for row in not_graded:
-        typer.echo(f"  {row.file}: {row.note}")
-
-
-def _or_exit(action: Callable[[], T]) -> T:
-    """The action's result; an error that explains itself ends the program without a traceback."""
-    from course_utils.notebook import NotebookError
-
-    try:
-        return action()
-    except (HomeworkError, NotebookError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
-
-
-if __name__ == "__main__":
-    app()

@@ -468,7 +468,7 @@ def test_the_command_writes_the_table_and_names_what_was_not_graded(
 ) -> None:
     folder, out = graded["/"]["folder"], graded["/"]["out"]
     arguments = ["grade", folder, "--out", out, "--solutions", str(checkout / "solution")]
-    done = CliRunner().invoke(homework.app, arguments)
+    done = CliRunner().invoke(grading.app, arguments)
     assert done.exit_code == 0, done.output
     assert "not graded" in done.output
     assert "  link.ipynb: is a symbolic link" in done.output
@@ -478,19 +478,19 @@ def test_the_command_writes_the_table_and_names_what_was_not_graded(
 def test_check_says_what_the_grader_would_refuse(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(homework, "SOLUTION", checkout / "solution")
+    monkeypatch.setattr(grading, "SOLUTION", checkout / "solution")
     nbformat.write(submission(checkout, q2="import os\npixels = 784"), tmp_path / "hw99.ipynb")
-    done = CliRunner().invoke(homework.app, ["check", str(tmp_path / "hw99.ipynb")])
+    done = CliRunner().invoke(grading.app, ["check", str(tmp_path / "hw99.ipynb")])
     assert "q2  passed" in done.output
     assert "q2  the grader will not run this: line 1: `import os` is not allowed in a homework" in done.output
 
 
 def test_progress_is_a_line_a_homework_and_a_sum(checkout: Path, tmp_path: Path) -> None:
     nbformat.write(submission(checkout, q2="pixels = 3"), tmp_path / "hw99.ipynb")
-    done = CliRunner().invoke(homework.app, ["progress", str(tmp_path)])
+    done = CliRunner().invoke(grading.app, ["progress", str(tmp_path)])
     assert done.output == "hw99  1 of 2  q1 ✓  q2 ·\n1 of 2 exercises pass\n"
     assert done.exit_code == 0
     (tmp_path / "hw99.ipynb").unlink()
-    done = CliRunner().invoke(homework.app, ["progress", str(tmp_path)])
+    done = CliRunner().invoke(grading.app, ["progress", str(tmp_path)])
     assert done.exit_code == 1
     assert "holds no hw01.ipynb" in done.output

@@ -8,7 +8,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from course_utils import homework, nbval_run, notebook
+from course_utils import grading, homework, nbval_run, notebook
 from course_utils.homework import HomeworkError, check_close, check_range, check_shape
 
 SOURCE = '''\
@@ -290,11 +290,11 @@ def test_the_command_line_exits_with_1_where_an_exercise_fails(
     built: tuple[Path, Path], tmp_path: Path
 ) -> None:
     runner = CliRunner()
-    done = runner.invoke(homework.app, ["check", str(built[0])])
+    done = runner.invoke(grading.app, ["check", str(built[0])])
     assert done.exit_code == 1
     assert "q1  NotImplementedError: q1: write your solution here" in done.output
     source = make(tmp_path, SOURCE.replace("# CHECK q2", "# CHECK q3"))
-    done = runner.invoke(homework.app, ["build", str(source)])
+    done = runner.invoke(grading.app, ["build", str(source)])
     assert done.exit_code == 1
     assert "hw99.py, line" in done.output
 
