@@ -3,9 +3,9 @@
 #
 # # Homework 01 · Generative and discriminative models
 #
-# Five exercises and one open question, about ninety minutes. Write your code where a cell says so; leave the check cells
-# as they are. A check says at once what is wrong. Nothing here needs a GPU or a network. *Restart and run all* before
-# you hand it in: a notebook that does not run from top to bottom cannot be graded fairly.
+# Five exercises and one open question, about ninety minutes. Write your code where a cell says so; leave the check
+# cells as they are. A check says at once what is wrong. Nothing here needs a GPU or a network. *Restart and run all*
+# before you hand it in: a notebook that does not run from top to bottom cannot be graded fairly.
 #
 # $N$ is the number of points or images, $D$ the number of coordinates of a point $x$, $K$ the number of classes. The
 # labels $y$ are 0, 1, …, $K - 1$. All logarithms are natural.
@@ -39,8 +39,8 @@ rows: list[list[object]] = []
 # ## 1 · What each class looks like
 #
 # A generative classifier learns $p(x, y) = p(y)\, p(x \mid y)$. In *linear discriminant analysis* each class is a
-# Gaussian, $p(x \mid y = k) = N(x; \mu_k, \Sigma)$, with a mean of its own and a covariance $\Sigma$ that all classes share.
-# Class $k$ has $N_k$ of the $N$ points, at least one. The maximum-likelihood estimates are
+# Gaussian, $p(x \mid y = k) = N(x; \mu_k, \Sigma)$, with a mean of its own and a covariance $\Sigma$ that all classes
+# share. Class $k$ has $N_k$ of the $N$ points, at least one. The maximum-likelihood estimates are
 #
 # $$p(y = k) = \frac{N_k}{N}, \qquad \mu_k = \frac{1}{N_k} \sum_{i:\, y_i = k} x_i, \qquad
 # \Sigma = \frac{1}{N} \sum_{i=1}^{N} (x_i - \mu_{y_i})(x_i - \mu_{y_i})^\top .$$
@@ -115,24 +115,24 @@ print("Variance of {0, 2} and {10, 12, 12, 14} within the classes:", round(covar
 # $$a_k = \log p(y = k) + \log N(x; \mu_k, \Sigma), \qquad
 # \log N(x; \mu, \Sigma) = -\tfrac12 (x - \mu)^\top \Sigma^{-1} (x - \mu) - \tfrac12 \log \det (2 \pi \Sigma),$$
 #
-# it reads $p(y = k \mid x) = e^{a_k} / \sum_j e^{a_j}$. But $e^{a_k}$ is 0 in the computer if $x$ lies far from all means,
-# and 0 / 0 is NaN. So compute with the logarithms, and take the largest of them out of the sum, $m = \max_j a_j$:
+# it reads $p(y = k \mid x) = e^{a_k} / \sum_j e^{a_j}$. But $e^{a_k}$ is 0 in the computer if $x$ lies far from all
+# means, and 0 / 0 is NaN. So compute with logarithms, and take the largest, $m = \max_j a_j$, out of the sum:
 #
 # $$\log p(y = k \mid x) = a_k - \log \sum_j e^{a_j}, \qquad \log \sum_j e^{a_j} = m + \log \sum_j e^{a_j - m} .$$
 #
-# This is called *log-sum-exp*. Write a function that gives back $p(y = k \mid x)$, (N, K), for points `x` (N, D), also for
-# points far away.
+# This is called *log-sum-exp*. Write a function that gives back $p(y = k \mid x)$, (N, K), for points `x` (N, D),
+# also for points far away.
 #
 # <details><summary>Hint 1</summary>
 #
-# `x[:, None] - means` has the shape (N, K, D). `torch.linalg.solve(covariance, b)` is $\Sigma^{-1} b$ for the columns of `b`.
-# Or leave the logarithm of the density to `MultivariateNormal(means[k], covariance).log_prob(x)`.
+# `x[:, None] - means` has the shape (N, K, D). `torch.linalg.solve(covariance, b)` is $\Sigma^{-1} b$ for the columns
+# of `b`. Or leave the logarithm of the density to `MultivariateNormal(means[k], covariance).log_prob(x)`.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `a.logsumexp(dim=1, keepdim=True)` does the last formula. The determinant of $\Sigma$ is the same for all classes: what
-# happens to it in $p(y \mid x)$?
+# `a.logsumexp(dim=1, keepdim=True)` does the last formula. The determinant of $\Sigma$ is the same for all classes:
+# what happens to it in $p(y \mid x)$?
 #
 # </details>
 
@@ -226,8 +226,8 @@ print("p(y = 1 | x) at 0.5 and -1:", [round(v, 2) for v in posterior(half, even,
 #
 # <details><summary>Hint 1</summary>
 #
-# Sort the coordinates into $a$ and $b$. The derivatives are a matrix with zeros above its diagonal: $z_a$ does not depend
-# on $x_b$. The determinant is then the product of the diagonal.
+# Sort the coordinates into $a$ and $b$. The derivatives are a matrix with zeros above its diagonal: $z_a$ does not
+# depend on $x_b$. The determinant is then the product of the diagonal.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -305,13 +305,14 @@ print("log p(0, 0) for s = 0 and s = 1:", [round(v, 2) for v in at_zero])
 # %% [markdown]
 # ## 4 · One pixel after another
 #
-# Number the pixels of an image of H × W in *raster order*: the first row from left to right, then the second, and so on,
-# $i = 0, 1, \dots, H W - 1$. Each pixel is 0 or 1. An autoregressive model is a function for the factors of
+# Number the pixels of an image of H × W in *raster order*: the first row from left to right, then the second, and so
+# on, $i = 0, 1, \dots, H W - 1$. Each pixel is 0 or 1. An autoregressive model is a function for the factors of
 #
 # $$p(x) = \prod_{i=0}^{HW - 1} p(x_i \mid x_0, \dots, x_{i-1}) .$$
 #
-# Here it is `conditional(before)`. `before` (N, i) holds the first $i$ pixels of $N$ images, as numbers 0.0 and 1.0, and the
-# result (N,) is $p(x_i = 1 \mid x_0, \dots, x_{i-1})$ for each image. For $i = 0$, `before` has the shape (N, 0).
+# Here it is `conditional(before)`. `before` (N, i) holds the first $i$ pixels of $N$ images, as numbers 0.0 and 1.0,
+# and the result (N,) is $p(x_i = 1 \mid x_0, \dots, x_{i-1})$ for each image. For $i = 0$ the shape of `before` is
+# (N, 0).
 #
 # Draw `shape` = (N, H, W) images of zeros and ones. Call `conditional` once for each $i$. All randomness comes from the
 # generator, and each pixel of each image has a draw of its own.
@@ -328,9 +329,9 @@ print("log p(0, 0) for s = 0 and s = 1:", [round(v, 2) for v in at_zero])
 #
 # </details>
 #
-# For an experiment, the next cell learns a `conditional` from 4,000 real digits of 14 × 14 pixels, by counting. For each
-# place $i$ it looks at six earlier neighbours, which can be black or white in $2^6 = 64$ ways, and counts how often
-# pixel $i$ was white after each of them.
+# For an experiment, the next cell learns a `conditional` from 4,000 real digits of 14 × 14 pixels, by counting. For
+# each place $i$ it looks at six earlier neighbours, which can be black or white in $2^6 = 64$ ways, and counts how
+# often pixel $i$ was white after each of them.
 
 # %%
 bits = (load_images("digits", "train", size=14).x > 0).flatten(1).float()  # (4000, 196)
@@ -458,9 +459,9 @@ show_rows({name: 2 * x[:16, None] - 1 for name, x in digits.items()}, scale=0.5)
 #
 # Write `auroc(positive, negative)` for scores (n,) and (m,). Do it yourself, without sklearn.
 #
-# Then a score of anomaly. Fit a Gaussian to `normal` (M, D), with its mean and its maximum-likelihood covariance, and return
-# $-\log p(x)$, (N,), for `x` (N, D): the less likely, the higher. Here the whole density is asked for, with all its
-# terms. Your `fit_classes` can do the fit: all points are of one class.
+# Then a score of anomaly. Fit a Gaussian to `normal` (M, D), with its mean and its maximum-likelihood covariance, and
+# return $-\log p(x)$, (N,), for `x` (N, D): the less likely, the higher. Here the whole density is asked for, with
+# all its terms. Your `fit_classes` can do the fit: all points are of one class.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -549,10 +550,11 @@ check_range("q5: the mean of the ten", found.mean(), 0.96, 0.99)
 print("{3, 1} against {2, 0}:", round(float(auroc(*sets([3.0, 1.0], [2.0, 0.0]))), 2))
 
 # %% [markdown]
-# What was measured. In each row one digit is the normal one. The Gaussian has seen 400 images of it, reduced to 20
-# numbers by PCA, and no label of any other digit. The second column has other digits as anomalies. So has the third; but
-# there PCA, too, was fitted on the normal digit alone. In the fourth, the anomalies are test images whose 784 pixels were
-# put into another order, the same for all: nobody would call them digits.
+# What was measured. In each row one digit is the normal one, and the Gaussian was fitted to 400 images of it, reduced
+# to 20 numbers by PCA. PCA was fitted on all 4,000 training digits, without their labels. The second column has other
+# digits as anomalies. So has the third, but there PCA, too, was fitted on the normal digit alone. In the fourth, the
+# anomalies are test images whose 784 pixels were put into another order, the same for all: nobody would call them
+# digits.
 
 # %% tags=["nbval-ignore-output"]
 table(
@@ -564,18 +566,18 @@ table(
 # <details><summary>What you should have seen</summary>
 #
 # The second column is high: about 0.98 on average. The third is much lower. PCA keeps the directions in which the
-# normal digit varies, and what tells a 2 from an 8 lies mostly in those it throws away. The fourth is not far from guessing
-# for some digits: the code of a disordered image can lie in the middle of the normal ones. $p(x)$ of a code says nothing
-# about what the code left out.
+# normal digit varies, and what tells a 2 from an 8 lies mostly in those it throws away. The fourth is near guessing
+# for some digits, and for 2 and 5 it is below 0.5: the disordered images seem more normal than the real ones. Their
+# codes lie in the middle of the normal ones, and $p(x)$ of a code says nothing about what the code left out.
 #
 # </details>
 #
 # ## 6 · Open question
 #
-# A classifier reads handwritten postcodes and is right for 99 % of the digits. What can it not do that a generative model
-# of the same digits, $p(x, y)$ or $p(x)$, can? Name two such tasks and say for each of them why $p(y \mid x)$ is not enough,
-# however good it is. Then: what does the generative model cost, and when is it worth the price, when not? Use what you
-# measured in exercises 2 and 5. Six to twelve sentences.
+# A classifier reads handwritten postcodes and is right for 99 % of the digits. What can it not do that a generative
+# model of the same digits, $p(x, y)$ or $p(x)$, can? Name two such tasks and say for each of them why $p(y \mid x)$
+# is not enough, however good it is. Then: what does the generative model cost, and when is it worth the price, when
+# not? Use what you measured in exercises 2 and 5. Six to twelve sentences.
 #
 # *5 points: two tasks, with the reason that p(x) is missing in p(y | x) 2 (one each), the price, with a measured
 # example 1, a case in which it is worth it and one in which it is not 1, a limit of p(x) as it was learned here 1.*
