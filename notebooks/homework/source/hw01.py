@@ -579,7 +579,7 @@ table(
 #
 # The second column is high: about 0.98 on average. The third is much lower. PCA keeps the directions in which the
 # normal digit varies, and what tells a 2 from an 8 lies mostly in those it throws away. The fourth is near guessing
-# for some digits, and for 2 and 5 it is below 0.5: the disordered images seem more normal than the real ones. Their
+# for some digits, and for 2, 3 and 5 it is below 0.5: the disordered images seem more normal than the real ones. Their
 # codes lie in the middle of the normal ones, and $p(x)$ of a code says nothing about what the code left out.
 #
 # </details>
