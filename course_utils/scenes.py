@@ -227,9 +227,8 @@ def draw(attributes: dict[str, Tensor], *, size: int = 64) -> Tensor:
     device = attributes["ground"].device
     palette = torch.tensor(list(COLOURS.values()), device=device)
     line = (torch.arange(size, device=device) + 0.5) * (2 / size) - 1
-    window = min(
-        size, math.ceil((_RADIUS.max().item() + _LINE) * size) + 2
-    )  # pixels; holds an object with its edge
+    # So many pixels hold an object and its edge.
+    window = min(size, math.ceil((_RADIUS.max().item() + _LINE) * size) + 2)
     picture = palette[attributes["ground"]][:, :, None, None].expand(-1, -1, size, size).clone()
     for k in range(2):
         present = attributes["shape"][:, k] >= 0
