@@ -18,13 +18,13 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -109,7 +109,7 @@ def _problems(node: ast.AST, allowed: dict[str, set[str] | None]) -> Iterator[st
                 if node.level or not _may_import(node.module or "", alias.name, allowed):
                     yield f"`from {node.module} import {alias.name}` is not allowed in a homework"
         case ast.Name(id=name):
-            if name in NAMES or (name.startswith("_") and name.strip("_")):
+            if name in NAMES or _is_inner(name):
                 yield f"`{name}` is not allowed in a homework"
         case ast.Attribute(attr=name):
             initialises = name == "__init__" and ast.unparse(node.value) == "super()"
@@ -121,7 +121,7 @@ def _problems(node: ast.AST, allowed: dict[str, set[str] | None]) -> Iterator[st
             if (name.startswith("_") and name not in METHODS) or name in NAMES:
                 yield f"the name `{name}` is not allowed in a homework"
         case ast.arg(arg=name):
-            if name.startswith("_") and name.strip("_"):
+            if _is_inner(name):
                 yield f"the name `{name}` is not allowed in a homework"
         case ast.Call(func=ast.Name(id="type"), args=arguments):
             if len(arguments) != 1:
@@ -130,13 +130,18 @@ def _problems(node: ast.AST, allowed: dict[str, set[str] | None]) -> Iterator[st
             yield f"`{type(node).__name__.lower()}` is not allowed in a homework"
 
 
+def _is_inner(name: str) -> bool:
+    """Whether a name begins with _; one that is nothing but _ is free for all."""
+    return name.startswith("_") and name.strip("_") != ""
+
+
 def _may_import(module: str, name: str | None, allowed: dict[str, set[str] | None]) -> bool:
     if name is not None and (name == "*" or name.startswith("_") or name in ATTRIBUTES | NAMES):
         return False
-    if module in allowed:
-        names = allowed[module]
-        return names is None or (name is not None and name in names)
-    return module in MODULES or (name is not None and f"{module}.{name}" in MODULES)
+    if module in MODULES or (name is not None and f"{module}.{name}" in MODULES):
+        return True
+    names = allowed.get(module, set())
+    return names is None or (name is not None and name in names)
 
 
 # --- The homework, as the teacher has it --------------------------------------------------------------------
@@ -205,10 +210,8 @@ def read_homework(solution: Path | str, hidden: Path | str | None = None) -> Hom
     exercises: list[Exercise] = []
     setup: list[NotebookNode] = []
     given: tuple[list[NotebookNode], list[NotebookNode]] = [], []  # before the answer, after it
-    allowed: dict[str, set[str] | None] = {}
     answered = False
     for cell in cells:
-        allowed.update(_imports(cell.source))
         if match := CHECK.match(cell.source):
             if not cell.outputs:
                 raise HomeworkError(
@@ -235,22 +238,25 @@ def read_homework(solution: Path | str, hidden: Path | str | None = None) -> Hom
             if match is not None:
                 by_key[match["key"]].checks.append(cell)
     digest = hashlib.sha256(data).hexdigest()[:16]
+    allowed = _imports(cell.source for cell in cells)
     return Homework(solution.stem, setup, exercises, [*given[0], *given[1]], allowed, digest)
 
 
-def _imports(source: str) -> dict[str, set[str] | None]:
+def _imports(sources: Iterable[str]) -> dict[str, set[str] | None]:
+    """What cells import: by module the names that are taken from it, None where it is imported whole."""
     found: dict[str, set[str] | None] = {}
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:  # the install cell's %pip
-        return found
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = found.setdefault(node.module, set())
-            if names is not None:
-                names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name: None for alias in node.names if not alias.name.startswith("importlib")}
+    for source in sources:
+        try:
+            nodes = list(ast.walk(ast.parse(source)))
+        except SyntaxError:  # the install cell's %pip
+            continue
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                found |= {alias.name: None for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = found.setdefault(node.module, set())
+                if names is not None:
+                    names |= {alias.name for alias in node.names}
     return found
 
 
@@ -279,9 +285,9 @@ def read_submission(path: Path | str) -> tuple[NotebookNode, str]:
         content = json.loads(data.decode("utf-8"))
         if not isinstance(content, dict) or content.get("nbformat") not in (3, 4):
             raise SubmissionError("is not a notebook")
-        nb = nbformat.v4.new_notebook() if content["nbformat"] == 3 else _plain(content)
         if content["nbformat"] == 3:
-            nb = nbformat.convert(nbformat.from_dict(content), 4)
+            content = nbformat.convert(nbformat.from_dict(content), 4)
+        nb = _plain(content)
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise SubmissionError("is not a notebook: it does not hold JSON") from None
     except RecursionError:
@@ -301,11 +307,8 @@ def _plain(content: dict[str, Any]) -> NotebookNode:
     nb = nbformat.v4.new_notebook()
     for number, cell in enumerate(cells, 1):
         source = cell.get("source", "") if isinstance(cell, dict) else None
-        source = (
-            "".join(source)
-            if isinstance(source, list) and all(isinstance(s, str) for s in source)
-            else source
-        )
+        if isinstance(source, list) and all(isinstance(line, str) for line in source):
+            source = "".join(source)
         if not isinstance(source, str):
             raise SubmissionError(f"is not a notebook: cell {number} has no source")
         metadata = cell.get("metadata")
@@ -383,36 +386,35 @@ def __MAKE__():
     roots = {"builtins", "course_utils", "math", "numpy", "scipy", "sklearn", "torch"}
     space = get_ipython().user_ns
     hooks = get_ipython().ast_transformers, list(get_ipython().ast_transformers)
+    lazy = ("torch._dynamo", "torch._inductor", "torch._functorch", "torch.fx")  # these change by themselves
     modules = {n: m for n, m in list(sys.modules.items())
-               if n.split(".")[0] in roots and isinstance(m, types.ModuleType)}
+               if n.split(".")[0] in roots and not n.startswith(lazy) and isinstance(m, types.ModuleType)}
     kinds = [torch.Tensor, torch.nn.Module, torch.optim.Optimizer, torch.Generator]
     kinds += [k for n, m in modules.items() if n.startswith("course_utils") for k in vars(m).values()
               if isinstance(k, type) and k.__module__.startswith("course_utils")]
-    same, things, check = isinstance, callable, sys.modules["course_utils.homework"].check_close
-    watched = [(n, vars(m), dict(vars(m))) for n, m in modules.items()]
-    watched = [(n, now, {k: v for k, v in was.items() if things(v) and k != "input"}) for n, now, was in watched]
-    classes = [(k, {a: v for a, v in vars(k).items()}) for k in kinds]
+    called, check, equal = callable, sys.modules["course_utils.homework"].check_close, torch.equal
+    watched = [(n, vars(m), {k: v for k, v in vars(m).items() if called(v) and k != "input"})
+               for n, m in modules.items()]  # input: the kernel sets it for each cell
+    classes = [(k, dict(vars(k))) for k in kinds]
     setup = {n: v for n, v in space.items() if not n.startswith("_") and n not in ("In", "Out")}
     data = [v for o in setup.values() for v in (o, getattr(o, "x", None), getattr(o, "y", None))
             if isinstance(v, torch.Tensor)]
     data = [(v, v.clone()) for v in data]
-    equal = torch.equal
     gone, write, erase = object(), setattr, delattr
-    lazy = ("torch._dynamo", "torch._inductor", "torch._functorch", "torch.fx")
 
     def watch():
         changed = []
         for name, now, was in watched:
-            if not name.startswith(lazy):
-                changed += [f"{name}.{k}" for k, v in was.items() if now.get(k, gone) is not v]
-                now.update({k: v for k, v in was.items() if now.get(k, gone) is not v})
+            lost = {k: v for k, v in was.items() if now.get(k, gone) is not v}
+            changed += [f"{name}.{k}" for k in lost]
+            now.update(lost)
         for kind, was in classes:
             for a, v in was.items():
-                if vars(kind).get(a, gone) is not v and things(v):
+                if vars(kind).get(a, gone) is not v and called(v):
                     changed.append(f"{kind.__name__}.{a}")
                     write(kind, a, v)
             for a in set(vars(kind)) - set(was):
-                if things(vars(kind)[a]) and a.startswith("__"):
+                if called(vars(kind)[a]) and a.startswith("__"):
                     changed.append(f"{kind.__name__}.{a}")
                     erase(kind, a)
         if hooks[0] != hooks[1]:
@@ -451,36 +453,31 @@ def assemble(
     watch_name = f"_watch_{secrets.token_hex(8)}"
     nb, kinds = nbformat.v4.new_notebook(), []
 
-    def add(cell: NotebookNode, key: str, kind: str) -> None:
+    def add(source: str, key: str, kind: str, outputs: list[NotebookNode] | None = None) -> None:
+        metadata = {"tags": ["nbval-ignore-output"]} if outputs is None else {}
+        cell = nbformat.v4.new_code_cell(source, metadata=metadata, execution_count=1, outputs=outputs or [])
         nb.cells.append(cell)
         kinds.append((key, kind))
 
-    def add_code(source: str, key: str, kind: str) -> None:
-        cell = nbformat.v4.new_code_cell(
-            source, metadata={"tags": ["nbval-ignore-output"]}, execution_count=1
-        )
-        add(cell, key, kind)
-
     for cell in homework.setup:
-        add_code(cell.source, "", "setup")
-    add_code(WATCH.replace("__MAKE__", f"{watch_name}_make").replace("__NAME__", watch_name), "", "watch")
+        add(cell.source, "", "setup")
+    add(WATCH.replace("__MAKE__", f"{watch_name}_make").replace("__NAME__", watch_name), "", "watch")
     for exercise in homework.exercises:
         if exercise.key in without:
             continue
         for cell in exercise.before:
-            add_code(cell.source, exercise.key, "given")
-        for source in code.get(exercise.key, []):
-            add_code(source, exercise.key, "answer")
+            add(cell.source, exercise.key, "given")
+        for source in code[exercise.key]:
+            add(source, exercise.key, "answer")
         for cell in exercise.after:
-            add_code(cell.source, exercise.key, "given")
-        for number, check in enumerate(exercise.checks):
-            add_code(f"{watch_name}()", exercise.key, "watch")
-            if number == 0:
-                own = nbformat.v4.new_code_cell(check.source, execution_count=1, outputs=check.outputs)
-                add(own, exercise.key, "check")
-            else:
-                add_code(check.source, exercise.key, "hidden")
-            add_code(f"{watch_name}()", exercise.key, "watch")
+            add(cell.source, exercise.key, "given")
+        visible, *hidden = exercise.checks
+        add(f"{watch_name}()", exercise.key, "watch")
+        add(visible.source, exercise.key, "check", visible.outputs)
+        add(f"{watch_name}()", exercise.key, "watch")
+        for check in hidden:
+            add(check.source, exercise.key, "hidden")
+            add(f"{watch_name}()", exercise.key, "watch")
     return nb, kinds
 
 
@@ -498,71 +495,59 @@ class Limits:
     processes: int = 256
     threads: int = 1
 
-
-@cache
-def isolation() -> str:
-    """`namespace`: own network, processes and file systems; `guard`: Python refuses to connect, limits still hold."""
-    command = [*NAMESPACE, "mount -t tmpfs none /tmp && ip link set lo up"]
-    try:
-        return (
-            "namespace"
-            if subprocess.run(command, capture_output=True, timeout=20).returncode == 0
-            else "guard"
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return "guard"
+    def of_process(self) -> dict[str, int]:
+        """As the operating system names them."""
+        return {
+            "RLIMIT_DATA": self.memory, "RLIMIT_FSIZE": self.file, "RLIMIT_NPROC": self.processes,
+            "RLIMIT_CPU": int(self.seconds) + 60, "RLIMIT_CORE": 0,
+        }  # fmt: skip
 
 
 NAMESPACE = ["unshare", "-r", "-n", "-m", "-p", "--fork", "--kill-child", "--mount-proc", "sh", "-c"]
+# A program that sets limits, which all it starts inherit, and becomes the command that follows them.
+LIMITED = """
+import json, os, resource, sys
+
+for name, value in json.loads(sys.argv[1]).items():
+    _, most = resource.getrlimit(getattr(resource, name))
+    value = value if most == resource.RLIM_INFINITY else min(value, most)
+    resource.setrlimit(getattr(resource, name), (value, value))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
-def run_sandboxed(
-    nb: NotebookNode, hide: Sequence[Path | str], limits: Limits
-) -> tuple[list[nbval_run.CellRun], bool]:
+def isolation() -> str:
+    """`namespace`: own network, processes and file systems; `guard`: Python refuses to connect, limits still hold."""
+    complete = nbval_run.can_run(*NAMESPACE, "mount -t tmpfs none /tmp && ip link set lo up")
+    return "namespace" if complete else "guard"
+
+
+def run_sandboxed(nb: NotebookNode, hide: Sequence[Path | str], limits: Limits) -> list[nbval_run.CellRun]:
     """Run a notebook under nbval, without network, within limits, and without a sight of the folders `hide`.
 
     Returns:
-        What is known of the cells, in order, and whether the notebook was run to its end: after a crash, or when the
-        time is over, the cells from the one that caused it are missing.
+        What is known of the cells, in order. After a crash, or when the time is over, those from the one that caused
+        it are missing.
     """
     with tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
-        ipynb, (read, write) = folder / "work" / "submission.ipynb", os.pipe()
-        ipynb.parent.mkdir()
-        nbformat.write(nb, ipynb)
+        work, handed_in = folder / "work", folder / "submission.ipynb"
+        work.mkdir()
+        nbformat.write(nb, handed_in)
         (folder / "sitecustomize.py").write_text(nbval_run.GUARD)
+        read, write = os.pipe()
         command = nbval_run.nbval_command(
-            ipynb, f"/dev/fd/{write}", folder, cell_timeout=limits.cell_seconds, sanitize=None, compare=True
-        )
-        program = "import sys; from course_utils.grading import _limited_main; _limited_main(*sys.argv[1:])"
-        command[2:3] = [
-            program,
-            json.dumps([limits.memory, limits.file, limits.processes, int(limits.seconds) + 60]),
-        ]
+            work / "submission.ipynb", f"/dev/fd/{write}", folder, cell_timeout=limits.cell_seconds, sanitize=None,
+            compare=True,
+        )  # fmt: skip
+        command = [sys.executable, "-c", LIMITED, json.dumps(limits.of_process()), *command]
         if isolation() == "namespace":
-            hidden = [str(Path(path).resolve()) for path in hide if Path(path).is_dir()]
-            mounts = " && ".join(
-                ['mount -t tmpfs -o size=64m,mode=777 none "$0"', 'cp "$1" "$0/"']
-                + [f'mount -t tmpfs -o size=4k,ro none "${{{n}}}"' for n in range(2, 2 + len(hidden))]
-            )
-            copy = folder / "submission.ipynb"
-            copy.write_bytes(ipynb.read_bytes())
-            script = f'{mounts} && ip link set lo up && shift {len(hidden) + 1} && cd "$0" && exec "$@"'
-            command = [*NAMESPACE, script, str(ipynb.parent), str(copy), *hidden, *command]
-        home = str(ipynb.parent)
-        environment = {
-            name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV") if name in os.environ
-        }
-        environment |= dict.fromkeys(("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR", "JUPYTER_RUNTIME_DIR",
-                                      "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "XDG_CACHE_HOME"), home)  # fmt: skip
-        environment |= dict.fromkeys(
-            ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(limits.threads)
-        )
-        paths = [str(folder), str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+            command = _in_namespaces(command, work, handed_in, hide)
+        else:
+            shutil.copy(handed_in, work)
         process = subprocess.Popen(
-            command, env=environment, cwd=ipynb.parent, pass_fds=[write], start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            command, env=_environment(folder, work, limits.threads), cwd=work, pass_fds=[write],
+            start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(write)
         with ThreadPoolExecutor(1) as reader:
@@ -573,8 +558,28 @@ def run_sandboxed(
                 pass
             finally:
                 _kill(process)
-            cells = nbval_run.until_cut(nbval_run.read_report(report.result()))
-    return cells, len(cells) == len(nb.cells)
+            return nbval_run.until_cut(nbval_run.read_report(report.result()))
+
+
+def _in_namespaces(command: list[str], work: Path, handed_in: Path, hide: Sequence[Path | str]) -> list[str]:
+    """The command with network, processes and file systems of its own: `work` holds the notebook, `hide` nothing."""
+    hidden = [str(Path(path).resolve()) for path in hide if Path(path).is_dir()]
+    steps = ['mount -t tmpfs -o size=64m,mode=777 none "$0"', 'cp "$1" "$0/"']
+    steps += [f'mount -t tmpfs -o size=4k,ro none "${{{n}}}"' for n in range(2, 2 + len(hidden))]
+    steps += ["ip link set lo up", f"shift {len(hidden) + 1}", 'cd "$0"', 'exec "$@"']
+    return [*NAMESPACE, " && ".join(steps), str(work), str(handed_in), *hidden, *command]
+
+
+def _environment(folder: Path, work: Path, threads: int) -> dict[str, str]:
+    """What a submission's process finds in its environment: nothing of the teacher's but the programs' places."""
+    kept = ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    homes = ("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR",
+             "JUPYTER_CONFIG_DIR", "XDG_CACHE_HOME")  # fmt: skip
+    environment |= dict.fromkeys(homes, str(work))
+    environment |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
+    paths = [str(folder), str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
+    return environment | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
 def _drain(descriptor: int) -> str:
@@ -598,25 +603,6 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         with suppress(psutil.NoSuchProcess):
             child.kill()
     process.wait()
-
-
-def _limited_main(limits: str, *arguments: str) -> None:
-    """Runs in the sandbox: set the limits, which the kernel inherits, and go on as nbval."""
-    import resource
-
-    memory, file, processes, seconds = json.loads(limits)
-    wanted = {
-        "RLIMIT_DATA": memory,
-        "RLIMIT_FSIZE": file,
-        "RLIMIT_NPROC": processes,
-        "RLIMIT_CPU": seconds,
-        "RLIMIT_CORE": 0,
-    }
-    for name, value in wanted.items():
-        _, most = resource.getrlimit(getattr(resource, name))
-        value = value if most == resource.RLIM_INFINITY else min(value, most)
-        resource.setrlimit(getattr(resource, name), (value, value))
-    nbval_run._nbval_main(*arguments)
 
 
 # --- Grading ------------------------------------------------------------------------------------------------
@@ -647,6 +633,10 @@ class Grade:
     digest: str = ""
     code: dict[str, list[str]] = field(default_factory=dict)
     open_answer: str = ""
+
+    @property
+    def points(self) -> int:
+        return sum(self.passed.values())
 
 
 def refusals(code: dict[str, list[str]], homework: Homework) -> dict[str, str]:
@@ -680,8 +670,8 @@ def grade_notebook(
     kinds: list[tuple[str, str]] = []
     while len(skipped) < len(homework.keys):
         assembled, kinds = assemble(homework, code, without=skipped)
-        cells, whole = run_sandboxed(assembled, hide, limits or Limits())
-        if whole:
+        cells = run_sandboxed(assembled, hide, limits or Limits())
+        if len(cells) == len(kinds):
             break
         key, _ = kinds[len(cells)]
         if not key:
@@ -691,16 +681,17 @@ def grade_notebook(
         skipped[key] = "The code ended the kernel, or used more time or memory than it may."
 
     failed: dict[str, list[tuple[str, str]]] = {}
-    for (key, kind), cell in zip(kinds, cells, strict=True):
+    for (key, kind), cell in zip(
+        kinds, cells, strict=False
+    ):  # cells are missing if all exercises are skipped
         if not cell.passed:
             failed.setdefault(key, []).append((kind, _said(kind, cell)))
     if "" in failed:
         raise HomeworkError(f"{homework.name}: the cells before the first exercise fail: {failed[''][0][1]}")
     messages = {}
     for key in homework.keys:
-        decides = any(
-            kind != "answer" for kind, _ in failed.get(key, [])
-        )  # a scratch cell that fails costs nothing
+        # A scratch cell that fails costs nothing.
+        decides = any(kind != "answer" for kind, _ in failed.get(key, []))
         missing = "" if code[key] else "There is no code for this exercise. "
         messages[key] = skipped.get(key, missing + failed[key][0][1] if decides else "")
     return messages
@@ -740,6 +731,8 @@ def grade_file(
         row.note = str(error)
     except OSError as error:
         row.note = f"could not be read: {error.strerror}"
+    except Exception as error:  # the other submissions are graded all the same
+        row.note = f"could not be graded: {type(error).__name__}: {error}"
     row.seconds = round(time.monotonic() - began, 1)
     return row
 
@@ -774,26 +767,18 @@ def grade(
     for path in (folder, solutions):
         if not path.is_dir():
             raise NotADirectoryError(f"{path} is not a folder")
-    jobs, limits, lock = jobs or os.cpu_count() or 1, limits or Limits(), threading.Lock()
+    jobs, limits = jobs or os.cpu_count() or 1, limits or Limits()
 
     @cache
-    def homeworks(name: str) -> Homework | None:
-        solution, extra = solutions / f"{name}.ipynb", hidden and Path(hidden) / f"{name}_hidden.py"
-        return (
-            read_homework(solution, extra if extra and extra.is_file() else None)
-            if solution.is_file()
-            else None
-        )
-
     def known(name: str) -> Homework | None:
-        with lock:
-            return homeworks(name)
+        solution, extra = solutions / f"{name}.ipynb", Path(hidden or "") / f"{name}_hidden.py"
+        if not solution.is_file():
+            return None
+        return read_homework(solution, extra if hidden is not None and extra.is_file() else None)
 
     files = [p for p in sorted(folder.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts and p != out]
-    kept, journal = (
-        _read_journal(out.with_name(f"{out.name}.rows.jsonl")),
-        out.with_name(f"{out.name}.rows.jsonl"),
-    )
+    journal = out.with_name(f"{out.name}.rows.jsonl")
+    kept = _read_journal(journal)
     rows = {path: row for path in files if (row := _still_right(path, folder, kept, known)) is not None}
     hide = [folder, out.parent, solutions.parent]
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -855,16 +840,7 @@ def table(rows: Sequence[Grade], pages: Sequence[str]) -> str:
     writer.writerow(["file", "homework", "points", "of", *keys, "note", "seconds", "page"])
     for row, page in zip(rows, pages, strict=True):
         marks = [int(row.passed[key]) if key in row.passed else "" for key in keys]
-        cells = [
-            row.file,
-            row.homework,
-            sum(row.passed.values()),
-            len(row.passed),
-            *marks,
-            row.note,
-            row.seconds,
-            page,
-        ]
+        cells = [row.file, row.homework, row.points, len(row.passed), *marks, row.note, row.seconds, page]
         writer.writerow([_tame(cell) for cell in cells])
     return text.getvalue()
 
@@ -902,9 +878,7 @@ def page(row: Grade) -> str:
     if row.note:
         parts.append(f'<p class="failed says">Not graded: {html.escape(_tame(row.note))}</p>')
     else:
-        parts.append(
-            f"<p>Homework {row.homework[2:]}: {sum(row.passed.values())} of {len(row.passed)} exercises pass.</p>"
-        )
+        parts.append(f"<p>Homework {row.homework[2:]}: {row.points} of {len(row.passed)} exercises pass.</p>")
     for key, passed in row.passed.items():
         word = "passed" if passed else "not yet"
         parts.append(

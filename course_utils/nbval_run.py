@@ -3,12 +3,12 @@
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from queue import Empty
 from typing import Any, TextIO
@@ -78,7 +78,7 @@ def run_nbval(
             isolation = "guard"
             (Path(folder) / "sitecustomize.py").write_text(GUARD)
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, environment.get("PYTHONPATH")]))
-            if namespace and _can_unshare():
+            if namespace and can_run(*UNSHARE, "ip link set lo up"):
                 isolation = "namespace"
                 command = [*UNSHARE, 'ip link set lo up && exec "$@"', "sh", *command]
         done = subprocess.run(command, env=environment, cwd=ipynb.parent, capture_output=True, text=True)
@@ -157,11 +157,13 @@ socket.getaddrinfo = getaddrinfo
 """
 
 
-def _can_unshare() -> bool:
-    """Whether this system lets us make a network namespace that has the loopback device only."""
-    if shutil.which("unshare") is None or shutil.which("ip") is None:
+@cache
+def can_run(*command: str) -> bool:
+    """Whether this system runs a command, found by trying it once; for what some containers forbid."""
+    try:
+        return subprocess.run(command, capture_output=True, timeout=20).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
         return False
-    return subprocess.run([*UNSHARE, "ip link set lo up"], capture_output=True).returncode == 0
 
 
 def _nbval_main(report: str, compare: str, *arguments: str) -> None:

@@ -188,6 +188,20 @@ def test_hidden_checks_belong_to_an_exercise(checkout: Path, tmp_path: Path) -> 
         grading.read_homework(checkout / "student" / "hw99.ipynb")
 
 
+def test_what_any_cell_imports_may_be_imported(tmp_path: Path) -> None:
+    sources = [
+        "import math\nfrom scipy.linalg import sqrtm",
+        "# CHECK q1\nfrom scipy.linalg import eigh\nfrom dataclasses import dataclass\nprint(1)",
+    ]
+    nb = nbformat.v4.new_notebook()
+    nb.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nb.cells[1].outputs = [nbformat.v4.new_output("stream", text="1\n")]
+    nbformat.write(nb, tmp_path / "hw98.ipynb")
+    allowed = grading.read_homework(tmp_path / "hw98.ipynb").allowed
+    assert gate("from scipy.linalg import eigh, sqrtm\nfrom dataclasses import field", allowed) == []
+    assert gate("from scipy.linalg import lu", allowed)
+
+
 MALFORMED = {
     "junk": (bytes(range(256)) * 100, "does not hold JSON"),
     "text": (b"hello", "does not hold JSON"),
@@ -236,8 +250,8 @@ def sandboxed(cells: list[str], hide: list[Path], **limits: float) -> tuple[list
         nbformat.v4.new_code_cell(c, execution_count=1, metadata={"tags": ["nbval-ignore-output"]})
         for c in cells
     ]
-    runs, whole = grading.run_sandboxed(nb, hide, Limits(**limits))
-    return [run.message for run in runs], whole
+    runs = grading.run_sandboxed(nb, hide, Limits(**limits))
+    return [run.message for run in runs], len(runs) == len(cells)
 
 
 FILLS_THE_DISK = """
@@ -318,6 +332,7 @@ HANDED_IN = {
     "leaves the kernel": ("def squared_error(a, b):\n    raise SystemExit", None, "01"),
     "endless loop": (RIGHT + "\nwhile True:\n    pass", None, "01"),
     "eats memory": (EATS, None, "01"),
+    "nothing that can be run to its end": ("import os", "pixels = 784\nwhile True:\n    pass", "00"),
     "huge output": (RIGHT, "pixels = 784\nfor _ in range(10**7):\n    print('x' * 100)", "10"),
     "prints what the check prints": (
         "def squared_error(a, b):\n    print('q1: 5.0')\n    return a", "print('q2: 784.0')\npixels = 1", "00",
