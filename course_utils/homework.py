@@ -91,6 +91,46 @@ def check_close(name: str, got: Any, want: Any, *, tol: float = 1e-4, hint: str 
         _fail(name, _difference(numbers, right, close), hint)
 
 
+def check_raises(name: str, call: Callable[[], Any], *, hint: str = "") -> str:
+    """Raise an AssertionError unless a call raises a ValueError; returns what that says.
+
+    Args:
+        name: what is checked, in the student's words: `"q1: y = [0, 4] with classes = 4"`.
+        call: the student's function, with input that it must refuse.
+        hint: added to the message.
+
+    Raises:
+        AssertionError: the call returns, or raises something else.
+    """
+    raised: Exception | None = None
+    try:
+        call()
+    except Exception as error:
+        raised = error
+    if raised is None:
+        _fail(name, "passes, should raise a ValueError", hint)
+    if not isinstance(raised, ValueError):
+        _fail(name, f"raises a {type(raised).__name__}, should raise a ValueError", hint)
+    return str(raised)
+
+
+def check_gradients(name: str, value: Any, of: Sequence[Tensor], *, hint: str = "") -> tuple[Tensor, ...]:
+    """The gradients of a value, or an AssertionError that says that it has none.
+
+    Args:
+        name: what is checked, in the student's words: `"q4: the loss"`.
+        value: the student's value: a tensor with one number.
+        of: with respect to these tensors; where the value does not depend on one, its gradient is 0.
+        hint: added to the message.
+
+    Raises:
+        AssertionError: `value` is no tensor, or does not depend on anything that requires a gradient.
+    """
+    if not (isinstance(value, Tensor) and value.requires_grad):
+        _fail(name, "has no gradient: something was detached, or made a plain number", hint)
+    return torch.autograd.grad(value, list(of), allow_unused=True, materialize_grads=True)
+
+
 def _difference(got: Tensor, want: Tensor, close: Callable[[Tensor, Tensor], bool]) -> str:
     """The simplest mistake that explains the difference of two tensors of one shape."""
     several = got.numel() > 1 and bool((want != want.flatten()[0]).any())

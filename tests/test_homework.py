@@ -9,7 +9,14 @@ import torch
 from typer.testing import CliRunner
 
 from course_utils import grading, homework, nbval_run, notebook
-from course_utils.homework import HomeworkError, check_close, check_range, check_shape
+from course_utils.homework import (
+    HomeworkError,
+    check_close,
+    check_gradients,
+    check_raises,
+    check_range,
+    check_shape,
+)
 
 SOURCE = '''\
 # %% [markdown]
@@ -177,6 +184,23 @@ def test_shape_and_range() -> None:
         check_range("x", float("nan"), 0, 1)
     with pytest.raises(AssertionError, match="is empty"):
         check_range("x", [], 0, 1)
+
+
+def test_a_call_that_must_be_refused() -> None:
+    assert check_raises("q1: -1", lambda: int("x")).startswith("invalid literal")
+    with pytest.raises(AssertionError, match=r"^q1: -1 passes, should raise a ValueError\. Only 0\.$"):
+        check_raises("q1: -1", lambda: 7, hint="Only 0.")
+    with pytest.raises(AssertionError, match=r"^q1: -1 raises a KeyError, should raise a ValueError\.$"):
+        check_raises("q1: -1", lambda: {}["x"])
+
+
+def test_gradients_of_a_value_or_why_it_has_none() -> None:
+    a, b, unused = (torch.tensor(v, requires_grad=True) for v in (3.0, 4.0, 5.0))
+    gradients = check_gradients("q1: the loss", a * b, [a, b, unused])
+    assert [g.item() for g in gradients] == [4.0, 3.0, 0.0]
+    for value in ((a * b).detach(), 12.0, None):
+        with pytest.raises(AssertionError, match=r"^q1: the loss has no gradient: .*\. Detach nothing\.$"):
+            check_gradients("q1: the loss", value, [a], hint="Detach nothing.")
 
 
 # --- The source's marks -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ if importlib.util.find_spec("course_utils") is None:
 
 # %%
 from collections.abc import Callable, Iterator
+from functools import partial
 from math import log, prod
 
 import numpy as np
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from course_utils.data import load_images
 from course_utils.diffusion import Step, dpmpp_2m_sample
 from course_utils.features import scene_accuracy
-from course_utils.homework import check_close, check_range, check_shape
+from course_utils.homework import check_close, check_raises, check_range, check_shape
 from course_utils.latent import LatentDiffusion, Tokenizer
 from course_utils.nets import over_batches
 from course_utils.scenes import WORDS
@@ -469,14 +470,8 @@ for f, height, width in ((3, 9, 15), (8, 16, 40), (1, 5, 2)):
     )
 for height, width, f, size in ((6, 8, 4, "6"), (8, 10, 4, "10"), (15, 9, 5, "9")):
     case = f"q5: code_mask of a mask of {height} × {width} with f = {f}"
-    try:
-        code_mask(torch.ones(2, 1, height, width, dtype=torch.bool), f)
-        said = None
-    except Exception as error:
-        said = error
-    assert said is not None, f"{case} gives a result, should raise a ValueError."
-    assert isinstance(said, ValueError), f"{case} raises {type(said).__name__}, should raise a ValueError."
-    assert size in str(said), f"{case} raises a ValueError with {str(said)!r}, should name the {size}."
+    said = check_raises(case, partial(code_mask, torch.ones(2, 1, height, width, dtype=torch.bool), f))
+    assert size in said, f"{case} raises a ValueError with {said!r}, should name the {size}."
 left = (torch.arange(64) < 30).expand(1, 1, 64, 64)
 print("Codes kept of 16 × 16, if the 30 left columns of 64 are kept:", int(code_mask(left, 4).sum()))
 

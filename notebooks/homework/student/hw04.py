@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, distributions, nn
 
 from course_utils.data import batches, load_images
-from course_utils.homework import check_close, check_range, check_shape
+from course_utils.homework import check_close, check_gradients, check_range, check_shape
 from course_utils.nets import seeded
 from course_utils.zoo import load_pretrained
 
@@ -73,9 +73,8 @@ check_close(
 )
 leaves = [mu.clone().requires_grad_(), logvar.clone().requires_grad_()]
 z = reparameterise(*leaves, torch.Generator().manual_seed(2))
-if not z.requires_grad:
-    raise AssertionError("q1: z has no gradient. Compute it from mu and logvar: let only eps be drawn.")
-to_mu, to_logvar = torch.autograd.grad(z.sum(), leaves, allow_unused=True, materialize_grads=True)
+hint = "Compute it from mu and logvar: let only eps be drawn."
+to_mu, to_logvar = check_gradients("q1: z", z.sum(), leaves, hint=hint)
 what = "q1: the derivative of z with respect to mu"
 check_close(
     what, to_mu, torch.ones(3, 4), hint="Draw only eps: what torch.normal draws has the derivative 0."
@@ -175,12 +174,8 @@ check_close(
     distributions.kl_divergence(q, prior).sum(dim=1),
 )
 leaves = [mu.clone().requires_grad_(), logvar.clone().requires_grad_()]
-total = kl_standard_normal(*leaves).sum()
-if not total.requires_grad:
-    raise AssertionError(
-        "q2: the KL has no gradient. Compute it from mu and logvar with operations of torch only."
-    )
-to_mu, to_logvar = torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
+hint = "Compute it from mu and logvar with operations of torch only."
+to_mu, to_logvar = check_gradients("q2: the KL", kl_standard_normal(*leaves).sum(), leaves, hint=hint)
 check_close("q2: the derivative of the KL with respect to mu", to_mu, mu)
 check_close("q2: the derivative of the KL with respect to logvar", to_logvar, (logvar.exp() - 1) / 2)
 print("KL of N(1, 4) in nats:", round(kl_standard_normal(torch.ones(1, 1), four).item(), 2))
@@ -254,12 +249,10 @@ check_close(
 )
 for name, pixels, ls in (("from -8 to 8", x, logits), ("of ±200", some, far)):
     leaf = ls.clone().requires_grad_()
-    total = bernoulli_log_likelihood(pixels, leaf).sum()
-    if not total.requires_grad:
-        raise AssertionError("q3: log p has no gradient. Compute it with operations of torch only.")
+    total, hint = bernoulli_log_likelihood(pixels, leaf).sum(), "Compute it with operations of torch only."
     check_close(
         f"q3: the derivative of log p with respect to logits {name}, which is x - π,",
-        torch.autograd.grad(total, leaf)[0],
+        *check_gradients("q3: log p", total, [leaf], hint=hint),
         pixels - torch.sigmoid(ls),
     )
 print("log p of a grey 0.3 for the logit 200:", round(bernoulli_log_likelihood(some, far)[4].item()))
@@ -319,10 +312,8 @@ likelihood = distributions.Bernoulli(logits=logits, validate_args=False).log_pro
 right = 1.5 * distributions.kl_divergence(q, prior).sum() / 3 - likelihood.sum() / 3
 check_close("q4: the loss of drawn numbers, for beta = 1.5,", vae_loss(x, mu, logvar, logits, 1.5), right)
 leaves = [mu.clone().requires_grad_(), logvar.clone().requires_grad_(), logits.clone().requires_grad_()]
-loss = vae_loss(x, *leaves, 1.5)
-if not getattr(loss, "requires_grad", False):
-    raise AssertionError("q4: the loss has no gradient. Return a tensor, without .item() or detach.")
-slopes = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
+hint = "Return a tensor, without .item() or detach."
+slopes = check_gradients("q4: the loss", vae_loss(x, *leaves, 1.5), leaves, hint=hint)
 truth = (1.5 * mu / 3, 0.75 * (logvar.exp() - 1) / 3, (torch.sigmoid(logits) - x) / 3)
 for name, slope, want in zip(("mu", "logvar", "logits"), slopes, truth, strict=True):
     check_close(f"q4: the derivative of the loss with respect to {name}", slope, want, hint="Detach nothing.")
