@@ -137,7 +137,8 @@ def evaluate(
     device: Device = None,
 ) -> None:
     """Compare images with a data set's test split: grey 28×28 ones as the digit classifier sees them, others by
-    the Inception network. Beside each figure stands what as many real training images reach."""
+    the Inception network. Beside each figure stands what as many real training images reach, of the same classes
+    where the file has labels."""
     import torch
 
     from course_utils import metrics
@@ -156,8 +157,12 @@ def evaluate(
     train, test, fake = load_images(against, "train"), see(real.x).features, see(images)
     typer.echo(f"{len(images)} images, {len(real)} real ones of {against} test, features: {name}")
     if len(images) > 5:
-        chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[: len(images)]
-        floor = see(train.x[chosen]).features
+        chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
+        if labels is not None:  # as many of each class, for what the distribution of classes does to FID
+            y, wanted = train.y[chosen], torch.from_numpy(labels).bincount(minlength=len(train.classes))
+            number = torch.nn.functional.one_hot(y, len(train.classes)).cumsum(dim=0)
+            chosen = chosen[number.gather(1, y[:, None])[:, 0] <= wanted[y]]
+        floor = see(train.x[chosen[: len(images)]]).features
         size = min(1000, len(images), len(test), len(floor))
 
         def scores(f: Tensor) -> dict[str, float]:
@@ -197,6 +202,8 @@ def read_samples(file: Path) -> tuple[np.ndarray, np.ndarray | None]:
         raise ValueError(f"{file}: images must be uint8 (N, H, W, C), not {images.dtype} {images.shape}")
     if labels is not None and (labels.dtype != np.int64 or labels.shape != images.shape[:1]):
         raise ValueError(f"{file}: labels must be int64 ({len(images)},), not {labels.dtype} {labels.shape}")
+    if labels is not None and labels.min() < 0:
+        raise ValueError(f"{file}: labels must be 0 or more, not {labels.min()}")
     return images, labels
 
 

@@ -144,8 +144,12 @@ def _difference(got: Tensor, want: Tensor, close: Callable[[Tensor, Tensor], boo
         return "is the square of the right value"
     factor = ((got * want).sum() / want.square().sum().clamp_min(1e-30)).item()
     whole = min((abs(f - round(f)) for f in (factor, 1 / factor) if round(f)), default=1.0) if factor else 1.0
-    if factor and close(got, factor * want) and (several or whole < 1e-4):
-        return f"is {factor:.4g} times the right value: a factor is missing or too many"
+    if factor and close(got, factor * want):
+        if several:
+            return f"is {factor:.4g} times the right value: a factor is missing or too many"
+        if whole < 1e-4:
+            both = f"is {got.flatten()[0]:.6g}, should be {want.flatten()[0]:.6g}"
+            return f"{both}. It is {factor:.4g} times the right value: is a factor missing or too many?"
     offset = (got - want).mean().item()
     if several and close(got, want + offset):
         return f"differs from the right value by {offset:.4g} everywhere: a term is missing or too many"
@@ -181,7 +185,8 @@ def _finite(name: str, value: Any, hint: str) -> Tensor:
 
 
 def _fail(name: str, problem: str, hint: str) -> NoReturn:
-    raise AssertionError(f"{name} {problem}.{f' {hint}' if hint else ''}")
+    end = "" if problem.endswith("?") else "."
+    raise AssertionError(f"{name} {problem}{end}{f' {hint}' if hint else ''}")
 
 
 # --- From one source to two notebooks -----------------------------------------------------------------------

@@ -47,7 +47,7 @@ from course_utils.nets import Classifier, SceneReader, over_batches, seeded
 from course_utils.train import Objective, exponential_average, fit, warmup_cosine
 
 CARD_VERSION = 1
-_SETTINGS = ("steps", "batch_size", "lr", "weight_decay", "clip", "ema", "seed")
+_SETTINGS = ("steps", "rounds", "batch_size", "lr", "weight_decay", "clip", "ema", "seed")
 
 
 def alone(model: Any, recipe: Recipe) -> list[Objective]:
@@ -66,6 +66,8 @@ class Recipe:
         data: gives the images to train on.
         score: the finished model's scores on images that it has not seen.
         players: the objectives to train; the last one's `ema` is the model that is kept.
+        rounds: how many trainings of so many steps follow each other. Each begins with the averaged weights of the one
+            before, and the learning rate rises and falls anew (Loshchilov and Hutter, "SGDR", 2017).
         clip: the largest gradient norm.
         finish: what is done after training, with the model and the training images.
     """
@@ -79,6 +81,7 @@ class Recipe:
     lr: float
     weight_decay: float = 0.0
     ema: float = 0.999
+    rounds: int = 1
     seed: int = 0
     clip: float | None = None
     players: Callable[[Any, Recipe], list[Objective]] = alone
@@ -234,10 +237,15 @@ def vae_scores(model: VAE) -> dict[str, float]:
 
 
 def digit_scores(model: Any) -> dict[str, float]:
-    """What the shipped classifier sees in 10,000 images that the model draws, against MNIST's test set."""
+    """What the shipped classifier sees in 10,000 images that the model draws, against MNIST's test set.
+
+    A model with classes is asked for those of 10,000 training images. There, and in the test set, ones are more
+    frequent than fives; as many images of each class would be another distribution to FID. Those 10,000 training
+    images themselves reach an FID of 0.037.
+    """
     place = next(model.parameters()).device
     eye, real = load_pretrained("classifier-mnist", place), load_images("mnist", "test").x.to(place)
-    y = torch.arange(10_000, device=place) % 10 if getattr(model, "classes", None) else None
+    y = load_images("mnist", "train").y[:10_000].to(place) if getattr(model, "classes", None) else None
     draw = torch.Generator(place).manual_seed(0)
     with torch.inference_mode():
         parts = [model.sample(500, None if y is None else y[i : i + 500], generator=draw)
@@ -310,6 +318,7 @@ RECIPES = {
         20000,
         64,
         2e-3,
+        rounds=2,
         clip=1.0,
     ),
     "ddpm-4-steps-mnist": Recipe(
@@ -361,30 +370,32 @@ def train_recipe(
     Args:
         name: a key of RECIPES.
         device: by default `pick_device()`.
-        checkpoint: a file to resume from where it exists (see `train.fit`).
-        steps: another number of steps than the recipe's, for a trial.
+        checkpoint: a file to resume from where it exists (see `train.fit`); later rounds add their number to its name.
+        steps: another number of steps in a round than the recipe's, for a trial.
     """
     recipe = _recipe(name)
     images = recipe.data()
     with seeded(recipe.seed):
         model = recipe.model(**recipe.arguments)
-    objectives = recipe.players(model, recipe)
-    shuffle = torch.Generator().manual_seed(recipe.seed)
     steps = steps or recipe.steps
-    for _ in fit(
-        objectives,
-        batches(images, recipe.batch_size, steps, generator=shuffle),
-        seed=recipe.seed,
-        clip=recipe.clip,
-        device=device,
-        checkpoint=checkpoint,
-    ):
-        pass
-    average = objectives[-1].ema
-    assert average is not None
-    trained = average.module.eval()
-    recipe.finish(trained, images)
-    return trained, recipe.score(trained) | {"steps": steps}
+    for turn in range(recipe.rounds):
+        objectives = recipe.players(model, recipe)
+        seed = recipe.seed + turn
+        shuffle = torch.Generator().manual_seed(seed)
+        for _ in fit(
+            objectives,
+            batches(images, recipe.batch_size, steps, generator=shuffle),
+            seed=seed,
+            clip=recipe.clip,
+            device=device,
+            checkpoint=f"{checkpoint}.{turn + 1}" if checkpoint and turn else checkpoint,
+        ):
+            pass
+        average = objectives[-1].ema
+        assert average is not None
+        model = average.module.eval()
+    recipe.finish(model, images)
+    return model, recipe.score(model) | {"steps": steps}
 
 
 def _recipe(name: str) -> Recipe:

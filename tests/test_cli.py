@@ -101,12 +101,24 @@ def test_evaluate_tells_good_from_bad(tmp_path: Path):
     assert figure(bad, "read as the class asked for") == pytest.approx(10, abs=0.1)
 
 
+def test_evaluate_compares_with_real_images_of_the_same_classes(tmp_path: Path):
+    """All zeros and ones that the training set has: there are no other real ones to stand beside them."""
+    train = load_images("digits", "train")
+    some = train[train.y < 2]
+    np.savez(tmp_path / "x.npz", images=to_uint8(some.x), labels=some.y.numpy())
+    fid = next(x for x in course("evaluate", tmp_path / "x.npz").splitlines() if x.startswith("FID"))
+    score, real = fid.removeprefix("FID: ").removesuffix(")").split("  (real: ")
+    assert float(score) == pytest.approx(float(real), abs=1e-3)
+    assert float(real) > 10, "eight classes are missing"
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
         ({"pictures": np.zeros((2, 28, 28, 1), np.uint8)}, "no .npz file with an array"),
         ({"images": np.zeros((2, 28, 28, 1), np.float32)}, "must be uint8"),
         ({"images": np.zeros((2, 28, 28, 1), np.uint8), "labels": np.zeros(3, np.int64)}, "labels must be"),
+        ({"images": np.zeros((2, 28, 28, 1), np.uint8), "labels": np.array([0, -1])}, "0 or more, not -1"),
         ({"images": np.zeros((2, 28, 28, 3), np.uint8)}, "images of one shape"),
     ],
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+import torch
 from test_homework import make
 from typer.testing import CliRunner
 
@@ -96,6 +97,14 @@ REFUSED = {
 def test_the_gate_lets_ordinary_code_through() -> None:
     assert gate(FINE, ALLOWED) == []
     assert gate("from course_utils.homework import check_close", ALLOWED) == []
+
+
+def test_the_gate_lets_the_methods_of_tensors_and_modules_through() -> None:
+    """Some are called as a module of the standard library is (`x.chunk(2)`), in one version of Python or another."""
+    methods = {
+        name for kind in (torch.Tensor, torch.nn.Module) for name in dir(kind) if not name.startswith("_")
+    }
+    assert [name for name in sorted(methods) if gate(f"x.{name}(2)", ALLOWED)] == []
 
 
 @pytest.mark.parametrize("what", REFUSED)

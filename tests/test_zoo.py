@@ -10,12 +10,13 @@ from sklearn.decomposition import PCA
 
 from course_utils import metrics, scenes, zoo
 from course_utils.autoencoders import binarise, corrupt, squared_error
-from course_utils.data import load_images
+from course_utils.data import batches, load_images
 from course_utils.diffusion import DDPM, distillation_loss
 from course_utils.features import feature_extractor, readability, scene_accuracy
 from course_utils.gan import Generator
 from course_utils.latent import LatentDiffusion, encoded_scenes
-from course_utils.nets import blur, over_batches
+from course_utils.nets import blur, over_batches, seeded
+from course_utils.train import Objective, exponential_average, fit, warmup_cosine
 from course_utils.zoo import RECIPES, load_pretrained, save_pretrained, train_recipe
 
 
@@ -140,6 +141,33 @@ def test_a_recipe_trains_and_is_the_same_again(name: str, monkeypatch: pytest.Mo
         torch.equal(p, q) for p, q in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
     )
     assert a.sample(2, generator=torch.Generator().manual_seed(0)).shape == (2, 1, 28, 28)
+
+
+def test_a_second_round_goes_on_from_the_average_with_a_new_rate_and_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    recipe = dataclasses.replace(
+        RECIPES["ddpm-mnist"], data=lambda: load_images("digits"), score=lambda model: {}, rounds=2
+    )
+    monkeypatch.setitem(RECIPES, "ddpm-mnist", recipe)
+    trained, _ = train_recipe("ddpm-mnist", steps=3, device="cpu", checkpoint=tmp_path / "c")
+    assert {file.name for file in tmp_path.iterdir()} == {"c", "c.2"}
+
+    with seeded(0):
+        model = recipe.model(**recipe.arguments)
+    for seed in (0, 1):
+        average = exponential_average(model, 0.999)
+        adam = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.0)
+        objective = Objective(model, model.loss, adam, schedule=warmup_cosine, ema=average)
+        shuffled = batches(load_images("digits"), 64, 3, generator=torch.Generator().manual_seed(seed))
+        for _ in fit(objective, shuffled, seed=seed, clip=1.0, device="cpu", progress=False):
+            pass
+        model = average.module
+    for name, weight in trained.state_dict().items():
+        assert torch.equal(weight, model.state_dict()[name]), name
+    assert all(r.rounds == 1 or r.players is zoo.alone for r in RECIPES.values()), (
+        "others begin from a teacher"
+    )
 
 
 def test_every_recipe_is_shipped_and_small():

@@ -132,6 +132,21 @@ def noisy(x0, t, eps, alpha_bar):
 
 
 # %%
+# WRONG q2: for points and images only
+def noisy(x0, t, eps, alpha_bar):
+    a = alpha_bar[t][:, None] if x0.ndim == 2 else alpha_bar[t][:, None, None, None]
+    return a.sqrt() * x0 + (1 - a).sqrt() * eps
+
+
+# %%
+# WRONG q2: changes its input
+def noisy(x0, t, eps, alpha_bar):
+    a = alpha_bar[t].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)
+    x0 *= a.sqrt()
+    return x0 + (1 - a).sqrt() * eps
+
+
+# %%
 # WRONG q3: beta in place of the smaller variance
 def posterior(x0, x_t, t, alpha_bar):
     now, before = alpha_bar[t], alpha_bar[t - 1]
@@ -498,3 +513,13 @@ def guided(eps_with, eps_without, w):
 def drop_labels(y, nothing, p, generator):
     keep = (torch.rand(y.shape, generator=generator) >= p).float()
     return keep * y + (1 - keep) * nothing
+
+
+# %%
+# WRONG q6: drops in tenths only
+def guided(eps_with, eps_without, w):
+    return eps_without + w * (eps_with - eps_without)
+
+
+def drop_labels(y, nothing, p, generator):
+    return y.masked_fill(torch.randint(10, y.shape, generator=generator) < 10 * p, nothing)

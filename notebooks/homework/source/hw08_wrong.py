@@ -60,6 +60,18 @@ def psnr(x_hat, x):
 
 
 # %%
+# WRONG q1: adds the bound in place of taking the larger
+def psnr(x_hat, x):
+    return 10 * torch.log10(4 / (((x_hat - x) ** 2).mean(dim=(1, 2, 3)) + 1e-10))
+
+
+# %%
+# WRONG q1: bounds each pixel in place of the mean
+def psnr(x_hat, x):
+    return 10 * torch.log10(4 / ((x_hat - x) ** 2).clamp_min(1e-10).mean(dim=(1, 2, 3)))
+
+
+# %%
 # WRONG q2: one number a channel
 def scale_of(codes):
     return codes.std(dim=(0, 2, 3), keepdim=True)
@@ -373,6 +385,16 @@ def guided_v(net, x_t, t, sentences, away, w):
 
 
 # %%
+# WRONG q4: one row of tokens in place of one for each code
+def guided(v_sentence, v_away, w):
+    return v_away + w * (v_sentence - v_away)
+
+
+def guided_v(net, x_t, t, sentences, away, w):
+    return guided(net(x_t, t, tokenize(sentences)), net(x_t, t, tokenize([away])), w)
+
+
+# %%
 # WRONG q5: more than half of the pixels is enough
 def code_mask(mask, f):
     for size in mask.shape[2:]:
@@ -486,6 +508,15 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z, a = ldm.codec.encode(x), ldm.ddpm.schedule.alpha_bar[t_0].float()
     z_t = a * z + (1 - a) * torch.randn(z.shape, generator=generator)
+    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    return ldm.codec.decode(last.x_t).clamp(-1, 1)
+
+
+# %%
+# WRONG q6: one step early
+def restyle(ldm, x, sentences, t_0, w, sampler, generator):
+    z, a = ldm.codec.encode(x), ldm.ddpm.schedule.alpha_bar[t_0 - 1].float()
+    z_t = a.sqrt() * z + (1 - a).sqrt() * torch.randn(z.shape, generator=generator)
     *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
