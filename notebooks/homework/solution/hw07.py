@@ -5,11 +5,13 @@
 #
 # Six exercises and one open question, about ninety minutes. Write your code where a cell says so; leave the check cells
 # as they are. A check says at once what is wrong. Nothing here needs a GPU or a network. *Restart and run all* before
-# you hand it in: a notebook that does not run from top to bottom cannot be graded fairly.
+# you hand it in: a notebook that does not run from top to bottom cannot be graded fairly. Beside plain Python, PyTorch
+# and NumPy the grader runs what this notebook itself imports; other imports, files, `%`, `!` and names such as `_x` it
+# refuses, and `course homework check` says so before.
 #
 # In all exercises the time steps are $t = 1, \dots, T$, and $t = 0$ is the clean image $x_0$. `alpha_bar` is a float64
 # tensor of the shape (T + 1,) with `alpha_bar[t]` $= \bar\alpha_t$ and $\bar\alpha_0 = 1$. A batch holds $N$ images of
-# any shape: (N, C, H, W), but also (N, 2) for points in the plane.
+# any shape: (N, C, H, W), but also (N, 2) for points in the plane. No function may change its inputs.
 
 # %% tags=["install"]
 import importlib.util
@@ -66,6 +68,8 @@ three = torch.tensor([0.1, 0.2, 0.5])
 check_shape(
     "q1: alpha_bars(betas) for 3 betas", alpha_bars(three), (4,), hint="alpha_bar_0 = 1 stands in front."
 )
+hint = "Do not change the input."
+check_close("q1: betas, after alpha_bars(betas),", three, torch.tensor([0.1, 0.2, 0.5]), hint=hint)
 check_close(
     "q1: alpha_bar_0, alpha_bar_1 for beta_1 = 0.1",
     alpha_bars(three)[:2],
@@ -116,8 +120,8 @@ print("What is left after beta = 0.1, 0.2, 0.5:", [round(v, 2) for v in alpha_ba
 #
 # <details><summary>Hint 1</summary>
 #
-# `alpha_bar[t]` has the shape (N,). PyTorch aligns shapes at the *last* axis, so (N,) times (N, C, H, W) would give
-# each column of pixels its own time.
+# `alpha_bar[t]` has the shape (N,). PyTorch aligns shapes at the *last* axis, so (N,) times (N, C, H, W) is an error, or,
+# if W happens to be N, gives each column of pixels its own time.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -142,6 +146,8 @@ check_shape(
     noisy(ones, always_1, ones, left),
     (4, 3, 5, 4),
 )
+hint = "Do not change the input."
+check_close("q2: x0, after noisy(x0, t, eps, alpha_bar),", ones, torch.ones(4, 3, 5, 4), hint=hint)
 check_close(
     "q2: what x0 = 1 becomes with eps = 0 and alpha_bar_t = 0.64",
     noisy(ones, always_1, 0 * ones, left),
@@ -171,6 +177,12 @@ check_close(
     "q2: x_t for three points, x0 = 1, eps = -2 and the times 3, 1, 1",
     noisy(torch.ones(3, 2), torch.tensor([3, 1, 1]), torch.full((3, 2), -2.0), left),
     torch.tensor([[-2.0, -2.0], [-0.4, -0.4], [-0.4, -0.4]]),
+)
+check_close(
+    "q2: x_t for arrays (4, 2, 5), x0 = 1, eps = -2 and the times 0, 1, 2, 3",
+    noisy(torch.ones(4, 2, 5), torch.arange(4), torch.full((4, 2, 5), -2.0), left),
+    by_hand.view(4, 1, 1).expand(4, 2, 5),
+    hint="Any number of axes: do not write them out.",
 )
 draw = torch.Generator().manual_seed(1)
 x0, eps = (torch.randn(6, 3, 4, 5, generator=draw) for _ in range(2))
@@ -218,9 +230,8 @@ def posterior(x0: Tensor, x_t: Tensor, t: int, alpha_bar: Tensor) -> tuple[Tenso
 left = torch.tensor([1.0, 0.64, 0.16, 0.11], dtype=torch.float64)
 one, zero = torch.ones(4, 3, 2), torch.zeros(4, 3, 2)
 both = posterior(one, zero, 2, left)
-assert isinstance(both, tuple), (
-    f"q3: posterior returns one {type(both).__name__}, should return mean, variance."
-)
+is_pair = isinstance(both, (tuple, list)) and len(both) == 2
+assert is_pair, "q3: posterior must return two things: the mean, and the variance."
 check_shape("q3: the mean for images (4, 3, 2)", both[0], (4, 3, 2))
 check_shape("q3: the variance", both[1], (), hint="It is the same for all images and pixels.")
 check_close(
@@ -314,21 +325,22 @@ ones, always_1 = torch.ones(4, 3, 5, 4), torch.ones(4, dtype=torch.int64)
 x0, eps = torch.tensor([1.0, 3.0]).repeat(4, 3, 5, 2), torch.tensor([2.0, -1.0]).repeat(4, 3, 5, 2)
 x_t, v = torch.tensor([2.0, 1.8]).repeat(4, 3, 5, 2), torch.tensor([1.0, -2.6]).repeat(4, 3, 5, 2)
 both = x0_and_eps_from_v(x_t, v, always_1, left)
-assert isinstance(both, tuple), f"q4: the function returns one {type(both).__name__}, should return x0, eps."
+is_pair = isinstance(both, (tuple, list)) and len(both) == 2
+assert is_pair, "q4: the function must return two things: x0, and eps."
 for name, got in zip(("x0", "eps"), both, strict=True):
     check_shape(f"q4: {name} for images (4, 3, 5, 4)", got, (4, 3, 5, 4))
-hint = "At even indices x_t = 0.8 · 1 + 0.6 · 2 and v = 0.8 · 2 - 0.6 · 1. x0 is returned first."
+hint = "At even indices of the last axis x_t = 0.8 · 1 + 0.6 · 2 and v = 0.8 · 2 - 0.6 · 1. x0 is returned first."
 check_close("q4: x0 for x_t = 2 or 1.8, v = 1 or -2.6, alpha_bar_t = 0.64", both[0], x0, hint=hint)
 check_close("q4: eps for x_t = 2 or 1.8, v = 1 or -2.6, alpha_bar_t = 0.64", both[1], eps, hint=hint)
 v_by_t = torch.tensor([-2.0, -2.2, -2.0, -1.0]).view(4, 1, 1, 1) * ones  # of x0 = 1 and eps = -2
 x_by_t = torch.tensor([1.0, -0.4, -1.0, -2.0]).view(4, 1, 1, 1) * ones
 both = x0_and_eps_from_v(x_by_t, v_by_t, torch.arange(4), left)
-hint = "Image i has the time t[i]. At t = 0 v is eps; where alpha_bar is 0 it is -x0. Divide by nothing."
+hint = "Image i has the time t[i]. At t = 0 v is eps; where alpha_bar is 0 it is -x0. Do not divide at all."
 check_close("q4: x0 of four images with the times 0, 1, 2, 3", both[0], ones, hint=hint)
 check_close("q4: eps of four images with the times 0, 1, 2, 3", both[1], -2 * ones, hint=hint)
 draw = torch.Generator().manual_seed(2)
 some_times, cosine = torch.tensor([20, 3, 0, 11, 7, 16]), diffusion.cosine_schedule(20).alpha_bar
-for shape in [(6, 2), (6, 3, 4, 5)]:
+for shape in [(6, 2), (6, 4, 5), (6, 3, 4, 5)]:
     x0, eps = (torch.randn(shape, generator=draw) for _ in range(2))
     bars = cosine[some_times].float().view(-1, *[1] * (len(shape) - 1))
     x_t, v = bars.sqrt() * x0 + (1 - bars).sqrt() * eps, diffusion.target(x0, eps, bars, "v")
@@ -341,8 +353,8 @@ print("x_t = 2 and v = 1 at alpha_bar = 0.64: x0 and eps are", [round(value.item
 # %% [markdown]
 # ## 5 · A step of DDIM
 #
-# DDIM without noise (Song, Meng, Ermon 2021, equation 12 with $\sigma = 0$) goes from time $t$ to any earlier time $s$.
-# It takes the noise $\hat\varepsilon$ that the network sees in $x_t$, finds the clean image $\hat x_0$ that goes with
+# DDIM without noise (Song, Meng, Ermon 2021, equation 12 with $\sigma = 0$; their $\alpha_t$ is our $\bar\alpha_t$) goes
+# from time $t$ to any earlier time $s$. It takes the noise $\hat\varepsilon$ that the network sees in $x_t$, finds the clean image $\hat x_0$ that goes with
 # it, and mixes the two anew:
 #
 # $$\hat x_0 = \frac{x_t - \sqrt{1 - \bar\alpha_t}\; \hat\varepsilon}{\sqrt{\bar\alpha_t}}, \qquad
@@ -372,6 +384,7 @@ def ddim_step(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -
 left = torch.tensor([1.0, 0.64, 0.36, 0.04], dtype=torch.float64)
 ones = torch.ones(4, 3, 5, 2)
 check_shape("q5: ddim_step(...) for images (4, 3, 5, 2)", ddim_step(ones, ones, 2, 1, left), (4, 3, 5, 2))
+check_close("q5: x_t, after ddim_step(...),", ones, torch.ones(4, 3, 5, 2), hint="Do not change the input.")
 x0, eps = torch.tensor([1.0, 3.0]) * ones, torch.tensor([2.0, -1.0]) * ones
 check_close(
     "q5: x_s for s = 0, x_t = 2 or 1.8, eps_hat = 2 or -1, alpha_bar_t = 0.64",
@@ -498,6 +511,8 @@ known = (gone | (dropped == y)).double().mean()
 check_close("q6: the share of labels that are `nothing` or as they were", known, 1.0)
 hint = "Each label has a draw of its own."
 check_close("q6: the share of labels dropped for p = 0.2", gone.double().mean(), 0.2, tol=0.0125, hint=hint)
+other = (drop(0.35, 8) == 10).double().mean()
+check_close("q6: the share of labels dropped for p = 0.35", other, 0.35, tol=0.0125, hint=hint)
 of_class = gone.double().view(2000, 10).mean(dim=0)
 check_range("q6: the share dropped of any one class for p = 0.2", of_class, 0.15, 0.25, hint=hint)
 check_close("q6: the result of drop_labels for p = 0", drop(0.0, 4), y)
@@ -547,8 +562,8 @@ print("With 3, without 1, w = 2.5:", round(guided(torch.tensor(3.0), torch.tenso
 #
 # A friend trained a diffusion model with $T = 1000$ and samples from it in 50 steps of DDIM. All images come out
 # washed-out: little contrast, and mid-grey on average, though half of the training images are dark and half are bright.
-# The training loss looks good. Give three possible causes and, for each of them, a measurement that would tell it from
-# the other two. Six to twelve sentences.
+# The training loss looks good. Give three possible causes, each of which explains both the low contrast and the grey
+# mean, and, for each of them, a measurement that would tell it from the other two. Six to twelve sentences.
 #
 # *5 points: three different causes that explain the symptom 3 (one each), measurements that tell them apart 2.*
 #

@@ -5,7 +5,9 @@
 #
 # Six exercises and one open question, about an hour and a half. Write your code where a cell says so; leave the check
 # cells as they are. A check says at once what is wrong. Nothing here needs a GPU or a network. *Restart and run all*
-# before you hand it in: a notebook that does not run from top to bottom cannot be graded fairly.
+# before you hand it in: a notebook that does not run from top to bottom cannot be graded fairly. Beside plain Python,
+# PyTorch and NumPy the grader runs what this notebook itself imports; other imports, files, `%`, `!` and names such as
+# `_x` it refuses, and `course homework check` says so before.
 
 # %% tags=["install"]
 import importlib.util
@@ -28,12 +30,15 @@ from course_utils.data import load_images
 from course_utils.features import feature_extractor
 from course_utils.homework import check_close, check_range, check_shape
 from course_utils.nets import blur, over_batches
+from course_utils.viz import table
 from course_utils.zoo import load_pretrained
 
 train, test = load_images("digits", "train"), load_images("digits", "test")
 see = feature_extractor("digits", "cpu")
 seen, unseen = see(train.x), see(test.x)
 train_features, test_features = seen.features.double(), unseen.features.double()  # (4000, 128), (1000, 128)
+quality: list[list[object]] = []  # what the checks measure, for you to look at
+scatter: list[list[object]] = []
 
 
 def vector(*values: float) -> Tensor:  # the checks write their small cases with these two
@@ -173,7 +178,7 @@ check_close(
     "q2: the distance between covariances diag(1.21, 0.25, 4) and diag(0.64, 2.25, 0)",
     frechet_distance(zero, vector(1.21, 0.25, 4).diag(), zero, vector(0.64, 2.25, 0).diag()),
     0.3**2 + 1 + 4,
-    hint="On the diagonal it is the sum of (σ1 - σ2)².",
+    hint="On the diagonal it is the sum of (σ1 - σ2)². Add nothing to the covariances: even 1e-6 shows here.",
 )
 correlated, stretched = vector(2, 1, 1, 2).view(2, 2), vector(1, 0, 0, 4).view(2, 2)
 check_close(
@@ -237,14 +242,9 @@ print("From ((2, 1), (1, 2)) at (0, 0) to ((1, 0), (0, 4)) at (3, 3):", round(fl
 # the distance of a point to itself, so count one further.
 #
 # </details>
-# <details><summary>What the check finds for three damaged sets (think first: what lowers which number?)</summary>
 #
-# Against the 1,000 test digits, with k = 3: blurred digits have a precision of about 0.3 and almost no recall. With
-# half of the classes missing precision stays at 0.8, nearly that of real digits (0.85), and recall is about 0.4. Fifty
-# images, twenty copies of each, have a precision of 0.9 and the recall 0: each copy has three neighbours at distance
-# 0.
-#
-# </details>
+# The check then measures three damaged sets: blurred digits, digits with half of the classes missing, and fifty images,
+# twenty copies of each. Think first: what lowers which of the two numbers?
 
 
 # %% key="q3"
@@ -299,21 +299,36 @@ for k in (1, 3, 5):
             right.double().mean(),
             hint="Any of the balls will do, not only the nearest point's.",
         )
-damaged = {
+sets = {
+    "real digits": train.x[:1000],
     "blurred digits": blur(train.x[:1000], 1.2),
     "digits with half of the classes missing": train.x[train.y < 5][:1000],
     "20 copies of 50 digits": train.x[:50].repeat(20, 1, 1, 1),
 }
-for name, x in damaged.items():
+quality.clear()
+for name, x in sets.items():
     got, right = (
         f(real=test_features, fake=see(x).features.double(), k=3)
         for f in (precision_recall, metrics.precision_recall)
     )
     check_close(f"q3: precision of {name}", got[0], right.precision, tol=2e-3)
     check_close(f"q3: recall of {name}", got[1], right.recall, tol=2e-3)
+    quality.append([name, float(got[0]), float(got[1])])
 print("Precision and recall on the line:", [round(float(value), 2) for value in on_line])
 
+# %% tags=["nbval-ignore-output"]
+table(["against 1,000 test digits, k = 3", "precision", "recall"], quality)
+
 # %% [markdown]
+# <details><summary>What you should have seen</summary>
+#
+# Blurred digits lose precision, and almost all recall: soft images lie beside the real ones, not among them. With half
+# of the classes missing precision stays nearly that of real digits, and recall halves. The copies have a high
+# precision, for each of the fifty is a real digit, and the recall 0: each copy has three neighbours at distance 0, so
+# that its ball holds nothing else.
+#
+# </details>
+#
 # ## 4 · Kernel Inception Distance
 #
 # KID (Bińkowski et al. 2018) compares two sets of features by a **kernel** $k(f, f') = (f \cdot f' / d + 1)^3$, which
@@ -324,8 +339,8 @@ print("Precision and recall on the line:", [round(float(value), 2) for value in 
 # + \frac{1}{N_g (N_g - 1)} \sum_{i \ne j} k(f_{g,i}, f_{g,j}) - \frac{2}{N_r N_g} \sum_{i, j} k(f_{r,i}, f_{g,j})$$
 #
 # Within a set the pairs of a vector with itself, $i = j$, are left out. This makes the estimate **unbiased**: where
-# both sets come from one distribution it is 0 on average, so that about half of the single values are negative. (Do
-# not cut them off.) `real` has the shape ($N_r$, d), `fake` ($N_g$, d).
+# both sets come from one distribution it is 0 on average, so that many single values are negative. (Do not cut them
+# off.) `real` has the shape ($N_r$, d), `fake` ($N_g$, d).
 #
 # <details><summary>Hint</summary>
 #
@@ -406,7 +421,8 @@ print("KID of 0, 2 and 1, -1:", round(float(kid(column(0, 2), column(1, -1)))))
 #
 # `z0` and `z1` have the shape (N, d), `t` the shape (N,): each row has its own place. `generate` turns codes (N, d)
 # into images, `distance` turns two batches of images into N distances, and the expectation becomes the mean over the
-# rows.
+# rows. ($d$ grows with the square of a small change, hence $1 / \epsilon^2$. And $t + \epsilon$ may exceed 1: do not cut
+# it off.)
 #
 # <details><summary>Hint</summary>
 #
@@ -503,18 +519,13 @@ print("With generate(z) = z:", round(float(straight), 2))
 # $$\mathbb{E}\,[\mathrm{FID}] \approx \frac{\sigma^2}{N} \Big( 2 d + \frac{d (d + 1)}{2} \Big),$$
 #
 # $2d$ from the means and the rest from the covariances. So FID has a **bias** that falls as $1/N$ and grows as $d^2$.
-# The check measures it for such features and then for the digits.
+# The check measures it for such features and then for the digits. (It uses your `frechet_distance`: if exercise 2
+# fails, so does this one.)
 #
 # <details><summary>Hint</summary>
 #
 # `features[torch.randperm(len(features), generator=generator)]` shuffles the rows: one half is its first N rows, the
 # other its next N. `half.T.cov()` is the covariance (torch.cov wants one *column* a sample).
-#
-# </details>
-# <details><summary>What the check measures on the digits (print its `floor`)</summary>
-#
-# About 2 for N = 100, 0.5 for N = 400 and 0.15 for N = 1600, with features of 128 numbers: with four times as many
-# images about a quarter. Single draws scatter around that, most with N = 100.
 #
 # </details>
 
@@ -585,9 +596,27 @@ shuffle = torch.Generator().manual_seed(8)
 pairs = [train_features[torch.randperm(4000, generator=shuffle)[:800]].split(400) for _ in range(16)]
 by_course = sum(metrics.fid(real=a, fake=b) for a, b in pairs) / 16
 check_range("q6: the one for N = 400, as a multiple of the course's fid,", floor[1] / by_course, 0.4, 2.5)
+scatter.clear()
+for n, mean in zip((100, 400, 1600), floor.tolist(), strict=True):
+    scatter.append([n, *(float(seeded_bias(train_features, (n,), 1, seed)[0]) for seed in range(4)), mean])
 print("With N = 4 of the 8 rows:", round(float(seeded_bias(spike, (4,), 1, 0)[0]), 2))
 
 # %% [markdown]
+# What it says of real digits, whose features have 128 numbers: four single draws, and the mean of eight others.
+
+# %% tags=["nbval-ignore-output"]
+table(["N", "draw 1", "draw 2", "draw 3", "draw 4", "mean of 8"], scatter)
+
+# %% [markdown]
+# <details><summary>What you should have seen</summary>
+#
+# With four times as many images it is about a quarter, and single draws scatter around that. With the mean variance of
+# the features for $\sigma^2$ the formula would say about ten times as much. It is meant for independent numbers, and
+# these 128 are far from independent: almost all of their variance lies in few directions. And $N = 100$ is not larger
+# than $d$.
+#
+# </details>
+#
 # ## 7 · Open question
 #
 # Two labs work on the same kind of images. One reports an FID of 7.2 for its model, the other 7.9 for its own. List

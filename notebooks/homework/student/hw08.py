@@ -5,7 +5,9 @@
 #
 # Six exercises and one open question, about an hour and a half. Write your code where a cell says so; leave the check
 # cells as they are. A check says at once what is wrong. Nothing here needs a GPU or a network. *Restart and run all*
-# before you hand it in: a notebook that does not run from top to bottom cannot be graded fairly.
+# before you hand it in: a notebook that does not run from top to bottom cannot be graded fairly. Beside plain Python,
+# PyTorch and NumPy the grader runs what this notebook itself imports; other imports, files, `%`, `!` and names such as
+# `_x` it refuses, and `course homework check` says so before.
 
 # %% tags=["install"]
 import importlib.util
@@ -94,6 +96,14 @@ check_close(
     psnr(grey + 0.3, grey + 0.3),
     torch.full((3,), 106.0206),
     hint="Where e is below 1e-10, take 1e-10.",
+)
+near = grey.clone()
+near[:, 0, 0, 0] = 1.2e-4  # e = 3.6e-10
+check_close(
+    "q1: the PSNR of images of 40 values, one of them wrong by 0.00012,",
+    psnr(near, grey),
+    torch.full((3,), 100.4576),
+    hint="Take 1e-10 only where e itself is smaller; do not add it.",
 )
 draw = torch.Generator().manual_seed(0)
 a, b = (torch.rand(4, 3, 5, 7, generator=draw) * 2 - 1 for _ in range(2))
@@ -346,6 +356,9 @@ class WordCounter(nn.Module):
     """Stands in for a network: x_t, plus the number of words in the prompt, plus t / 100."""
 
     def forward(self, x_t: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        assert y.shape == (len(x_t), 16), (
+            f"q4: the tokens have the shape {tuple(y.shape)}, should have ({len(x_t)}, 16): one row for each code."
+        )
         words = (y != tokenize.nothing).sum(dim=1)
         return x_t + (words + t / 100).view(-1, 1, 1, 1)
 
@@ -385,7 +398,7 @@ print("Guided, from 2 towards 5 with w = 2:", guided(torch.tensor(5.0), torch.te
 # Inpainting in the latent space needs to know which *codes* are to be kept. One code cell stands for a block of
 # $f \times f$ pixels. Given a mask of pixels (N, 1, H, W), bool, True where a pixel is to be kept, give the mask of
 # code cells (N, 1, H / f, W / f), bool: a cell is kept only if *all* its $f \times f$ pixels are. If H or W is not
-# divisible by f, raise a `ValueError` whose message names that number.
+# divisible by f, raise a `ValueError` whose message names the height or width that is not.
 #
 # (This is the least that is needed. Through the encoder's convolutions a cell also knows something of the pixels
 # around its block.)
@@ -455,7 +468,8 @@ print("Codes kept of 16 × 16, if the 30 left columns of 64 are kept:", int(code
 #
 # 1. encode the images $x$ (N, 3, 64, 64) to codes $z$ of variance 1, with `ldm.codec.encode`;
 # 2. add noise up to $t_0$: $z_{t_0} = \sqrt{\bar\alpha_{t_0}}\, z + \sqrt{1 - \bar\alpha_{t_0}}\, \varepsilon$, with
-#    $\varepsilon$ from the generator; `ldm.ddpm.schedule.alpha_bar[t]` is $\bar\alpha_t$;
+#    $\varepsilon$ from the generator; `ldm.ddpm.schedule.alpha_bar[t]` is $\bar\alpha_t$, a float64 number; $z_{t_0}$
+#    must be float32, as the network is;
 # 3. walk back from $t_0$ in ten steps with the sampler that is given, for the new sentences, with guidance $w$;
 # 4. decode where it arrives, and clamp to [-1, 1].
 #
@@ -476,7 +490,7 @@ print("Codes kept of 16 × 16, if the 30 left columns of 64 are kept:", int(code
 #
 # </details>
 #
-# The next cell makes the new sentences for 39 pictures of one filled object: `wished["outlined"]` and
+# The next cell makes the new sentences for 39 pictures, each of a single filled object: `wished["outlined"]` and
 # `wished["striped"]`. When your function passes, look at what it does. Try other times:
 # `compare(real, restyle(ldm, real, wished["striped"], 500, 3.0, dpmpp_2m_sample, torch.Generator()))`.
 
@@ -528,7 +542,7 @@ class Recorder:
 
 with torch.no_grad():
     z = ldm.codec.encode(real)
-    for style, t_0, w in (("striped", 400, 3.0), ("outlined", 700, 1.5)):
+    for style, t_0, w in (("striped", 5, 2.0), ("striped", 400, 3.0), ("outlined", 700, 1.5)):
         recorder, a = Recorder(1.5 * z.flip(0)), ldm.ddpm.schedule.alpha_bar[t_0].item()
         x_new = restyle(ldm, real, wished[style], t_0, w, recorder, torch.Generator().manual_seed(1))
         got, case = recorder.given, f"t_0 = {t_0},"
@@ -540,6 +554,10 @@ with torch.no_grad():
         check_close(f"q6: the sampler's guidance, w = {w},", got["guidance"], w, hint="Pass guidance=w.")
         check_close("q6: the sampler's number of steps", got["steps"], 10)
         check_shape("q6: what the sampler gets, for 39 images,", got["x_T"], (39, 4, 16, 16))
+        kind = got["x_T"].dtype
+        assert kind == torch.float32, (
+            f"q6: the sampler gets {kind}, should be torch.float32, as the network is: convert alpha_bar."
+        )
         factor = (got["x_T"] * z).sum() / z.square().sum()
         hint = "√ᾱ_t times the codes of the clean images, from `encode`, plus √(1 - ᾱ_t) times ε."
         check_close(f"q6: the factor of z in z_t, {case}", factor, a**0.5, tol=0.02, hint=hint)
@@ -578,9 +596,9 @@ print("The sampler was asked for:", " ".join(asked), "· from t =", got["start"]
 #
 # A team wants a latent diffusion model with $f = 8$ to repair blurred photographs of a car park, so that licence
 # plates can be read in the repaired images. A plate is about 40 × 10 pixels large, a letter 5 × 8. What is lost, and
-# in which part of the model? Someone proposes 200 sampling steps in place of 20: why will that not help? And what
-# would you measure in an afternoon, before anything is built or trained? Be careful: the repaired letters may look
-# sharp. Five to ten sentences.
+# in which part of the model? Someone proposes 200 sampling steps in place of 20: why will that not help? What would you
+# measure in an afternoon, before anything is built or trained, and which question would that measurement leave open?
+# Suppose the repaired letters look sharp: what does that prove? Five to ten sentences.
 #
 # *5 points: what is lost, and where 1, why more steps do not help 1, what sharp letters prove 1, the measurement 1,
 # what it leaves open 1.*
