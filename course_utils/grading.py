@@ -57,7 +57,9 @@ NAMES = {
     "locals", "memoryview", "object", "open", "quit", "setattr", "vars", "In", "Out",
 }  # fmt: skip
 # Attributes that are also names of standard modules, but common methods or functions.
-HARMLESS = {"array", "chunk", "copy", "math", "numbers", "random", "select", "statistics", "test", "tokenize", "trace"}
+HARMLESS = {
+    "array", "chunk", "copy", "math", "numbers", "random", "select", "statistics", "test", "tokenize", "trace",
+}  # fmt: skip
 ATTRIBUTES = (set(sys.stdlib_module_names) - HARMLESS) | {
     # they read or write files
     "DataSource", "from_file", "fromfile", "fromregex", "genfromtxt", "hub", "imread", "imsave", "load",
