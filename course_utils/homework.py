@@ -64,7 +64,8 @@ def check_range(name: str, got: Any, low: float, high: float, *, hint: str = "")
     numbers = _finite(name, got, hint)
     smallest, largest = numbers.min().item(), numbers.max().item()
     if smallest < low or largest > high:
-        _fail(name, f"runs from {smallest:.4g} to {largest:.4g}, should stay in [{low:g}, {high:g}]", hint)
+        what = f"runs from {smallest:.4g} to {largest:.4g}" if numbers.numel() > 1 else f"is {smallest:.4g}"
+        _fail(name, f"{what}, should stay in [{low:g}, {high:g}]", hint)
 
 
 def check_close(name: str, got: Any, want: Any, *, tol: float = 1e-4, hint: str = "") -> None:
@@ -110,7 +111,7 @@ def check_raises(name: str, call: Callable[[], Any], *, hint: str = "") -> str:
     if raised is None:
         _fail(name, "passes, should raise a ValueError", hint)
     if not isinstance(raised, ValueError):
-        _fail(name, f"raises a {type(raised).__name__}, should raise a ValueError", hint)
+        _fail(name, f"raises {type(raised).__name__}, should raise ValueError", hint)
     return str(raised)
 
 

@@ -171,10 +171,10 @@ for s_real, s_made, expected in ((-200.0, 200.0, 400.0), (200.0, 200.0, 200.0), 
         expected,
         hint="Do not compute σ first, and do not cut off: log σ(-200) is -200.",
     )
-real, made = torch.full((5,), -200.0, requires_grad=True), torch.zeros(2, requires_grad=True)
-for kind, scores, expected in (("real", real, -0.2), ("made", made, 0.25)):
+real, made = torch.full((5,), -200.0, requires_grad=True), torch.full((2,), log_3, requires_grad=True)
+for kind, scores, expected in (("real", real, -0.2), ("made", made, 0.375)):
     check_close(
-        f"q2: the gradient with respect to the {kind} scores, for 5 real ones of -200 and 2 made ones of 0,",
+        f"q2: the gradient with respect to the {kind} scores, for 5 real ones of -200 and 2 made ones of log 3,",
         *check_gradients("q2: the loss", discriminator_loss(real, made), [scores]),
         torch.full_like(scores, expected),
     )
@@ -269,9 +269,9 @@ for kind, (_, derivative, of_sure, _) in kinds.items():
         of_sure,
         hint="Do not compute σ first: log σ(-200) is -200.",
     )
-    made = torch.tensor([-6.0, 0.0, 1.5, 200.0], requires_grad=True)
+    made = torch.tensor([-6.0, -0.5, 1.5, 200.0], requires_grad=True)
     check_close(
-        f"q3: the gradient of the {kind} loss with respect to the scores -6, 0, 1.5 and 200, times 4,",
+        f"q3: the gradient of the {kind} loss with respect to the scores -6, -0.5, 1.5 and 200, times 4,",
         4 * check_gradients(f"q3: the {kind} loss", generator_loss(made, kind), [made])[0],
         derivative(made.detach()),
     )
@@ -337,6 +337,12 @@ for n, gamma in ((1, 2.0), (5, 2.0), (3, 0.5)):
     )
 if points.requires_grad:
     raise AssertionError("q4: x requires a gradient afterwards. Work on x.detach().requires_grad_() instead.")
+own = points.clone().requires_grad_()
+r1_penalty(lambda x: x @ w, own, 2.0)
+if not own.requires_grad or own.grad is not None:
+    raise AssertionError(
+        "q4: an x that requires a gradient is changed afterwards. Work on x.detach() instead."
+    )
 if w.grad is not None:
     raise AssertionError("q4: the weights have a .grad afterwards. Use torch.autograd.grad, not backward().")
 three = torch.tensor([[1.0, 2.0, 0.0, -1.0], [0.5, 0.0, 0.0, 0.0], [0.0, 3.0, -2.0, 1.0]])
@@ -377,7 +383,7 @@ check_close(
 )
 print(
     "The penalty of s(x) = x₁ + 2 x₂ for γ = 1:",
-    r1_penalty(lambda x: x[:, 0] + 2 * x[:, 1], points, 1).item(),
+    round(r1_penalty(lambda x: x[:, 0] + 2 * x[:, 1], points, 1).item(), 2),
 )
 
 # %% [markdown]
@@ -391,7 +397,8 @@ print(
 #
 # 1. takes one step of `optimizer`, which holds the discriminator's weights, from fresh gradients. The generator's turns
 #    leave gradients in the discriminator, and they must not count here;
-# 2. leaves `x` and the generator alone: its weights, and its gradients, which must still be None (or 0);
+# 2. leaves `x` and the generator alone: no gradient may reach the generator's weights. (In the check its gradients are
+#    None before, and must be None or 0 after.)
 # 3. returns the loss as it was before the step, one number.
 #
 # <details><summary>Hint 1</summary>
@@ -473,6 +480,8 @@ for gamma, stale in ((0.0, None), (3.0, None), (0.8, 100.0)):
         if stale
         else "One step downhill on the whole loss.",
     )
+    if not all(weight.requires_grad for weight in maker.parameters()):
+        raise AssertionError("q5: the generator's weights no longer require a gradient; detach G(z) instead.")
     if x.requires_grad:
         raise AssertionError("q5: x requires a gradient afterwards; it must stay as it was.")
 print("The loss of the small case:", round(float(loss), 2))
@@ -571,7 +580,7 @@ def game(seed: int, gamma: float) -> float:  # the modes covered, mean over the 
 #
 # The check looks at single rounds first. Then it plays 300 rounds with five turns of the generator, in two games
 # without R1 ($\gamma = 0$) and two with $\gamma = 20$, about 10 seconds in all. Without R1 the points should cover
-# fewer than four modes at the end, with R1 at least six.
+# at most four modes at the end, with R1 at least six.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -662,9 +671,9 @@ print("Batches of noise in a round with five turns of the generator:", len(one_r
 # %% [markdown]
 # ## 7 · Open question
 #
-# The loss of a GAN's discriminator has been flat for an hour. Name three different states of the game that this fits.
-# For each of them, describe a measurement that would tell it from the other two, and say what you expect it to show.
-# Five to ten sentences.
+# The loss of a GAN's discriminator has been flat for an hour; you are not told at which value. Name three different
+# states of the game that this fits, and say for each why the loss is flat in it. Then describe for each a measurement
+# that would tell it from the other two, and say what you expect it to show. Five to ten sentences.
 #
 # *5 points: three states that fit a flat loss, each with the reason why the loss is flat 3 (one each), measurements
 # that tell each from the others 2.*

@@ -370,6 +370,15 @@ def r1_penalty(discriminator, x, gamma):
 
 
 # %%
+# WRONG q4: switches the flag of an x off that had it on
+def r1_penalty(discriminator, x, gamma):
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
+    x.requires_grad_(False)
+    return gamma / 2 * gradient.square().flatten(1).sum(dim=1).mean()
+
+
+# %%
 # WRONG q5: forgets detach
 def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
     loss = discriminator_loss(discriminator(x), discriminator(generator(z)))
@@ -378,6 +387,18 @@ def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
     loss.backward()
     optimizer.step()
     return loss
+
+
+# %%
+# WRONG q5: freezes the generator for good in place of detach
+def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
+    generator.requires_grad_(False)
+    loss = discriminator_loss(discriminator(x), discriminator(generator(z)))
+    loss = loss + r1_penalty(discriminator, x, gamma)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
 
 
 # %%

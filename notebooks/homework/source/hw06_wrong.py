@@ -256,6 +256,20 @@ def matching_loss(real_right, made, real_wrong):
 
 
 # %%
+# WRONG q4: returns a plain number
+def matching_loss(real_right, made, real_wrong):
+    false = (softplus(made).mean() + softplus(real_wrong).mean()) / 2
+    return (softplus(-real_right).mean() + false).item()
+
+
+# %%
+# WRONG q4: cuts the made scores off from the gradient
+def matching_loss(real_right, made, real_wrong):
+    false = (softplus(made.detach()).mean() + softplus(real_wrong).mean()) / 2
+    return softplus(-real_right).mean() + false
+
+
+# %%
 # WRONG q5: forgets the mismatched pairs
 def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
     made = D(x_hat, y_asked)

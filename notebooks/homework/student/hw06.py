@@ -30,7 +30,7 @@ from torch.nn.functional import softplus
 from course_utils.data import load_images, toy_points
 from course_utils.features import feature_extractor
 from course_utils.gan import Discriminator, discriminator_loss
-from course_utils.homework import check_close, check_raises, check_range, check_shape
+from course_utils.homework import check_close, check_gradients, check_raises, check_range, check_shape
 from course_utils.nets import seeded
 from course_utils.zoo import load_pretrained
 
@@ -39,8 +39,9 @@ test = load_images("digits", "test")
 # %% [markdown]
 # ## 1 · The condition joins the noise
 #
-# The first conditional GAN (Mirza and Osindero 2014) has no embedding: it puts the class behind the noise as a
-# **one-hot** vector. For $C$ classes, the label $y$ becomes $C$ numbers, a 1 at place $y$ (counted from 0) and 0
+# The simplest way to tell a generator the class needs no embedding: put the class behind the noise as a **one-hot**
+# vector. (The first conditional GAN, Mirza and Osindero 2014, used one-hot vectors too, but sent noise and class through
+# a layer each before it joined them.) For $C$ classes, the label $y$ becomes $C$ numbers, a 1 at place $y$ (counted from 0) and 0
 # elsewhere:
 #
 # $$(z, y) \mapsto (z_1, \dots, z_d,\; 0, \dots, 0, \underbrace{1}_{\text{place } y}, 0, \dots, 0).$$
@@ -159,7 +160,7 @@ with torch.no_grad():
         projection_score(its.body(x), its.embed.weight, y, its.head.weight[0], its.head.bias[0]),
         its(x, y),
     )
-print("The score of a small case:", projection_score(phi[:1], v, torch.tensor([3]), w, b).item())
+print("The score of a small case:", round(projection_score(phi[:1], v, torch.tensor([3]), w, b).item(), 2))
 
 # %% [markdown]
 # ## 3 · Wrong labels
@@ -312,10 +313,12 @@ check_close(
     matching_loss(real_right, made, real_wrong),
     discriminator_loss(real_right, made, real_wrong),
 )
-scores = [torch.zeros(n, requires_grad=True) for n in (5, 2, 4)]
-slopes = torch.autograd.grad(matching_loss(*scores), scores)
-for name, slope, expected in zip(("right", "made", "wrong"), slopes, (-0.1, 0.125, 0.0625), strict=True):
-    check_close(f"q4: the gradient at scores of 0, {name} pairs,", slope, torch.full_like(slope, expected))
+scores = [torch.full((n,), log_3.item(), requires_grad=True) for n in (5, 2, 4)]
+slopes = check_gradients("q4: the loss", matching_loss(*scores), scores)
+for name, slope, expected in zip(("right", "made", "wrong"), slopes, (-0.05, 0.1875, 0.09375), strict=True):
+    check_close(
+        f"q4: the gradient at scores of log 3, {name} pairs,", slope, torch.full_like(slope, expected)
+    )
 high, low = torch.full((5,), 200.0), torch.full((3,), -200.0)
 for what, scores, expected in (
     ("right pairs score 200, false ones -200", (high, low, low[:2]), 0.0),
@@ -545,13 +548,16 @@ check_range("q6: the share of the course's cgan-mnist", overall, 0.9, 1.0)
 check_range("q6: its shares per class", per_class, 0.75, 1.0)
 overall, per_class = class_accuracy(probs, (asked + 1) % 10)
 check_range("q6: its share if it is always asked for the next class", overall, 0.0, 0.1)
-print("A generator that draws nothing but sevens:", [round(a, 2) for a in always_seven[1].tolist()])
+print(
+    "A generator that draws nothing but sevens:",
+    [round(a, 2) for a in torch.as_tensor(always_seven[1]).tolist()],
+)
 
 # %% [markdown]
 # ## 7 · Open question
 #
-# Your conditional GAN draws perfect sevens, whatever digit is asked for. Which terms of the loss allowed it, and how
-# would you find out before the customer does? Say, too, why the *best* discriminator would not have let it pass, and
+# Your conditional GAN draws perfect digits, all ten equally often, but takes no notice of the digit that was asked for.
+# Which terms of the loss allowed it, and how would you find out before the customer does? Say, too, why the *best* discriminator would not have let it pass, and
 # what your measurement cannot see. Five to ten sentences.
 #
 # *5 points: the terms of the two losses that a score which looks at the image only can satisfy 2, why the best

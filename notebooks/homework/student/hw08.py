@@ -390,7 +390,9 @@ for away in ("a red star in the middle on white", "a small blue cross at the lef
     alpha_bar = ldm.ddpm.schedule.at(t, z_t)
     want = alpha_bar.sqrt() * seen.eps - (1 - alpha_bar).sqrt() * seen.x0
     check_close(f"q4: v of the shipped model, away from {away!r},", v, want, tol=1e-3)
-print("Guided, from 2 towards 5 with w = 2:", guided(torch.tensor(5.0), torch.tensor(2.0), 2.0).item())
+print(
+    "Guided, from 2 towards 5 with w = 2:", round(guided(torch.tensor(5.0), torch.tensor(2.0), 2.0).item(), 2)
+)
 
 # %% [markdown]
 # ## 5 · From a mask of pixels to a mask of codes
@@ -542,7 +544,7 @@ class Recorder:
 
 with torch.no_grad():
     z = ldm.codec.encode(real)
-    for style, t_0, w in (("striped", 5, 2.0), ("striped", 400, 3.0), ("outlined", 700, 1.5)):
+    for style, t_0, w in (("striped", 10, 2.0), ("striped", 400, 3.0), ("outlined", 700, 1.5)):
         recorder, a = Recorder(1.5 * z.flip(0)), ldm.ddpm.schedule.alpha_bar[t_0].item()
         x_new = restyle(ldm, real, wished[style], t_0, w, recorder, torch.Generator().manual_seed(1))
         got, case = recorder.given, f"t_0 = {t_0},"
