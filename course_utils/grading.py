@@ -48,8 +48,8 @@ LARGEST = 20_000_000  # bytes of a submission
 # --- The gate: what student code may say --------------------------------------------------------------------
 
 MODULES = {
-    "collections.abc", "dataclasses", "itertools", "math", "matplotlib.pyplot", "numpy", "torch", "torch.nn",
-    "torch.nn.functional", "typing",
+    "collections.abc", "dataclasses", "itertools", "math", "matplotlib.pyplot", "numpy", "torch",
+    "torch.autograd", "torch.func", "torch.linalg", "torch.nn", "torch.nn.functional", "torch.optim", "typing",
 }  # fmt: skip
 METHODS = {"__init__", "__call__", "__len__", "__getitem__", "__iter__", "__next__"}
 NAMES = {
@@ -128,7 +128,12 @@ def _problems(node: ast.AST, allowed: dict[str, set[str] | None]) -> Iterator[st
         case ast.Call(func=ast.Name(id="type"), args=arguments):
             if len(arguments) != 1:
                 yield "`type` with more than one argument is not allowed in a homework"
-        case ast.Match() | ast.Global() | ast.Nonlocal() | ast.AsyncFor() | ast.AsyncWith() | ast.Await():
+        case ast.MatchClass():
+            yield "a class pattern (`case Name(...)`) is not allowed in a homework"
+        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+            if name in NAMES or _is_inner(name):
+                yield f"the name `{name}` is not allowed in a homework"
+        case ast.Global() | ast.Nonlocal() | ast.AsyncFor() | ast.AsyncWith() | ast.Await():
             yield f"`{type(node).__name__.lower()}` is not allowed in a homework"
 
 

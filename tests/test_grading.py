@@ -75,6 +75,10 @@ REFUSED = {
     "reaches globals through a frame": "(x for x in []).gi_frame.f_back",
     "reaches a frame through an error": "try:\n    1 / 0\nexcept Exception as e:\n    e.with_traceback",
     "matches an attribute": "match torch:\n    case object(os=o):\n        pass",
+    "matches into an inner name": "match 1:\n    case __builtins__:\n        pass",
+    "matches into a name of Python": "match [1]:\n    case [*open]:\n        pass",
+    "matches the rest into an inner name": "match {}:\n    case {**_x}:\n        pass",
+    "imports more of PyTorch": "from torch.utils.cpp_extension import load",
     "patches torch.allclose": "torch.allclose = lambda *a, **k: True",
     "patches through self": "class A:\n    def f(self):\n        self.allclose = 1\nA.f(torch)",
     "deletes an attribute": "del torch.allclose",
@@ -97,6 +101,14 @@ REFUSED = {
 def test_the_gate_lets_ordinary_code_through() -> None:
     assert gate(FINE, ALLOWED) == []
     assert gate("from course_utils.homework import check_close", ALLOWED) == []
+    assert gate("from torch.autograd import grad\nfrom torch.func import vmap", ALLOWED) == []
+    assert (
+        gate(
+            "match kind:\n    case 'hinge' | ('x', *_):\n        y = 1\n    case {**rest}:\n        pass",
+            ALLOWED,
+        )
+        == []
+    )
 
 
 def test_the_gate_lets_the_methods_of_tensors_and_modules_through() -> None:

@@ -11,6 +11,19 @@ def best_score(log_p, log_q):
 
 
 # %%
+# WRONG q1: the logarithm of the quotient, by exp
+def best_score(log_p, log_q):
+    return torch.log(torch.exp(log_p - log_q))
+
+
+# %%
+# WRONG q1: changes its input
+def best_score(log_p, log_q):
+    log_p -= log_q
+    return log_p
+
+
+# %%
 # WRONG q1: log D* in place of the score
 def best_score(log_p, log_q):
     return log_p - torch.logaddexp(log_p, log_q)
@@ -398,6 +411,18 @@ def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+    return loss.detach()
+
+
+# %%
+# WRONG q5: forgets detach, and wipes the generator's gradients out
+def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
+    loss = discriminator_loss(discriminator(x), discriminator(generator(z)))
+    loss = loss + r1_penalty(discriminator, x, gamma)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    generator.zero_grad()
     return loss.detach()
 
 

@@ -129,6 +129,14 @@ def projection_score(features, embedding, y, weight, bias):
 
 
 # %%
+# WRONG q2: numbers without a gradient
+def projection_score(features, embedding, y, weight, bias):
+    return torch.tensor(
+        [float(weight @ f + bias + embedding[k] @ f) for f, k in zip(features, y, strict=True)]
+    )
+
+
+# %%
 # WRONG q3: any class, the right one too
 def wrong_labels(y, classes, generator):
     return torch.randint(classes, y.shape, generator=generator)
@@ -199,6 +207,13 @@ def wrong_labels(y, classes, generator):
 
 
 # %%
+# WRONG q3: a seed taken from the generator
+def wrong_labels(y, classes, generator):
+    torch.manual_seed(generator.initial_seed())
+    return (y + torch.randint(1, classes, y.shape)) % classes
+
+
+# %%
 # WRONG q4: forgets the half
 def matching_loss(real_right, made, real_wrong):
     return softplus(-real_right).mean() + softplus(made).mean() + softplus(real_wrong).mean()
@@ -253,6 +268,15 @@ def matching_loss(real_right, made, real_wrong):
 # WRONG q4: log σ in place of log(1 - σ)
 def matching_loss(real_right, made, real_wrong):
     return softplus(-real_right).mean() + (softplus(-made).mean() + softplus(-real_wrong).mean()) / 2
+
+
+# %%
+# WRONG q4: a gradient that is NaN for large scores
+def matching_loss(real_right, made, real_wrong):
+    def rising(s):
+        return torch.where(s > 20, s, torch.log1p(torch.exp(s))).mean()
+
+    return rising(-real_right) + (rising(made) + rising(real_wrong)) / 2
 
 
 # %%

@@ -151,6 +151,13 @@ check_close(
     projection_score(phi[:1].expand(3, 2), v, torch.tensor([1, 1, 0]), w, b),
     torch.tensor([0.75, 0.75, -0.25]),
 )
+inputs = [t.clone().requires_grad_() for t in (phi, v, w, b)]
+total = projection_score(inputs[0], inputs[1], y, *inputs[2:]).sum()
+slopes = check_gradients("q2: the sum of the scores", total, inputs, hint="Compute with tensors throughout.")
+rows = torch.stack([phi[1], 0 * phi[0], phi[0], phi[2]])
+wanted = (w + v[y], rows, phi.sum(dim=0), torch.tensor(3.0))
+for name, slope, expected in zip(("features", "embedding", "weight", "bias"), slopes, wanted, strict=True):
+    check_close(f"q2: the gradient of the sum of the scores, {name},", slope, expected)
 with seeded(0):
     its = Discriminator(classes=5, width=3)
 x, y = test.x[:7], torch.tensor([4, 0, 4, 2, 1, 3, 3])
@@ -239,6 +246,15 @@ check_range(
     0.75 + 5 * (0.75 * 0.25 / 30_000) ** 0.5,
     hint="Use the generator that is given.",
 )
+one = torch.Generator().manual_seed(0)
+first, second = wrong_labels(y, 5, one), wrong_labels(y, 5, one)
+check_range(
+    "q3: the share of labels that a second call with the same generator changes",
+    (first != second).double().mean(),
+    0.75 - 5 * (0.75 * 0.25 / 30_000) ** 0.5,
+    0.75 + 5 * (0.75 * 0.25 / 30_000) ** 0.5,
+    hint="Draw from the generator itself; a seed taken from it begins anew each time.",
+)
 print("Of two classes:", wrong_labels(pair, 2, torch.Generator().manual_seed(5)).tolist())
 
 # %% [markdown]
@@ -253,8 +269,8 @@ print("Of two classes:", wrong_labels(pair, 2, torch.Generator().manual_seed(5))
 # + \mathbb{E} \log \big(1 - \sigma(s_\text{wrong})\big) \Big].$$
 #
 # Each $\mathbb{E}$ is the mean over its own batch; the three batches `real_right`, `made` and `real_wrong` hold scores
-# and may differ in size. The result is one number. It must be right for scores as large as ±200, too, where $\sigma(s)$
-# is rounded to 0 or 1.
+# and may differ in size. The result is one number. It and its gradient must be right for scores as large as ±200, too,
+# where $\sigma(s)$ is rounded to 0 or 1. Write it yourself, without `discriminator_loss`.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -331,7 +347,16 @@ for what, scores, expected in (
         f"q4: the loss if {what},",
         matching_loss(*scores),
         expected,
-        hint="Do not take the logarithm of a sigmoid that was rounded to 0 or 1.",
+        hint="In float32 e^200 is infinite, and σ(±200) is rounded to 0 or 1: use softplus.",
+    )
+scores = [s.clone().requires_grad_() for s in (low, high[:2], high[:4])]
+slopes = check_gradients("q4: the loss", matching_loss(*scores), scores)
+for name, slope, expected in zip(("right", "made", "wrong"), slopes, (-1 / 3, 0.25, 0.125), strict=True):
+    check_close(
+        f"q4: the gradient where right pairs score -200 and false ones 200, {name} pairs,",
+        slope,
+        torch.full_like(slope, expected),
+        hint="Use softplus: its gradient is right there, too.",
     )
 print("The loss if all scores are 0:", round(matching_loss(zeros, zeros, zeros).item(), 2))
 
@@ -340,8 +365,8 @@ print("The loss if all scores are 0:", round(matching_loss(zeros, zeros, zeros).
 #
 # Notebook 06 (C2): where the generator obeys, nothing that the discriminator is shown says that a good image beside a
 # wrong label is false. You will now measure it on points of the plane. There are eight classes, small clouds on a
-# ring, and the generator is perfect: its points $\hat{x}$ are drawn from the same clouds as the real ones. The
-# discriminator below is given; it scores with your `projection_score`.
+# ring, and the generator is perfect and obeys: each of its points $\hat{x}$ is drawn from the cloud of the class that
+# was asked for. The discriminator below is given; it scores with your `projection_score`.
 
 
 # %%
@@ -369,7 +394,8 @@ class PointDiscriminator(nn.Module):
 #    with $\tilde{y}$ from your `wrong_labels` (the number of classes is `D.classes`).
 # 2. With `mismatched=False` no wrong labels are shown: the made pairs stand in for the third kind, too. (Then $L_D$ is
 #    the ordinary loss of a GAN: one half and one half of the same mean.)
-# 3. Let `optimizer` take one step down this loss, and this loss only.
+# 3. Let `optimizer` take one step down this loss, and this loss only. (`D` may still hold gradients, such as those that
+#    a step of the generator left behind.)
 # 4. Return the loss as a number, as it was before the step.
 #
 # The check trains 300 steps with mismatched pairs and 300 without, a few seconds. Then it counts, over 1,000 real
@@ -410,6 +436,8 @@ for mismatched in (False, True):
     with seeded(1):
         D = PointDiscriminator(2)  # with two classes the wrong label is 1 - y
     sgd = torch.optim.SGD(D.parameters(), lr=0.1)
+    for p in D.parameters():  # as if the generator's step had left gradients behind
+        p.grad = torch.ones_like(p)
     for step, n in (("first", 5), ("second", 3)):
         before, copy = weights(D), deepcopy(D)
         real, made = copy(x, y), copy(x_hat[:n], y_asked[:n])
@@ -463,6 +491,13 @@ answers = ["yes" if shares[key] > 0.9 else "no" for key in (True, False)]
 print("Nine wrong labels in ten score lower? With mismatched pairs:", answers[0], "· without:", answers[1])
 
 # %% [markdown]
+# <details><summary>What you should have seen</summary>
+#
+# With mismatched pairs practically every wrong label scores lower. Without them about half do: nothing pushes on the
+# scores at wrong labels, and what they are comes from the first weights. With other seeds it was 0.3 to 0.54.
+#
+# </details>
+#
 # ## 6 · Do you get what you ask for?
 #
 # A judge, a classifier that took no part in the game, gives each made image $\hat{x}_i$ a probability
