@@ -23,7 +23,7 @@ from torch import Tensor
 
 from course_utils.autoencoders import Autoencoder
 from course_utils.data import batches, load_images
-from course_utils.homework import check_close, check_range, check_shape
+from course_utils.homework import check_close, check_gradients, check_range, check_shape
 from course_utils.nets import over_batches, seeded
 from course_utils.zoo import load_pretrained
 
@@ -51,22 +51,28 @@ def reconstruction_loss(x: Tensor, x_hat: Tensor) -> Tensor:
 
 # %% key="check-q1" tags=["check"]
 # CHECK q1
-ones = torch.ones(4, 3, 2, 2)
+ones = torch.ones(4, 3, 2, 5)
 check_shape("q1: reconstruction_loss(x, x_hat)", reconstruction_loss(ones, ones), ())
 check_close(
-    "q1: the loss of images that are all 1 and reconstructions that are all 3, (4, 3, 2, 2),",
+    "q1: the loss of images that are all 1 and reconstructions that are all 3, (4, 3, 2, 5),",
     reconstruction_loss(ones, 3 * ones),
-    48.0,
-    hint="Each of the 12 values of an image is wrong by 2.",
+    120.0,
+    hint="Each of the 30 values of an image is wrong by 2.",
 )
 check_close("q1: the loss of equal images", reconstruction_loss(ones, ones), 0.0)
-one_wrong = torch.zeros(4, 3, 2, 2)
+one_wrong = torch.zeros(4, 3, 2, 5)
 one_wrong[0, 0, 0, 0] = 2
 check_close(
     "q1: the loss if 1 value of 1 image of 4 is wrong by 2", reconstruction_loss(one_wrong, 0 * ones), 1.0
 )
+leaf = one_wrong.clone().requires_grad_()
+hint = "Return a tensor, without .item() or detach."
+(slope,) = check_gradients("q1: the loss", reconstruction_loss(0 * ones, leaf), [leaf], hint=hint)
+check_close(
+    "q1: the derivative of the loss with respect to x_hat, 2 (x_hat - x) / N,", slope, leaf.detach() / 2
+)
 print(
-    "The loss of two of the digits:",
+    "The loss of white images with black reconstructions:",
     round(reconstruction_loss(torch.ones(2, 1, 28, 28), -torch.ones(2, 1, 28, 28)).item()),
 )
 
@@ -109,7 +115,9 @@ def pca_reconstruct(x: Tensor, x_train: Tensor, d: int) -> Tensor:
 draw = torch.Generator().manual_seed(0)
 scales = torch.tensor([5.0, 4.0, 0.5, 0.3])
 cloud = torch.randn(500, 4, generator=draw) * scales + torch.tensor([10.0, 0.0, -4.0, 2.0])
+kept_cloud = cloud.clone()
 check_shape("q2: pca_reconstruct(x, x_train, d)", pca_reconstruct(cloud[:7], cloud, 2), (7, 4))
+check_close("q2: the input, afterwards,", cloud, kept_cloud, hint="Work on a copy.")
 check_close(
     "q2: with d = D nothing is lost: the reconstruction of x",
     pca_reconstruct(cloud, cloud, 4),
@@ -119,7 +127,7 @@ check_close(
 spectrum = torch.linalg.eigvalsh(cloud.T.cov(correction=0))  # ascending
 kept = []
 for d in (1, 2, 3):
-    lost = (pca_reconstruct(cloud, cloud, d) - cloud).square().sum(dim=1).mean()
+    lost = (torch.as_tensor(pca_reconstruct(cloud, cloud, d)) - cloud).square().sum(dim=1).mean()
     check_close(
         f"q2: the mean squared error through d = {d} numbers",
         lost,
@@ -127,7 +135,7 @@ for d in (1, 2, 3):
         tol=1e-3,
         hint="It must be the sum of the eigenvalues of the covariance that were left out.",
     )
-    kept.append(round((1 - lost / spectrum.sum()).item(), 1))
+    kept.append(round((1 - lost / spectrum.sum()).item(), 2))
 away = cloud[:50] + torch.tensor([1.0, -2.0, 3.0, 0.5])
 pca = PCA(2).fit(cloud.numpy())
 by_sklearn = torch.from_numpy(pca.inverse_transform(pca.transform(away.numpy())))
@@ -136,7 +144,7 @@ check_close(
     pca_reconstruct(away, cloud, 2),
     by_sklearn,
     tol=1e-3,
-    hint="Center with the mean of x_train, before and after.",
+    hint="Both the mean and V come from x_train; x is only projected.",
 )
 check_close(
     "q2: the reconstruction of one row alone", pca_reconstruct(away[:1], cloud, 2), by_sklearn[:1], tol=1e-3
@@ -146,8 +154,8 @@ print("Share of the variance that 1, 2, 3 numbers keep:", kept)
 # %% [markdown]
 # ## 3 · A corruption of your own
 #
-# *Salt and pepper*: each pixel is damaged with probability `p`, independently of the others; a damaged pixel becomes
-# white (1) or black (-1), each half of the time. All other pixels stay as they are. The input must not be changed, and all
+# *Salt and pepper*: each pixel (each of the N · C · H · W values counts as one) is damaged with probability `p`,
+# independently of the others; a damaged pixel becomes white (1) or black (-1), each half of the time. All other pixels stay as they are. The input must not be changed, and all
 # randomness comes from the generator that is given: the same seed gives the same damage.
 #
 # <details><summary>Hint</summary>
@@ -205,6 +213,13 @@ check_range(
 )
 per_image = (damaged != 0.25).double().mean(dim=(1, 2, 3))
 check_range("q3: the share of damaged pixels of any one image", per_image, 0.3, 0.5)
+check_range(
+    "q3: the share of white ones among the damaged pixels of any one image",
+    white.flatten(1).sum(dim=1) / (damaged != 0.25).flatten(1).sum(dim=1),
+    0.35,
+    0.65,
+    hint="Black or white must be drawn for each pixel.",
+)
 check_close("q3: with p = 0 the result", salt_and_pepper(grey, 0.0, torch.Generator().manual_seed(1)), grey)
 again = salt_and_pepper(grey, 0.4, torch.Generator().manual_seed(1))
 check_close(
@@ -246,8 +261,11 @@ def denoising_loss(model: Autoencoder, x: Tensor, p: float, generator: torch.Gen
 class Copier:
     """Stands in for a model: gives back what it is given, and remembers it."""
 
+    def __init__(self):
+        self.parts = []
+
     def encode(self, x: Tensor) -> Tensor:
-        self.seen = x
+        self.parts.append(x)
         return x
 
     def decode(self, z: Tensor) -> Tensor:
@@ -256,12 +274,14 @@ class Copier:
     reconstruct = __call__ = encode
 
 
-few = test.x[:20]
+few = test.x[:100]
 for p in (0.1, 0.6):
     copier = Copier()
     value = denoising_loss(copier, few, p, torch.Generator().manual_seed(2))
     check_shape("q4: denoising_loss(...)", value, ())
-    damage = (getattr(copier, "seen", few) - few).square().flatten(1).sum(dim=1)
+    seen = torch.cat(copier.parts or [few])
+    check_shape("q4: what the encoder sees", seen, few.shape, hint="Each image goes through the model once.")
+    damage = (seen - few).square().flatten(1).sum(dim=1)
     expected = p * ((few - 1).square() + (few + 1).square()).flatten(1).sum(dim=1).mean() / 2
     check_close(
         f"q4: how far the encoder's input is from the clean image, squared, for p = {p},",
@@ -277,8 +297,21 @@ for p in (0.1, 0.6):
         tol=1e-3,
         hint="The result is to be compared with the clean image.",
     )
+generator = torch.Generator().manual_seed(2)
+first, second = (denoising_loss(Copier(), few, 0.6, generator) for _ in range(2))
+check_close("q4: the loss with the same seed again", first, value, hint="Use the generator that is given.")
+check_range(
+    "q4: how much the loss of a copier changes from one call to the next",
+    abs(second - first),
+    0.01,
+    300,
+    hint="Use the generator that is given, and do not seed it again.",
+)
 with seeded(0):
     model = Autoencoder(latent_dim=16)
+hint = "Return a tensor, without .item(), detach or no_grad."
+loss = denoising_loss(model, few, 0.3, torch.Generator().manual_seed(2))
+check_gradients("q4: the loss", loss, [*model.parameters()], hint=hint)
 optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
 noise = torch.Generator().manual_seed(3)
 for x, _ in batches(train, 128, 300, generator=torch.Generator().manual_seed(4)):
@@ -288,7 +321,8 @@ for x, _ in batches(train, 128, 300, generator=torch.Generator().manual_seed(4))
 dirty = salt_and_pepper(test.x, 0.3, torch.Generator().manual_seed(5))
 before = (dirty - test.x).square().flatten(1).sum(dim=1).mean()
 after = (over_batches(model, dirty) - test.x).square().flatten(1).sum(dim=1).mean()
-check_range("q4: the error after denoising, as a share of that before,", after / before, 0.0, 0.4)
+hint = "Gradients must reach the encoder and the decoder."
+check_range("q4: the error after denoising, as a share of that before,", after / before, 0.0, 0.4, hint=hint)
 grey = torch.zeros(2, 1, 28, 28)
 whole = denoising_loss(Copier(), grey, 1.0, torch.Generator().manual_seed(6))
 print("The loss of a copier if every grey pixel is damaged:", round(whole.item()))
@@ -359,8 +393,8 @@ print("Half-way from (2, 0) to (0, 2):", [round(v, 2) for v in slerp(east[:1], n
 # ## 6 · Open question
 #
 # Your friend wants to compress medical images with an autoencoder trained on photographs of healthy tissue, and look at the
-# reconstructions only. What can go wrong, why does it follow from the loss, and how would you notice? Five to ten
-# sentences.
+# reconstructions only. What can go wrong, why does it follow from the loss, how would you notice (name a measurement),
+# and what would that measurement miss? Five to ten sentences.
 #
 # *5 points: the effect 2, its cause 1, a measurement 1, the limit of that measurement 1.*
 #

@@ -35,6 +35,12 @@ def reconstruction_loss(x, x_hat):
 
 
 # %%
+# WRONG q1: the mean over the places of an image, the sum over the images
+def reconstruction_loss(x, x_hat):
+    return ((x - x_hat) ** 2).mean(dim=(2, 3)).sum()
+
+
+# %%
 # WRONG q2: columns of vh in place of its rows
 def pca_reconstruct(x, x_train, d):
     mu = x_train.mean(dim=0)
@@ -143,6 +149,14 @@ def salt_and_pepper(x, p, generator):
 
 
 # %%
+# WRONG q3: one colour for all damaged pixels of an image
+def salt_and_pepper(x, p, generator):
+    hit = torch.rand(x.shape, generator=generator) < p
+    colour = (torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5) * 2.0 - 1
+    return torch.where(hit, colour.expand_as(x), x)
+
+
+# %%
 # WRONG q4: a probability of its own
 def denoising_loss(model, x, p, generator):
     return reconstruction_loss(x, model.reconstruct(salt_and_pepper(x, 0.3, generator)))
@@ -171,6 +185,13 @@ def denoising_loss(model, x, p, generator):
 # WRONG q4: corrupts the reconstruction
 def denoising_loss(model, x, p, generator):
     return reconstruction_loss(x, salt_and_pepper(model.reconstruct(x), p, generator))
+
+
+# %%
+# WRONG q4: seeds the generator again in each call
+def denoising_loss(model, x, p, generator):
+    dirty = salt_and_pepper(x, p, generator.manual_seed(0))
+    return reconstruction_loss(x, model.decode(model.encode(dirty)))
 
 
 # %%

@@ -71,6 +71,8 @@ draw = torch.Generator().manual_seed(1)
 mu, logvar = torch.randn(3, 4, generator=draw), torch.randn(3, 4, generator=draw)
 z = reparameterise(mu, logvar, torch.Generator().manual_seed(2))
 check_shape("q1: reparameterise(mu, logvar, generator) for mu of the shape (3, 4)", z, (3, 4))
+if z.dtype != mu.dtype:
+    raise AssertionError(f"q1: z is {z.dtype}, should be {mu.dtype} like mu. Draw eps in that dtype.")
 check_close(
     "q1: z for logvar = -60, so that σ is almost 0 and z almost mu,",
     reparameterise(mu, torch.full((3, 4), -60.0), torch.Generator().manual_seed(2)),
@@ -366,8 +368,9 @@ print("The loss of 40 pixels with a KL of 3 nats and beta = 4:", round(three.ite
 #
 # $$\log \frac1K \sum_{k=1}^{K} \frac{p_\theta(x, z_k)}{q_\phi(z_k \mid x)}.$$
 #
-# For $K = 1$ it is the ELBO, and with $K \to \infty$ it approaches $\log p_\theta(x)$. You get `log_joint` of the
-# shape (K, N), with $\log p_\theta(x_n, z_k)$ in row $k$ and column $n$, and `log_q` (K, N) with
+# Its mean over the draws is a lower bound of $\log p_\theta(x)$ (this mean is equation 8): for $K = 1$ the ELBO, and with
+# $K \to \infty$ it approaches $\log p_\theta(x)$. A single value may by chance lie above it. You compute the value for
+# codes that are already drawn. You get `log_joint` of the shape (K, N), with $\log p_\theta(x_n, z_k)$ in row $k$ and column $n$, and `log_q` (K, N) with
 # $\log q_\phi(z_k \mid x_n)$. Each image has its own K codes. Return one number for each image, (N,). A
 # $\log p_\theta(x, z)$ is often near $-1000$ or below: its exponential is rounded to 0, so the logarithms must not be
 # undone one by one.
@@ -421,6 +424,8 @@ check_close(
     torch.tensor([2.0, 3.0, 0.5]).log(),
     hint="The logarithm of the mean of the weights; a weight is one quotient.",
 )
+given = torch.tensor([[1.0, 8.0, 2.0], [6.0, 1.0, 0.5]])
+check_close("q5: p(x, z), afterwards,", joint.exp(), given, hint="Do not change log_joint: work on a copy.")
 check_close(
     "q5: the same if every log p(x, z) is 2000 lower",
     importance_weighted_bound(joint - 2000, proposal) + 2000,
@@ -511,9 +516,10 @@ def mean_and_variance(x: Tensor, w: Tensor, sigma_x: float) -> tuple[Tensor, Ten
     answer = linear_gaussian_posterior(x, w, sigma_x)
     if not isinstance(answer, (tuple, list)) or len(answer) != 2:
         raise AssertionError("q6: linear_gaussian_posterior should return two things: mean, variance.")
-    check_shape(f"q6: the mean for x of the shape {tuple(x.shape)}", answer[0], (len(x),))
+    hint = "The mean comes first, then the variance."
+    check_shape(f"q6: the mean for x of the shape {tuple(x.shape)}", answer[0], (len(x),), hint=hint)
     check_shape("q6: the variance", answer[1], (), hint="It does not depend on x.")
-    return answer
+    return torch.as_tensor(answer[0]), torch.as_tensor(answer[1])
 
 
 column = torch.tensor([[2.0], [-1.0], [0.5]])
@@ -567,10 +573,11 @@ print("w = (3, 4), σ_x = 2, x = (1, 1): mean", round(float(mean), 3), "variance
 #
 # A friend trains the VAE of exercise 4 with $\beta = 20$. The loss falls and settles. But the reconstructions all look
 # alike, an average digit, and the KL is below half a nat. Explain from the loss why this happens. Name two remedies and
-# say for each what you would measure, on which images, to know that it helped. (To raise $\beta$ slowly, from 0 to 20
-# again, hardly helps here. Why?) Five to ten sentences; you may try things out in a copy of exercise 4.
+# say for each what you would measure, on which images, to know that it helped. (Not graded: raising $\beta$ slowly from
+# 0 to 20 during the training hardly lowers the loss, and the KL stays below one nat. Why?) Five to ten sentences; you may try things out in a copy of exercise 4.
 #
-# *5 points: why so little information pays with this loss 1, why the decoder then draws an average 1, two remedies
-# that change this 1 each, measurements that can be compared between trainings 1.*
+# *5 points: why it is cheapest, with this loss, for the code to tell almost nothing 1, why the decoder then draws an
+# average 1, two remedies that change this 1 each, measurements that do not depend on β or on the remedy (such as KL and
+# log-likelihood on the test images) 1.*
 #
 # *Your answer:*
