@@ -3,11 +3,13 @@
 import ast
 import re
 import statistics
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from nbformat import NotebookNode
 
 from course_utils import homework, notebook
@@ -39,6 +41,16 @@ MEGABYTES = 3
 pytestmark = pytest.mark.timeout(1200)
 each_notebook = pytest.mark.parametrize("py", NOTEBOOKS, ids=lambda path: path.stem)
 each_homework = pytest.mark.parametrize("source", HOMEWORKS, ids=lambda path: path.stem)
+
+
+def slowdown() -> float:
+    """How many times slower this machine is now than the two quiet cores the limits are for (330 GFLOP/s)."""
+    a, seconds = torch.randn(2048, 2048), []
+    for _ in range(9):
+        began = time.perf_counter()
+        torch.mm(a, a)
+        seconds.append(time.perf_counter() - began)
+    return max(1.0, 330e9 * statistics.median(seconds) / (2 * 2048**3))
 
 
 def code_cells(py: Path) -> list[NotebookNode]:
@@ -152,7 +164,8 @@ def test_nbval_passes_without_a_network(py: Path, run_once: Callable[[Path], Nbv
 
 @each_notebook
 def test_it_runs_in_time(py: Path, run_once: Callable[[Path], NbvalRun]) -> None:
-    assert run_once(py.with_suffix(".ipynb")).seconds < SECONDS_LONGER.get(py.stem, SECONDS_A_NOTEBOOK)
+    limit = SECONDS_LONGER.get(py.stem, SECONDS_A_NOTEBOOK)
+    assert run_once(py.with_suffix(".ipynb")).seconds < limit * slowdown()
 
 
 @each_notebook
@@ -163,7 +176,10 @@ def test_the_first_image_comes_soon(py: Path, run_once: Callable[[Path], NbvalRu
 
 
 def test_all_run_in_time_together(run_once: Callable[[Path], NbvalRun]) -> None:
-    assert sum(run_once(py.with_suffix(".ipynb")).seconds for py in NOTEBOOKS) < SECONDS_ALL_TOGETHER
+    assert (
+        sum(run_once(py.with_suffix(".ipynb")).seconds for py in NOTEBOOKS)
+        < SECONDS_ALL_TOGETHER * slowdown()
+    )
 
 
 @each_notebook
