@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.nets import (
-    Decoder,
-    Encoder,
+from course_utils.inputs import (
+    Model,
     at_least_float32,
     check_at_least,
+    check_choice,
     check_images,
+    check_labels,
+    check_maps,
     check_not_negative,
+    noise_like,
+    uniform_like,
 )
+from course_utils.nets import Decoder, Encoder
 
 CORRUPTIONS = ("gaussian", "masking", "dropout")
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Model):
     """Encoder to a code z, decoder back; trained on squared error, without labels.
 
     Source: Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural networks", 2006.
@@ -31,19 +36,19 @@ class Autoencoder(nn.Module):
         latent_dim: the number d of values in a code.
         code_penalty: weight λ ≥ 0 of ‖z‖² in the loss, which keeps the codes together, so that a map of them
             can be drawn (Ghosh et al., 2020, section 3); 0 is the plain autoencoder.
-        channels, size: of the images, (N, channels, size, size); size divisible by 4.
+        in_channels, size: of the images, (N, in_channels, size, size); size divisible by 4.
     """
 
     code_mean: Tensor
     code_factor: Tensor
 
-    def __init__(self, latent_dim: int, *, code_penalty: float = 0.0, channels: int = 1, size: int = 28):
+    def __init__(self, latent_dim: int, *, code_penalty: float = 0.0, in_channels: int = 1, size: int = 28):
         super().__init__()
         check_at_least(1, latent_dim=latent_dim)
         check_not_negative(code_penalty=code_penalty)
         self.latent_dim, self.code_penalty = latent_dim, code_penalty
-        self.encoder = Encoder(latent_dim, channels=channels, size=size)
-        self.decoder = Decoder(latent_dim, channels=channels, size=size)
+        self.encoder = Encoder(latent_dim, in_channels=in_channels, size=size)
+        self.decoder = Decoder(latent_dim, out_channels=in_channels, size=size)
         self.register_buffer("code_mean", torch.full((latent_dim,), torch.nan))  # until fit_codes is called
         self.register_buffer("code_factor", torch.full((latent_dim, latent_dim), torch.nan))
 
@@ -61,7 +66,7 @@ class Autoencoder(nn.Module):
 
     forward = reconstruct
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def fit_codes(self, x: Tensor) -> None:
         """Take the codes of images (N, C, H, W) as one Gaussian, for `sample` to draw from.
 
@@ -89,15 +94,16 @@ class Autoencoder(nn.Module):
         Raises:
             ValueError: `fit_codes` was not called, or classes y were asked for.
         """
-        if y is not None:
-            raise ValueError("y was given, but an autoencoder knows no classes; leave the labels out")
+        check_at_least(1, n=n)
+        check_labels(y, n, None)
         if not self.code_mean.is_meta and self.code_mean.isnan().any():
             raise ValueError("the model knows no codes to draw from; call fit_codes(images) first")
-        eps = _like(torch.randn, (n, self.latent_dim), self.code_mean, generator)
+        eps = noise_like(self.code_mean.expand(n, -1), generator)
         return self.decode(self.code_mean + eps @ self.code_factor.T)
 
     def loss(self, x: Tensor, y: Tensor | None = None, *, generator: torch.Generator | None = None) -> Tensor:
         """‖x̂ - x‖² + λ ‖z‖², summed over pixels and code, averaged over the batch; labels are not used."""
+        check_images(x)
         z = self.encode(x)
         return (squared_error(self.decode(z), x) + self.code_penalty * z.square().sum(dim=1)).mean()
 
@@ -117,15 +123,16 @@ class DenoisingAutoencoder(Autoencoder):
         *,
         kind: str = "gaussian",
         level: float = 0.5,
-        channels: int = 1,
+        in_channels: int = 1,
         size: int = 28,
     ):
-        super().__init__(latent_dim, channels=channels, size=size)
+        super().__init__(latent_dim, in_channels=in_channels, size=size)
         check_corruption(kind, level)
         self.kind, self.level = kind, level
 
     def loss(self, x: Tensor, y: Tensor | None = None, *, generator: torch.Generator | None = None) -> Tensor:
         """‖g(f(x̃)) - x‖² summed over pixels, averaged over the batch, x̃ drawn by `corrupt`."""
+        check_images(x)
         x_tilde = corrupt(x, self.kind, self.level, generator=generator)
         return squared_error(self.reconstruct(x_tilde), x).mean()
 
@@ -157,12 +164,12 @@ def corrupt(x: Tensor, kind: str, level: float, *, generator: torch.Generator | 
     check_corruption(kind, level)
     n, _, height, width = x.shape
     if kind == "gaussian":
-        return x + level * _like(torch.randn, x.shape, x, generator)
+        return x + level * noise_like(x, generator)
     if kind == "dropout":
-        lost = _like(torch.rand, (n, 1, height, width), x, generator) < level
+        lost = uniform_like(x[:, :1], generator) < level
         return x.masked_fill(lost, -1.0)
     tall, wide = round(height * level**0.5), round(width * level**0.5)
-    top, left = _like(torch.rand, (2, n, 1), x, generator)
+    top, left = torch.rand(2, n, 1, generator=generator, device=x.device, dtype=x.dtype)
     top, left = (top * (height - tall + 1)).floor(), (left * (width - wide + 1)).floor()
     row, column = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
     rows = (row >= top) & (row < top + tall)  # (N, H)
@@ -170,15 +177,9 @@ def corrupt(x: Tensor, kind: str, level: float, *, generator: torch.Generator | 
     return x.masked_fill((rows[:, :, None] & columns[:, None, :]).unsqueeze(1), -1.0)
 
 
-def _like(
-    draw: Callable[..., Tensor], shape: Sequence[int], x: Tensor, generator: torch.Generator | None
-) -> Tensor:
-    return draw(shape, generator=generator, device=x.device, dtype=x.dtype)
-
-
 def check_corruption(kind: str, level: float) -> None:
-    if kind not in CORRUPTIONS:
-        raise ValueError(f"kind={kind!r} is unknown; allowed: {', '.join(CORRUPTIONS)}")
+    """Raise ValueError unless `corrupt` knows the kind and the level is in its range."""
+    check_choice(CORRUPTIONS, kind=kind)
     highest = math.inf if kind == "gaussian" else 1
     if not 0 <= level <= highest:
         raise ValueError(f"level={level} must lie in 0 … {highest} for {kind}")
@@ -210,7 +211,8 @@ def binarise(x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
 
     x: (N, C, H, W) in [-1, 1]. Returns the same shape, values -1 and 1.
     """
-    return (_like(torch.rand, x.shape, x, generator) < (x + 1) / 2).to(x.dtype) * 2 - 1
+    check_images(x)
+    return (uniform_like(x, generator) < (x + 1) / 2).to(x.dtype) * 2 - 1
 
 
 class Elbo(NamedTuple):
@@ -228,7 +230,7 @@ class Elbo(NamedTuple):
 LIKELIHOODS = ("bernoulli", "gaussian")
 
 
-class VAE(nn.Module):
+class VAE(Model):
     """Variational autoencoder: prior p(z) = N(0, I), decoder p(x|z), encoder q(z|x) = N(μ(x), diag σ²(x)).
 
     Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014, equations 3 and 10. β is Higgins et al.,
@@ -244,7 +246,7 @@ class VAE(nn.Module):
         sigma: of the Gaussian, > 0, in the units of pixels in [-1, 1]; None: one number, learned with the weights.
         beta: weight β ≥ 0 of the KL term in `loss`; 1 is the ELBO. May be changed between steps (warm-up).
         free_bits: λ ≥ 0 in nats. A dimension whose KL, averaged over the batch, is below λ is not pushed lower.
-        channels, size: of the images, (N, channels, size, size); size divisible by 4.
+        in_channels, size: of the images, (N, in_channels, size, size); size divisible by 4.
 
     Raises:
         ValueError: an argument outside its range.
@@ -258,27 +260,27 @@ class VAE(nn.Module):
         sigma: float | None = None,
         beta: float = 1.0,
         free_bits: float = 0.0,
-        channels: int = 1,
+        in_channels: int = 1,
         size: int = 28,
     ):
         super().__init__()
         check_at_least(1, latent_dim=latent_dim)
-        if likelihood not in LIKELIHOODS:
-            raise ValueError(f"likelihood={likelihood!r} is unknown; allowed: {', '.join(LIKELIHOODS)}")
+        check_choice(LIKELIHOODS, likelihood=likelihood)
         if sigma is not None and (likelihood == "bernoulli" or not 0 < sigma < math.inf):
             raise ValueError(f"sigma={sigma} must be a number above 0, and for the gaussian likelihood only")
         check_not_negative(beta=beta, free_bits=free_bits)
         self.latent_dim, self.likelihood = latent_dim, likelihood
         self.beta, self.free_bits = beta, free_bits
-        self.encoder = Encoder(2 * latent_dim, channels=channels, size=size)
-        self.decoder = Decoder(latent_dim, channels=channels, size=size)
+        self.encoder = Encoder(2 * latent_dim, in_channels=in_channels, size=size)
+        self.decoder = Decoder(latent_dim, out_channels=in_channels, size=size)
         start = torch.tensor(0.0 if sigma is None else math.log(sigma))
         self.log_sigma = nn.Parameter(start, requires_grad=likelihood == "gaussian" and sigma is None)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """q(z|x): images (N, C, H, W) to μ and log σ², (N, d) each."""
+        """q(z|x): images (N, C, H, W) to μ and log σ², (N, d) each; log σ² is kept in [-20, 10]."""
+        check_images(x)
         mu, logvar = at_least_float32(self.encoder(x)).chunk(2, dim=1)
-        return mu, logvar
+        return mu, logvar.clamp(-20, 10)
 
     def encode(self, x: Tensor) -> Tensor:
         """The mean μ of q(z|x): (N, C, H, W) to codes (N, d)."""
@@ -325,8 +327,10 @@ class VAE(nn.Module):
         return self.beta * kl.clamp_min(self.free_bits).sum() - self.log_likelihood(x, z).mean()
 
     @torch.no_grad()
-    def log_prob(self, x: Tensor, samples: int = 100, *, generator: torch.Generator | None = None) -> Tensor:
-        """Importance-weighted estimate of log p(x) in nats, a bound that is tighter than the ELBO: (N,).
+    def iwae_bound(
+        self, x: Tensor, samples: int = 100, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The importance-weighted bound on log p(x) in nats, tighter than the ELBO: (N,).
 
             log 1/K Σₖ p(x|zₖ) p(zₖ) / q(zₖ|x),   zₖ ~ q(z|x)
 
@@ -350,9 +354,11 @@ class VAE(nn.Module):
         Raises:
             ValueError: classes y were asked for.
         """
-        if y is not None:
-            raise ValueError("y was given, but this VAE knows no classes; leave the labels out")
-        return self.decode(_like(torch.randn, (n, self.latent_dim), self.log_sigma, generator))
+        check_at_least(1, n=n)
+        check_labels(y, n, None)
+        weight = self.log_sigma
+        z = torch.randn(n, self.latent_dim, generator=generator, device=weight.device, dtype=weight.dtype)
+        return self.decode(z)
 
 
 def reparameterise(mu: Tensor, logvar: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
@@ -360,13 +366,13 @@ def reparameterise(mu: Tensor, logvar: Tensor, *, generator: torch.Generator | N
 
     Source: Kingma and Welling, 2014, section 2.4.
     """
-    return mu + (0.5 * logvar).exp() * _like(torch.randn, mu.shape, mu, generator)
+    return mu + (0.5 * logvar).exp() * noise_like(mu, generator)
 
 
 # ------------------------------------------------------------------- the autoencoder of latent diffusion
 
 
-class KLAutoencoder(nn.Module):
+class KLAutoencoder(Model):
     """Image to a small map of codes, (N, C, H, W) → (N, c, H / f, W / f), and back: before and after latent diffusion.
 
     A VAE whose codes keep their place in the image, with so little weight on the KL term that it is there for the
@@ -379,7 +385,7 @@ class KLAutoencoder(nn.Module):
     Args:
         factor: f, by how much the sides shrink: 4 or 8.
         latent_channels: c.
-        channels: C of the image.
+        in_channels: C of the image.
         width: channels at half the image's size; twice as many below.
         kl_weight: of the KL divergence in `loss`.
 
@@ -394,7 +400,7 @@ class KLAutoencoder(nn.Module):
         *,
         factor: int = 4,
         latent_channels: int = 4,
-        channels: int = 3,
+        in_channels: int = 3,
         width: int = 32,
         kl_weight: float = 1e-3,
     ):
@@ -403,14 +409,14 @@ class KLAutoencoder(nn.Module):
             raise ValueError(f"factor={factor} is unknown; allowed: 4, 8")
         if width < 8 or width % 8:
             raise ValueError(f"width={width} must be a multiple of 8")
-        check_at_least(1, latent_channels=latent_channels, channels=channels)
+        check_at_least(1, latent_channels=latent_channels, in_channels=in_channels)
         check_not_negative(kl_weight=kl_weight)
-        self.factor, self.latent_channels, self.channels = factor, latent_channels, channels
+        self.factor, self.latent_channels, self.in_channels = factor, latent_channels, in_channels
         self.kl_weight = kl_weight
         wide = 2 * width
         deeper = [nn.Conv2d(wide, wide, 2, stride=2), _ResBlock(wide)] if factor == 8 else []
         self.encoder = nn.Sequential(
-            nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, width, 3, padding=1), _ResBlock(width),  # 1/2
+            nn.PixelUnshuffle(2), nn.Conv2d(4 * in_channels, width, 3, padding=1), _ResBlock(width),  # 1/2
             nn.Conv2d(width, wide, 2, stride=2), _ResBlock(wide), *deeper,  # 1/4, 1/8
             _ResBlock(wide), nn.GroupNorm(8, wide), nn.SiLU(), nn.Conv2d(wide, 2 * latent_channels, 1),
         )  # fmt: skip
@@ -418,14 +424,14 @@ class KLAutoencoder(nn.Module):
         self.decoder = nn.Sequential(
             nn.Conv2d(latent_channels, wide, 3, padding=1), _ResBlock(wide), _ResBlock(wide), *higher,
             nn.ConvTranspose2d(wide, width, 2, stride=2), _ResBlock(width),
-            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, 4 * channels, 3, padding=1), nn.PixelShuffle(2),
+            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, 4 * in_channels, 3, padding=1), nn.PixelShuffle(2),
         )  # fmt: skip
         self.register_buffer("scale", torch.ones(()))
         self.to(memory_format=torch.channels_last)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """q(z|x), not scaled: images (N, C, H, W) to μ and log σ², (N, c, H / f, W / f) each."""
-        check_images(x, (self.channels, *x.shape[2:]))
+        check_maps(x, (self.in_channels, None, None))
         if x.shape[2] % self.factor or x.shape[3] % self.factor:
             raise ValueError(
                 f"x is {x.shape[2]} × {x.shape[3]}; both must be divisible by the factor {self.factor}"
@@ -439,7 +445,7 @@ class KLAutoencoder(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Codes (N, c, h, w), of variance 1, to images (N, C, f h, f w), in about [-1, 1] if of images."""
-        check_images(z, (self.latent_channels, *z.shape[2:]))
+        check_maps(z, (self.latent_channels, None, None), "z")
         return self.decoder(z * self.scale)
 
     def reconstruct(self, x: Tensor) -> Tensor:
@@ -458,6 +464,7 @@ class KLAutoencoder(nn.Module):
     ) -> Tensor:
         """‖x̂ - x‖² + what `perceptual(x̂, x)` (N,) adds + kl_weight · KL, averaged over the batch; x̂ is decoded from
         codes drawn from q(z|x). Labels are not used."""
+        check_images(x)
         mu, logvar = self.posterior(x)
         x_hat = at_least_float32(self.decoder(reparameterise(mu, logvar, generator=generator)))
         loss = squared_error(x_hat, x) + self.kl_weight * kl_standard_normal(mu.flatten(1), logvar.flatten(1))
@@ -465,7 +472,7 @@ class KLAutoencoder(nn.Module):
             loss = loss + perceptual(x_hat, x)
         return loss.mean()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def fit_scale(self, x: Tensor) -> None:
         """Note the standard deviation of the codes of images x (N, C, H, W)."""
         mu = torch.cat([self.posterior(part)[0] for part in x.split(500)])

@@ -1,4 +1,4 @@
-"""From images to features: the networks through whose eyes the metrics look."""
+"""From images to features: the networks by whose features the metrics judge."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from course_utils import scenes
-from course_utils.data import data_root, pick_device, sha256, to_uint8
-from course_utils.nets import check_images, over_batches
-from course_utils.zoo import load_pretrained
+from course_utils.data import data_root, scenes, to_uint8
+from course_utils.files import sha256
+from course_utils.inputs import check_images, pick_device
+from course_utils.nets import over_batches
+from course_utils.pretrained import load_pretrained
 
 
-class Seen(NamedTuple):
-    """What a network makes of images: features (N, d), and probabilities (N, classes) if it is a classifier."""
+class Features(NamedTuple):
+    """What a network makes of images: features (N, d), and probabilities (N, num_classes) if it is a classifier."""
 
     features: Tensor
     probs: Tensor | None
@@ -24,8 +25,8 @@ class Seen(NamedTuple):
 
 def feature_extractor(
     network: str | nn.Module, device: str | torch.device | None = None
-) -> Callable[[Tensor], Seen]:
-    """The function from images (N, C, H, W) in [-1, 1] to what a network sees in them, a batch at a time.
+) -> Callable[[Tensor], Features]:
+    """The function from images (N, C, H, W) in [-1, 1] to a network's features of them, a batch at a time.
 
     Args:
         network: `digits`, the shipped classifier, for grey 28×28 images, offline (128 features, 10 classes);
@@ -41,26 +42,27 @@ def feature_extractor(
         OSError: the weights of `inception` are damaged.
     """
     place = pick_device(device)
+    shape: tuple[int | None, ...] = (1, 28, 28) if network == "digits" else (None, None, None)
     if isinstance(network, nn.Module):
-        look = _own(network.to(place).eval())
+        embed = _own(network.to(place).eval())
     elif network == "digits":
-        look = _digits(place)
+        embed = _digits(place)
     elif network == "inception":
-        look = _inception(place)
+        embed = _inception(place)
     else:
         raise ValueError(
             f"network={network!r} is unknown; allowed: digits, inception, or a module of your own"
         )
 
-    @torch.inference_mode()
-    def see(x: Tensor) -> Seen:
-        check_images(x, (x.shape[1], *x.shape[2:]) if x.ndim == 4 else (1, 0, 0))
-        parts = [look(part.to(place)) for part in x.split(100)]
+    @torch.no_grad()
+    def extract(x: Tensor) -> Features:
+        check_images(x, shape)
+        parts = [embed(part.to(place)) for part in x.split(100)]
         features = torch.cat([part.features for part in parts])
         probs = [part.probs for part in parts if part.probs is not None]
-        return Seen(features, torch.cat(probs) if probs else None)
+        return Features(features, torch.cat(probs) if probs else None)
 
-    return see
+    return extract
 
 
 def readability(known: Tensor, real: Tensor) -> Callable[[Tensor], Tensor]:
@@ -72,16 +74,16 @@ def readability(known: Tensor, real: Tensor) -> Callable[[Tensor], Tensor]:
 
     known, real: training and test images (N, 1, 28, 28); neither may hold images of the other.
     """
-    see = feature_extractor("digits", known.device)
-    landmarks = see(known).features
+    extract = feature_extractor("digits", known.device)
+    landmarks = extract(known).features
 
     def distance(features: Tensor) -> Tensor:
         return torch.cdist(features, landmarks).min(dim=1).values
 
-    limit = distance(see(real).features).quantile(0.95)
+    limit = distance(extract(real).features).quantile(0.95)
 
     def is_readable(x: Tensor) -> Tensor:
-        seen = see(x)
+        seen = extract(x)
         assert seen.probs is not None
         return (seen.probs.max(dim=1).values > 0.95) & (distance(seen.features) <= limit)
 
@@ -101,16 +103,17 @@ def scene_accuracy(images: Tensor, captions: Sequence[str]) -> dict[str, Tensor]
     """
     if len(images) != len(captions):
         raise ValueError(f"captions must be {len(images)}, one an image, not {len(captions)}")
+    check_images(images, (3, 64, 64), "images")
     reader = load_pretrained("scene-reader", images.device)
     read = over_batches(reader.read, images, 200).cpu()
     return scenes.agreement(read, scenes.reading(scenes.parse(captions)))
 
 
-def _own(network: nn.Module) -> Callable[[Tensor], Seen]:
+def _own(network: nn.Module) -> Callable[[Tensor], Features]:
     features: Any = getattr(network, "features", None)
 
-    def look(x: Tensor) -> Seen:
-        seen = Seen(features(x), network(x).softmax(dim=1)) if features else Seen(network(x), None)
+    def embed(x: Tensor) -> Features:
+        seen = Features(features(x), network(x).softmax(dim=1)) if features else Features(network(x), None)
         if seen.features.ndim != 2 or len(seen.features) != len(x):
             raise ValueError(
                 f"network must give features ({len(x)}, d), one row an image, not {tuple(seen.features.shape)}; "
@@ -118,25 +121,24 @@ def _own(network: nn.Module) -> Callable[[Tensor], Seen]:
             )
         return seen
 
-    return look
+    return embed
 
 
-def _digits(place: torch.device) -> Callable[[Tensor], Seen]:
+def _digits(place: torch.device) -> Callable[[Tensor], Features]:
     classifier = load_pretrained("classifier-mnist", place)
 
-    def look(x: Tensor) -> Seen:
-        check_images(x, (1, 28, 28))
+    def embed(x: Tensor) -> Features:
         features = classifier.features(x)
-        return Seen(features, classifier.head(features).softmax(dim=1))
+        return Features(features, classifier.head(features).softmax(dim=1))
 
-    return look
+    return embed
 
 
 INCEPTION_URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 
-def _inception(place: torch.device) -> Callable[[Tensor], Seen]:
+def _inception(place: torch.device) -> Callable[[Tensor], Features]:
     """The network of Heusel et al., 2017, in the form that torch-fidelity has checked against TensorFlow's: it takes
     bytes, and resizes them to 299×299 as TensorFlow 1 did; features and logits (without bias) of its last layer."""
     try:
@@ -147,14 +149,14 @@ def _inception(place: torch.device) -> Callable[[Tensor], Seen]:
     layers = ["2048", "logits_unbiased"]
     network = FeatureExtractorInceptionV3("inception", layers, feature_extractor_weights_path=path).to(place)
 
-    def look(x: Tensor) -> Seen:
+    def embed(x: Tensor) -> Features:
         if x.shape[1] not in (1, 3):
             raise ValueError(f"x must have 1 or 3 channels, not {x.shape[1]}")
         pixels = torch.from_numpy(to_uint8(x)).movedim(-1, 1).expand(-1, 3, -1, -1)
         features, logits = network(pixels.to(place))
-        return Seen(features, logits.softmax(dim=1))
+        return Features(features, logits.softmax(dim=1))
 
-    return look
+    return embed
 
 
 def _inception_weights() -> Path:

@@ -10,13 +10,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from course_utils.nets import at_least_float32, check_at_least, check_images, check_not_negative, check_size
+from course_utils.inputs import (
+    Model,
+    at_least_float32,
+    check_at_least,
+    check_choice,
+    check_codes,
+    check_images,
+    check_labels,
+    check_maps,
+    check_not_negative,
+    check_num_classes,
+    check_size,
+    widest_float,
+)
 
 LOSSES = ("minimax", "non-saturating", "least-squares", "hinge", "wasserstein")
 CONDITIONS = ("projection", "embedding")
 
 
-class Generator(nn.Module):
+class Generator(Model):
     """Noise to image: a linear layer to a map of a quarter of the size, then twice a transposed convolution.
 
     Source: Radford, Metz, Chintala, "Unsupervised representation learning with deep convolutional generative
@@ -25,45 +38,44 @@ class Generator(nn.Module):
 
     Args:
         latent_dim: the number d of values in the noise z ~ N(0, I).
-        classes: how many classes can be asked for; None: an unconditional generator.
+        num_classes: how many classes can be asked for; None: an unconditional generator.
         width: channels of the larger map; the smaller one has twice as many.
-        channels, size: of the images, (N, channels, size, size); size divisible by 4.
+        out_channels, size: of the images, (N, out_channels, size, size); size divisible by 4.
     """
 
     def __init__(
         self,
         latent_dim: int = 64,
         *,
-        classes: int | None = None,
+        num_classes: int | None = None,
         width: int = 64,
-        channels: int = 1,
+        out_channels: int = 1,
         size: int = 28,
     ):
         super().__init__()
         check_size(size)
-        check_at_least(1, latent_dim=latent_dim, width=width, channels=channels)
-        _check_classes(classes)
-        self.latent_dim, self.classes = latent_dim, classes
+        check_at_least(1, latent_dim=latent_dim, width=width, out_channels=out_channels)
+        check_num_classes(num_classes)
+        self.latent_dim, self.num_classes = latent_dim, num_classes
         small, wide = size // 4, 2 * width
-        self.embed = nn.Embedding(classes, latent_dim) if classes else None
+        self.embed = nn.Embedding(num_classes, latent_dim) if num_classes else None
         self.body = nn.Sequential(
-            nn.Linear(2 * latent_dim if classes else latent_dim, wide * small**2, bias=False),
+            nn.Linear(2 * latent_dim if num_classes else latent_dim, wide * small**2, bias=False),
             nn.Unflatten(1, (wide, small, small)),
             nn.BatchNorm2d(wide),
             nn.ReLU(),
             nn.ConvTranspose2d(wide, width, 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
-            nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),
+            nn.ConvTranspose2d(width, out_channels, 4, stride=2, padding=1),
             nn.Tanh(),
         )
         self.to(memory_format=torch.channels_last)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Noise (N, d), and classes (N,) for a conditional generator, to images (N, C, H, W) in (-1, 1)."""
-        if z.ndim != 2 or z.shape[1] != self.latent_dim:
-            raise ValueError(f"z must have the shape (N, {self.latent_dim}), not {tuple(z.shape)}")
-        _check_labels(y, len(z), self.classes)
+        check_codes(z, self.latent_dim)
+        check_labels(y, len(z), self.num_classes)
         if self.embed is not None:
             z = torch.cat([z, self.embed(y)], dim=1)
         return self.body(z)
@@ -82,8 +94,8 @@ class Generator(nn.Module):
         """
         weight = next(self.parameters())
         z = draw_noise(n, self.latent_dim, weight, truncation=truncation, generator=generator)
-        if self.classes and y is None:
-            y = torch.randint(self.classes, (n,), generator=generator, device=weight.device)
+        if self.num_classes and y is None:
+            y = torch.randint(self.num_classes, (n,), generator=generator, device=weight.device)
         return self(z, y)
 
 
@@ -100,13 +112,14 @@ def draw_noise(
         raise ValueError(f"truncation={truncation} must be above 0; inf leaves the noise as it is")
     if truncation == math.inf:
         return torch.randn(n, d, generator=generator, device=like.device, dtype=like.dtype)
-    exact = torch.float32 if like.device.type == "mps" else torch.float64  # which mps lacks
+    check_at_least(1, n=n, d=d)
+    exact = widest_float(like.device)
     u = 2 * torch.rand(n, d, generator=generator, device=like.device, dtype=exact) - 1  # in [-1, 1)
     within = math.erf(truncation / math.sqrt(2))  # P(|z| ≤ truncation)
     return (math.sqrt(2) * torch.erfinv(u * within)).to(like.dtype).clamp(-truncation, truncation)
 
 
-class Discriminator(nn.Module):
+class Discriminator(Model):
     """Image to score s: real or generated? p(real) = sigmoid(s). Two convolutions halve the size; one hidden layer.
 
     Source: Radford et al., 2016. The condition enters as in Miyato and Koyama, "cGANs with projection discriminator",
@@ -114,37 +127,36 @@ class Discriminator(nn.Module):
     learned for each class (`embedding`).
 
     Args:
-        classes: how many classes there are; None: an unconditional discriminator.
+        num_classes: how many classes there are; None: an unconditional discriminator.
         condition: `projection` or `embedding`.
         spectral: divide each weight by its largest singular value (Miyato et al., "Spectral normalization for
             generative adversarial networks", 2018), so that the score cannot change faster than the image.
         width: channels of the larger map; the smaller one has twice as many.
-        channels, size: of the images, (N, channels, size, size); size divisible by 4.
+        in_channels, size: of the images, (N, in_channels, size, size); size divisible by 4.
     """
 
     def __init__(
         self,
         *,
-        classes: int | None = None,
+        num_classes: int | None = None,
         condition: str = "projection",
         spectral: bool = False,
         width: int = 64,
-        channels: int = 1,
+        in_channels: int = 1,
         size: int = 28,
     ):
         super().__init__()
         check_size(size)
-        check_at_least(1, width=width, channels=channels)
-        _check_classes(classes)
-        if condition not in CONDITIONS:
-            raise ValueError(f"condition={condition!r} is unknown; allowed: {', '.join(CONDITIONS)}")
-        self.classes, self.condition = classes, condition
-        self.input_shape = channels, size, size
-        by_channel = classes is not None and condition == "embedding"
+        check_at_least(1, width=width, in_channels=in_channels)
+        check_num_classes(num_classes)
+        check_choice(CONDITIONS, condition=condition)
+        self.num_classes, self.condition = num_classes, condition
+        self.input_shape = in_channels, size, size
+        by_channel = num_classes is not None and condition == "embedding"
         hidden = 2 * width
         norm: Callable[[nn.Module], nn.Module] = spectral_norm if spectral else (lambda layer: layer)
         self.body = nn.Sequential(
-            norm(nn.Conv2d(channels + by_channel, width, 4, stride=2, padding=1)),
+            norm(nn.Conv2d(in_channels + by_channel, width, 4, stride=2, padding=1)),
             nn.LeakyReLU(0.2),
             norm(nn.Conv2d(width, hidden, 4, stride=2, padding=1)),
             nn.LeakyReLU(0.2),
@@ -154,14 +166,14 @@ class Discriminator(nn.Module):
         )
         self.head = norm(nn.Linear(hidden, 1))
         self.embed: nn.Module | None = None
-        if classes:
-            self.embed = norm(nn.Embedding(classes, size**2 if by_channel else hidden))
+        if num_classes:
+            self.embed = norm(nn.Embedding(num_classes, size**2 if by_channel else hidden))
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Images (N, C, H, W), and classes (N,) for a conditional discriminator, to scores (N,)."""
-        check_images(x, self.input_shape)
-        _check_labels(y, len(x), self.classes)
+        check_maps(x, self.input_shape)
+        check_labels(y, len(x), self.num_classes)
         if self.embed is None:
             return self.head(self.body(x)).squeeze(1)
         if self.condition == "embedding":
@@ -169,24 +181,6 @@ class Discriminator(nn.Module):
             return self.head(self.body(torch.cat([x, channel], dim=1))).squeeze(1)
         h = self.body(x)
         return self.head(h).squeeze(1) + (self.embed(y) * h).sum(dim=1)
-
-
-def _check_classes(classes: int | None) -> None:
-    if classes is not None and classes < 2:
-        raise ValueError(f"classes={classes} must be at least 2, or None for a network without a condition")
-
-
-def _check_labels(y: Tensor | None, n: int, classes: int | None) -> None:
-    if classes is None:
-        if y is not None:
-            raise ValueError("y was given, but this network knows no classes; leave the labels out")
-        return
-    if y is None:
-        raise ValueError(f"y is missing: this network needs a class 0 … {classes - 1} for each image")
-    if y.dtype != torch.int64 or y.shape != (n,):
-        raise ValueError(f"y must be int64 ({n},), not {y.dtype} {tuple(y.shape)}")
-    if n and not y.is_meta and not 0 <= int(y.min()) <= int(y.max()) < classes:
-        raise ValueError(f"y holds classes {int(y.min())} … {int(y.max())}; allowed: 0 … {classes - 1}")
 
 
 # ------------------------------------------------------------------------------------------------ the losses
@@ -292,7 +286,7 @@ class GAN(nn.Module):
     Source: Goodfellow et al., 2014, algorithm 1.
 
     Args:
-        generator: `generator(z, y)` → images, with `latent_dim` and `classes` (None: called with z alone).
+        generator: `generator(z, y)` → images, with `latent_dim` and `num_classes` (None: called with z alone).
         discriminator: `discriminator(x, y)` → scores (N,); called with x alone where there are no classes.
         kind: of both losses; see `discriminator_loss`.
         r1: weight γ ≥ 0 of γ/2 · `r1_penalty`, taken on the first quarter of each batch, which is a random one.
@@ -314,8 +308,8 @@ class GAN(nn.Module):
         _sides(kind)
         check_not_negative(r1=r1, penalty=penalty)
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
-        self.classes: int | None = generator.classes  # type: ignore[assignment]
-        if mismatched and not self.classes:
+        self.num_classes: int | None = generator.num_classes  # type: ignore[assignment]
+        if mismatched and not self.num_classes:
             raise ValueError("mismatched=True needs a generator with classes")
         self.generator, self.discriminator, self.kind = generator, discriminator, kind
         self.r1, self.penalty, self.mismatched = r1, penalty, mismatched
@@ -324,13 +318,15 @@ class GAN(nn.Module):
         self, x: Tensor, y: Tensor | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         """The discriminator's loss on real images x (N, …) of classes y and as many generated ones."""
-        y = y if self.classes else None
+        y = y if self.num_classes else None
+        if x.ndim == 4:  # else points of the plane
+            check_images(x)
         with torch.no_grad():
             x_hat = self._generate(len(x), y, x, generator)
         pairs = [(x, y), (x_hat, y)]
-        if self.mismatched and self.classes and y is not None:  # the first implies the others
-            pairs.append((x, other_classes(y, self.classes, generator)))
-        loss = discriminator_loss(*self._judge(*pairs), kind=self.kind)
+        if self.mismatched and self.num_classes and y is not None:  # the first implies the others
+            pairs.append((x, other_classes(y, self.num_classes, generator)))
+        loss = discriminator_loss(*self._scores(*pairs), kind=self.kind)
         if self.r1:
             n = max(1, len(x) // 4)
             loss = loss + self.r1 / 2 * r1_penalty(self.discriminator, x[:n], None if y is None else y[:n])
@@ -343,15 +339,15 @@ class GAN(nn.Module):
         self, x: Tensor, y: Tensor | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         """The generator's loss on as many images of its own as there are real ones, of the same classes."""
-        y = y if self.classes else None
-        (fake,) = self._judge((self._generate(len(x), y, x, generator), y))
+        y = y if self.num_classes else None
+        (fake,) = self._scores((self._generate(len(x), y, x, generator), y))
         return generator_loss(fake, kind=self.kind)
 
     def _generate(self, n: int, y: Tensor | None, like: Tensor, generator: torch.Generator | None) -> Tensor:
         z = draw_noise(n, self.latent_dim, like, generator=generator)
         return self.generator(z) if y is None else self.generator(z, y)
 
-    def _judge(self, *pairs: tuple[Tensor, Tensor | None]) -> tuple[Tensor, ...]:
+    def _scores(self, *pairs: tuple[Tensor, Tensor | None]) -> tuple[Tensor, ...]:
         """The scores (N,) of each pair of images and classes, in one run of the discriminator."""
         x = torch.cat([images for images, _ in pairs])
         labels = [y for _, y in pairs if y is not None]
@@ -359,6 +355,8 @@ class GAN(nn.Module):
         return at_least_float32(scores).split([len(images) for images, _ in pairs])
 
 
-def other_classes(y: Tensor, classes: int, generator: torch.Generator | None = None) -> Tensor:
+def other_classes(y: Tensor, num_classes: int, generator: torch.Generator | None = None) -> Tensor:
     """For each class in y (N,) one of the others, all equally likely: int64 (N,)."""
-    return (y + torch.randint(1, classes, y.shape, generator=generator, device=y.device)) % classes
+    check_num_classes(num_classes)
+    check_labels(y, len(y), num_classes)
+    return (y + torch.randint(1, num_classes, y.shape, generator=generator, device=y.device)) % num_classes

@@ -1,4 +1,4 @@
-"""Latent diffusion: an autoencoder before and after the unchanged `diffusion.DDPM`, and text that steers it.
+"""Latent diffusion: an autoencoder before and after the unchanged `DiffusionModel`, and text that steers it.
 
 Two small interfaces join the parts, so that others can stand in for ours:
 
@@ -14,14 +14,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.autoencoders import KLAutoencoder
-from course_utils.data import Images
-from course_utils.diffusion import DDPM, cosine_schedule
-from course_utils.nets import CrossAttention, UNet, check_at_least
-from course_utils.scenes import WORDS, captions, check_words, draw, sample_attributes
+from course_utils.diffusion import DiffusionModel
+from course_utils.inputs import Model, Rebuildable, check_at_least, check_images, check_tokens
+from course_utils.nets import CrossAttention, UNet
 
 
 class Codec(Protocol):
@@ -34,88 +31,80 @@ class Codec(Protocol):
 # ------------------------------------------------------------------------------------------------ text
 
 
-class Tokenizer:
-    """Captions of `scenes` to numbers, one a word: the number of the word in `scenes.WORDS`, then `nothing`.
+class WordTokenizer(Rebuildable):
+    """Sentences to numbers, one a word: the number of the word in `words`, then `nothing`.
 
-    Calling it: n sentences to int64 (n, 16).
+    Calling it: n sentences to int64 (n, length). Capital letters and a full stop at the end do not count.
+
+    Args:
+        words: all that are known.
+        length: L, the largest number of words in a sentence.
 
     Raises:
-        ValueError: a word that is not in the grammar (the message lists those that are), or more than 16 words.
+        ValueError: a word that is not known (the message lists those that are), or too many of them.
     """
 
-    length = 16
-    nothing = len(WORDS)
+    def __init__(self, words: Sequence[str], length: int = 16):
+        check_at_least(1, length=length)
+        self.words, self.length, self.nothing = tuple(words), length, len(words)
 
     def __call__(self, sentences: Sequence[str]) -> Tensor:
+        number = {word: k for k, word in enumerate(self.words)}
         tokens = torch.full((len(sentences), self.length), self.nothing)
         for row, sentence in zip(tokens, sentences, strict=True):
-            check_words(sentence)
-            words = sentence.split()
+            words = sentence.lower().rstrip(" .").split()
+            for word in words:
+                if word not in number:
+                    allowed = ", ".join(self.words)
+                    raise ValueError(f"{sentence!r}: the word {word!r} is unknown; allowed: {allowed}")
             if len(words) > self.length:
                 raise ValueError(f"{sentence!r} has {len(words)} words; at most {self.length} are allowed")
-            row[: len(words)] = torch.tensor([WORDS.index(word) for word in words])
+            row[: len(words)] = torch.tensor([number[word] for word in words])
         return tokens
 
 
-class TextEncoder(nn.Module):
+class TextEncoder(Model):
     """Tokens int64 (N, L) → one vector for each that knows of the others, (N, L, width): a small transformer.
 
     Source: Vaswani et al., "Attention is all you need", 2017, the encoder, normalised before each part; trained along
     with the diffusion model as in Rombach et al., 2022, section 4.3.1.
 
     Args:
-        kinds: how many tokens there are; `kinds` itself stands for no word.
-        width: of the vectors, divisible by 4.
+        num_tokens: how many there are; `num_tokens` itself stands for no word.
+        width: of the vectors, divisible by 4, the number of heads.
         length: L.
     """
 
-    def __init__(self, kinds: int, *, width: int = 96, layers: int = 2, length: int = 16):
+    def __init__(self, num_tokens: int, *, width: int = 96, layers: int = 2, length: int = 16):
         super().__init__()
-        check_at_least(1, kinds=kinds, layers=layers, length=length)
+        check_at_least(1, num_tokens=num_tokens, layers=layers, length=length)
         if width < 4 or width % 4:
             raise ValueError(f"width={width} must be a multiple of 4, the number of heads")
-        self.kinds, self.width, self.length = kinds, width, length
-        self.embed = nn.Embedding(kinds + 1, width)
+        self.num_tokens, self.width, self.length = num_tokens, width, length
+        self.embed = nn.Embedding(num_tokens + 1, width)
         self.place = nn.Parameter(0.02 * torch.randn(length, width))
         nn.init.normal_(self.embed.weight, std=0.02)
-        self.layers = nn.ModuleList(_TextBlock(width) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width, 4, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+            )
+            for _ in range(layers)
+        )
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        if tokens.ndim != 2 or tokens.shape[1] != self.length or tokens.dtype != torch.int64:
-            raise ValueError(
-                f"tokens must be int64 (N, {self.length}), not {tokens.dtype} {tuple(tokens.shape)}"
-            )
+        check_tokens(tokens, (len(tokens), self.length), self.num_tokens + 1, "tokens")
         h = self.embed(tokens) + self.place
         for layer in self.layers:
             h = layer(h)
         return self.norm(h)
 
 
-class _TextBlock(nn.Module):
-    """Each token takes from the others, then is worked on by itself."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.norm1, self.qkv, self.out = (
-            nn.LayerNorm(width),
-            nn.Linear(width, 3 * width),
-            nn.Linear(width, width),
-        )
-        self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-
-    def forward(self, h: Tensor) -> Tensor:
-        q, k, v = self.qkv(self.norm1(h)).unflatten(2, (3, 4, -1)).permute(2, 0, 3, 1, 4)
-        h = h + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-        return h + self.mlp(self.norm2(h))
-
-
-class TextUNet(nn.Module):
-    """A U-Net that reads a prompt: `net(x_t, t, y)` as a `DDPM` calls it, y the tokens int64 (N, L).
+class TextUNet(Model):
+    """A U-Net that reads a prompt: `net(x_t, t, y)` as a `DiffusionModel` calls it, y the tokens int64 (N, L).
 
     Args:
-        unet: with `context`, the width that `text` gives.
+        unet: with the `context_dim` that `text` gives.
         text: tokens to vectors: a `TextEncoder`, or a `ClipText`.
     """
 
@@ -156,73 +145,55 @@ def attention_maps(net: TextUNet, x_t: Tensor, t: Tensor, y: Tensor) -> Tensor:
 # --------------------------------------------------------------------------------------- the whole model
 
 
-class LatentDiffusion(nn.Module):
-    """Diffusion of an autoencoder's codes: images are encoded, `ddpm` learns and draws codes, codes are decoded.
+class LatentDiffusion(Model):
+    """Diffusion of an autoencoder's codes: images are encoded, `diffusion` learns and draws codes, codes are decoded.
 
     Source: Rombach et al., "High-resolution image synthesis with latent diffusion models", 2022, section 3.
 
     Args:
         codec: a trained `KLAutoencoder`, or a `DiffusersCodec`; it is not trained any more.
-        ddpm: of codes; its `shape` is theirs.
+        diffusion: of codes, so without `clip_x0`; its `shape` is theirs.
         tokenize: prompts to tokens int64 (n, L), the condition y.
     """
 
-    def __init__(self, codec: nn.Module, ddpm: DDPM, tokenize: Callable[[Sequence[str]], Tensor]):
+    def __init__(
+        self, codec: nn.Module, diffusion: DiffusionModel, tokenize: Callable[[Sequence[str]], Tensor]
+    ):
         super().__init__()
-        self.codec: Any = codec.requires_grad_(False)
-        self.ddpm, self.tokenize = ddpm, tokenize
+        if diffusion.clip_x0:
+            raise ValueError("diffusion has clip_x0=True, but codes lie outside [-1, 1]; make it with False")
+        self.codec: Any = codec.requires_grad_(False).eval()
+        self.diffusion, self.tokenize = diffusion, tokenize
+
+    def train(self, mode: bool = True) -> LatentDiffusion:
+        """As `nn.Module.train`, but the autoencoder stays as it is."""
+        super().train(mode)
+        self.codec.eval()
+        return self
 
     def loss(self, x: Tensor, y: Tensor | None = None, *, generator: torch.Generator | None = None) -> Tensor:
-        """The loss of the DDPM on the codes of images x (N, C, H, W), with tokens y (N, L)."""
+        """The loss of the diffusion model on the codes of images x (N, C, H, W), with tokens y (N, L)."""
+        check_images(x)
         with torch.no_grad():
             z = self.codec.encode(x)
-        return self.ddpm.loss(z, y, generator=generator)
+        return self.diffusion.loss(z, y, generator=generator)
 
     @torch.no_grad()
-    def sample(self, n: int, y: Tensor | None = None, *, generator: torch.Generator | None = None) -> Tensor:
-        """n images (n, C, H, W) in [-1, 1], of the prompts whose tokens y (n, L) are, if given."""
-        return self.codec.decode(self.ddpm.draw(n, y, generator=generator)).clamp(-1, 1)
+    def sample(
+        self,
+        n: int,
+        y: Tensor | None = None,
+        *,
+        guidance: float | None = None,
+        negative: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """n images (n, C, H, W) in [-1, 1], of the prompts whose tokens are y (n, L), if given.
 
-
-def text_ddpm(
-    shape: tuple[int, int, int], *, width: int = 64, blocks: int = 2, text_width: int = 96, **sampling: Any
-) -> DDPM:
-    """A DDPM of images or codes of this shape (C, H, W) that is asked for by captions of `scenes`, not trained yet.
-
-    A `TextUNet` of this width that predicts v, and the cosine schedule. sampling: `sampler`, `steps` and `guidance`.
-    """
-    text = TextEncoder(len(WORDS), width=text_width, length=Tokenizer.length)
-    unet = UNet(channels=shape[0], width=width, blocks=blocks, context=text_width)
-    return DDPM(
-        TextUNet(unet, text), cosine_schedule(), predict="v", classes=Tokenizer.nothing,
-        condition=(Tokenizer.length,), shape=tuple(shape), **sampling,
-    )  # fmt: skip
-
-
-def scene_diffusion(*, factor: int = 4, latent_channels: int = 4, **ddpm: Any) -> LatentDiffusion:
-    """Text to scenes of 64 × 64: a `KLAutoencoder` and a `text_ddpm` of its codes, not trained yet.
-
-    ddpm: arguments of `text_ddpm` after the shape.
-    """
-    side = 64 // factor
-    codec = KLAutoencoder(factor=factor, latent_channels=latent_channels)
-    return LatentDiffusion(codec, text_ddpm((latent_channels, side, side), **ddpm), Tokenizer())
-
-
-@torch.no_grad()
-def encoded_scenes(codec: KLAutoencoder, n: int, *, seed: int = 0) -> Images:
-    """n training scenes, encoded once so that training need not do it again.
-
-    Returns:
-        As x their codes (n, c, h, w), as y the tokens of their captions, int64 (n, 16).
-    """
-    place, tokenize = next(codec.parameters()).device, Tokenizer()
-    facts = sample_attributes(n, generator=torch.Generator().manual_seed(seed), combinations="seen")
-    codes = []
-    for start in range(0, n, 500):
-        part = {name: value[start : start + 500] for name, value in facts.items()}
-        codes.append(codec.encode(draw(part).to(place)).cpu())
-    return Images(torch.cat(codes), tokenize(captions(facts)), ())
+        guidance, negative: see `DiffusionModel.sample`; for words, `negative` is known as a negative prompt.
+        """
+        z = self.diffusion.sample(n, y, guidance=guidance, negative=negative, generator=generator)
+        return self.codec.decode(z).clamp(-1, 1)
 
 
 # -------------------------------------------------------------------------------- the real one's parts
@@ -231,7 +202,8 @@ def encoded_scenes(codec: KLAutoencoder, n: int, *, seed: int = 0) -> Images:
 class DiffusersCodec(nn.Module):
     """A Stable Diffusion autoencoder as a codec: `DiffusersCodec(AutoencoderKL.from_pretrained(…))`.
 
-    vae: a `diffusers.AutoencoderKL`; its `scaling_factor` brings the codes to variance 1.
+    vae: a `diffusers.AutoencoderKL`; its `shift_factor`, if it has one, and its `scaling_factor` bring
+            the codes to mean 0 and variance 1.
     """
 
     def __init__(self, vae: Any):
@@ -240,31 +212,14 @@ class DiffusersCodec(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """The mean codes: images (N, 3, H, W) in [-1, 1] to (N, c, H / f, W / f)."""
-        return self.vae.encode(x).latent_dist.mode() * self.vae.config.scaling_factor
+        return (self.vae.encode(x).latent_dist.mode() - self._shift()) * self.vae.config.scaling_factor
 
     def decode(self, z: Tensor) -> Tensor:
         """Codes back to images (N, 3, f h, f w)."""
-        return self.vae.decode(z / self.vae.config.scaling_factor).sample
+        return self.vae.decode(z / self.vae.config.scaling_factor + self._shift()).sample
 
-
-class ClipTokenizer:
-    """Any sentences to CLIP's tokens, without the first one, "start of text", which `ClipText` puts back.
-
-    So the end-of-text token, which fills a short sentence up, is `nothing`: a row of it is the empty prompt.
-
-    tokenizer: a `transformers.CLIPTokenizer`.
-    """
-
-    def __init__(self, tokenizer: Any):
-        self.tokenizer, self.nothing = tokenizer, int(tokenizer.eos_token_id)
-
-    def __call__(self, sentences: Sequence[str]) -> Tensor:
-        length = self.tokenizer.model_max_length
-        tokens = self.tokenizer(
-            list(sentences), padding="max_length", truncation=True, max_length=length, return_tensors="pt"
-        ).input_ids[:, 1:]
-        ended = (tokens == self.nothing).cumsum(dim=1) > 0
-        return tokens.masked_fill(ended, self.nothing)
+    def _shift(self) -> float:
+        return getattr(self.vae.config, "shift_factor", None) or 0.0
 
 
 class ClipText(nn.Module):

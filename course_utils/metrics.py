@@ -7,7 +7,6 @@ Features are float (N, d), one row an image; which network they come from is the
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from course_utils.files import replacing
+from course_utils.inputs import check_at_least, check_features, check_probs, widest
 from course_utils.nets import slerp
 
 
@@ -30,28 +31,27 @@ class Score(NamedTuple):
 # --------------------------------------------------------------------------------------- Inception Score
 
 
-def inception_score(probs: Tensor, splits: int = 10) -> Score:
+def inception_score(probs: Tensor, splits: int = 10, *, generator: torch.Generator | None = None) -> Score:
     """exp of the mean KL(p(y|x) ‖ p(y)): high where each image is read with certainty, and as many classes.
 
-    It lies between 1 and the number of classes. Part i of the splits is every `splits`-th image from i on, so
-    that images ordered by class do no harm.
+    It lies between 1 and the number of classes. The images are shuffled before they are split, so that their order
+    does no harm.
 
     Source: Salimans et al., "Improved techniques for training GANs", 2016, section 4.
 
     Args:
         probs: p(y|x) of each image by a classifier, (N, classes); rows sum to 1.
         splits: the number of parts to score one by one, 1 … N.
+        generator: of the shuffle, on the CPU; None: torch's own.
 
     Raises:
         ValueError: not probabilities, not finite, or fewer images than splits.
     """
-    p = _double(_table("probs", probs))
-    if (p < 0).any() or ((p.sum(dim=1) - 1).abs() > 1e-3).any():
-        raise ValueError(
-            "probs must be probabilities: not negative, each row with the sum 1 (softmax of logits)"
-        )
+    p = widest(check_probs(probs))
     if not 1 <= splits <= len(p):
         raise ValueError(f"splits={splits} must lie in 1 … {len(p)}, the number of images")
+    if splits > 1:
+        p = p[torch.randperm(len(p), generator=generator).to(p.device)]
     # KL averaged over images is the entropy of the mean less the mean of the entropies.
     scores = torch.stack(
         [
@@ -90,7 +90,7 @@ class FeatureStatistics:
         Raises:
             ValueError: not (N, d) floats, or not finite.
         """
-        f = _table("features", features)
+        f = check_features("features", features)
         f = f.cpu() if f.device.type == "mps" else f  # which has no float64
         mean, d = f.mean(dim=0, dtype=torch.float64), f.shape[1]
         scatter = torch.zeros(d, d, dtype=torch.float64, device=f.device)
@@ -136,12 +136,9 @@ class FeatureStatistics:
         """Write to a safetensors file; one that was there is replaced as a whole."""
         from safetensors.torch import save_file
 
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.part")
         tensors = {"n": torch.tensor(self.n), "mean": self.mean, "scatter": self.scatter}
-        save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, scratch)
-        os.replace(scratch, path)
+        with replacing(Path(path)) as scratch:
+            save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, scratch)
 
     @classmethod
     def load(cls, path: str | Path) -> FeatureStatistics:
@@ -245,19 +242,17 @@ def kernel_inception_distance(
     Args:
         real, fake: features (N, d) and (M, d).
         subsets, subset_size: how many subsets are drawn without replacement, and how large.
-        generator: draws the subsets, on the CPU; None draws the same ones each time.
+        generator: draws the subsets, on the CPU; None: torch's own.
 
     Raises:
         ValueError: features that differ in width or are not finite floats; a subset that cannot be drawn.
     """
-    real, fake = map(_double, _pair(real, fake))
+    real, fake = map(widest, _pair(real, fake))
     if not 2 <= subset_size <= min(len(real), len(fake)):
         raise ValueError(
             f"subset_size={subset_size} must lie in 2 … {min(len(real), len(fake))}, the size of the smaller set"
         )
-    if subsets < 1:
-        raise ValueError(f"subsets={subsets} must be at least 1")
-    generator = generator or torch.Generator().manual_seed(0)
+    check_at_least(1, subsets=subsets)
 
     def draw(features: Tensor) -> Tensor:
         return features[torch.randperm(len(features), generator=generator)[:subset_size].to(features.device)]
@@ -381,7 +376,7 @@ class _Distances:
         """‖x_i - y_j‖² in float64 for pairs of rows (P,)."""
         step = max(1, BLOCK // (4 * self.x.shape[1]))
         parts = [
-            (_double(self.x[a]) - _double(self.y[b])).square().sum(dim=1)
+            (widest(self.x[a]) - widest(self.y[b])).square().sum(dim=1)
             for a, b in zip(i.split(step), j.split(step), strict=True)
         ]
         return torch.cat(parts)
@@ -413,7 +408,7 @@ class _Block:
 
 def _squared_norms(f: Tensor) -> Tensor:
     """‖f_i‖², summed in float64 a part at a time: (N, d) to float32 (N,)."""
-    return torch.cat([_double(part).square().sum(dim=1).float() for part in f.split(1024)]).to(f.device)
+    return torch.cat([widest(part).square().sum(dim=1).float() for part in f.split(1024)]).to(f.device)
 
 
 def _knn_radii(name: str, x: Tensor, k: int) -> Tensor:
@@ -422,7 +417,7 @@ def _knn_radii(name: str, x: Tensor, k: int) -> Tensor:
         raise ValueError(f"k={k} must lie in 1 … {len(x) - 1}, one less than the number of {name} features")
     distances = _Distances(x, x)
     # In one piece: small results kept between large blocks would stop the allocator from giving memory back.
-    radii = _double(x.new_empty(len(x)))
+    radii = widest(x.new_empty(len(x)))
     near = min(len(x) - 1, k + 5)  # more than k, so that rounding can hardly push a neighbour out
     for block in distances.blocks():
         rows = torch.arange(block.rows.start, block.rows.stop, device=x.device)
@@ -502,7 +497,7 @@ def perceptual_path_length(
         interpolate: `slerp` for normal codes, `lerp` for others: (z0, z1, t (B,)) to (B, d).
         epsilon: ε > 0.
         discard: the share of paths left out at either end, in [0, 0.5).
-        generator: draws t, on the device of z0; None draws the same each time.
+        generator: draws t, on the device of z0; None: torch's own.
 
     Raises:
         ValueError: ends of different shapes, no paths, numbers out of range, or distances that are not finite (B,).
@@ -513,7 +508,6 @@ def perceptual_path_length(
         raise ValueError(
             f"epsilon={epsilon} must be above 0, discard={discard} in [0, 0.5), batch_size={batch_size} at least 1"
         )
-    generator = generator or torch.Generator(z0.device).manual_seed(0)
     t = torch.rand(len(z0), generator=generator, device=z0.device, dtype=z0.dtype)
     parts = []
     for a, b, s in zip(z0.split(batch_size), z1.split(batch_size), t.split(batch_size), strict=True):
@@ -521,7 +515,7 @@ def perceptual_path_length(
         if moved.shape != s.shape or not moved.isfinite().all():
             got = str(tuple(moved.shape)) if moved.shape != s.shape else "NaN or infinity"
             raise ValueError(f"distance must return finite numbers ({len(s)},), not {got}")
-        parts.append(_double(moved) / epsilon**2)
+        parts.append(widest(moved) / epsilon**2)
     each = torch.cat(parts)
     low, high = (
         each.quantile(discard, interpolation="lower"),
@@ -547,8 +541,8 @@ def auroc(*, normal: Tensor, anomalous: Tensor) -> float:
     for name, scores in (("normal", normal), ("anomalous", anomalous)):
         if scores.ndim != 1 or not len(scores) or scores.isnan().any():
             raise ValueError(f"{name} must be scores (N,), N ≥ 1, without NaN, not {tuple(scores.shape)}")
-    ordered = _double(normal).sort().values
-    anomalous = _double(anomalous).to(ordered.device)
+    ordered = widest(normal).sort().values
+    anomalous = widest(anomalous).to(ordered.device)
     below = torch.searchsorted(ordered, anomalous)  # how many normal scores are smaller …
     up_to = torch.searchsorted(ordered, anomalous, right=True)  # … or smaller or equal
     return ((below + up_to).double().mean() / (2 * len(ordered))).item()
@@ -557,19 +551,10 @@ def auroc(*, normal: Tensor, anomalous: Tensor) -> float:
 # ------------------------------------------------------------------------------------------------- checks
 
 
-def _table(name: str, values: Tensor) -> Tensor:
-    """The values themselves, or a ValueError unless they are finite floats (N, d), N ≥ 1."""
-    if values.ndim != 2 or not values.numel() or not values.is_floating_point():
-        raise ValueError(f"{name} must be float (N, d), N ≥ 1, not {values.dtype} {tuple(values.shape)}")
-    if not values.isfinite().all():
-        raise ValueError(f"{name} hold NaN or infinity")
-    return values.detach()
-
-
 def _pair(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """Both sets of features, checked, on one device."""
-    _table("real features", real)
-    _table("fake features", fake)
+    check_features("real features", real)
+    check_features("fake features", fake)
     _same_width(real[0], fake[0])
     return real, fake.to(real.device)
 
@@ -577,8 +562,3 @@ def _pair(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
 def _same_width(a: Tensor, b: Tensor) -> None:
     if a.shape != b.shape:
         raise ValueError(f"the features differ in width: {len(a)} and {len(b)}; use one extractor for both")
-
-
-def _double(values: Tensor) -> Tensor:
-    """In float64; on the CPU where the device has none (mps)."""
-    return (values.cpu() if values.device.type == "mps" else values).double()

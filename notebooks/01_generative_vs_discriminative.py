@@ -289,7 +289,7 @@ print("Two different p(x), one p(y | x): the two discriminative models agree wit
 
 # %%
 from course_utils.nets import over_batches
-from course_utils.zoo import load_pretrained
+from course_utils.pretrained import load_pretrained
 
 classifier = load_pretrained("classifier-mnist", "cpu").requires_grad_(False)
 asked = torch.arange(10)
@@ -747,7 +747,8 @@ class Diffusion(nn.Module):
 # other part. `CouplingFlow` of the package stacks several of them; the cell checks its density against the full Jacobian.
 
 # %%
-from course_utils.nets import CouplingFlow, PixelCNN, seeded
+from course_utils.likelihood import CouplingFlow, PixelCNN
+from course_utils.nets import seeded
 
 with seeded(0):
     flow = CouplingFlow(2, layers=8, hidden=64)
@@ -780,7 +781,7 @@ print("The flow's density is that of the change of variables, and its map can be
 
 # %%
 from course_utils.data import toy_log_prob, toy_points
-from course_utils.train import Objective, constant, fit, warmup_cosine
+from course_utils.training import Objective, constant, fit, warmup_cosine
 
 moments = (0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1)
 
@@ -1006,7 +1007,7 @@ table(["images", "share readable"], list(readable.items()))
 # dequantisation. 8 levels need 3 bits without a model. A model of independent pixels, which only counts how often each has each level, sets the mark to beat.
 
 # %% tags=["G3", "nbval-ignore-output"]
-from course_utils.nets import dequantise, quantise
+from course_utils.likelihood import dequantise, quantise
 
 k_train, k_test = (quantise(images.x, 8).flatten(1) for images in (train, test))
 counts = nn.functional.one_hot(k_train, 8).sum(dim=0) + 1.0  # (196, 8)

@@ -48,7 +48,7 @@ from course_utils.autoencoders import squared_error
 from course_utils.data import load_images
 from course_utils.nets import blur, over_batches
 from course_utils.viz import show_images, show_rows, table
-from course_utils.zoo import load_pretrained
+from course_utils.pretrained import load_pretrained
 
 # %% [markdown]
 # ## 1 · Why it is hard (M1)

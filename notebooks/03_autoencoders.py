@@ -177,7 +177,7 @@ print("Forty steps take more than a fifth off the loss on the test images.")
 # to the same place.
 
 # %%
-from course_utils.train import Objective, fit, warmup_cosine
+from course_utils.training import Objective, fit, warmup_cosine
 
 objective = Objective(model, model.loss, torch.optim.Adam(model.parameters(), lr=2e-3))
 list(fit(objective, shuffled, progress=False, device="cpu"))
@@ -246,7 +246,7 @@ by_mean = train.x.mean(dim=0).expand_as(test.x)
 # for 8,000 steps with batches of 256 (`autoencoder-mnist`). The 1,000 test images here were kept away from it.
 
 # %% tags=["A1", "nbval-ignore-output"]
-from course_utils.zoo import load_pretrained
+from course_utils.pretrained import load_pretrained
 
 shipped = load_pretrained("autoencoder-mnist", "cpu")
 by_shipped = over_batches(shipped, test.x)

@@ -200,7 +200,7 @@ print("The package's VAE gives the same loss.")
 # 1,000 steps with batches of 128, about 30 seconds on two cores.
 
 # %%
-from course_utils.train import Objective, fit, warmup_cosine
+from course_utils.training import Objective, fit, warmup_cosine
 
 
 def train_live(model: VAE, steps: int, parameters: list | None = None) -> None:
@@ -222,7 +222,7 @@ train_live(vae, 1000)
 # shipped model `vae-mnist`, the same network trained on 59,000 digits of MNIST for 12,000 steps.
 
 # %%
-from course_utils.zoo import load_pretrained
+from course_utils.pretrained import load_pretrained
 
 shipped = load_pretrained("vae-mnist", "cpu")
 with torch.inference_mode():
@@ -355,14 +355,14 @@ print("The best ellipse misses less than a quarter of what the encoder misses.")
 #
 # For $K = 1$ this is the ELBO. With growing $K$ the encoder's misfit matters less and less, and the *mean* climbs to the exact value,
 # more or less quickly; a single estimate may by chance lie above it. This is how VAEs are compared in papers; the method is
-# `log_prob`.
+# `iwae_bound`.
 
 # %% tags=["V2"]
 Ks = (1, 3, 10, 30, 100, 300, 1000)
 draw = torch.Generator().manual_seed(5)
 missing = []
 for K in Ks:
-    runs = [log_p - plane.log_prob(x, K, generator=draw) for _ in range(max(1, 30 // K))]
+    runs = [log_p - plane.iwae_bound(x, K, generator=draw) for _ in range(max(1, 30 // K))]
     missing.append(torch.stack(runs).mean(dim=0))
 missing = torch.stack(missing)  # (7, 20): exact minus estimate
 assert missing[0].median() > missing[2].median() > missing[-1].median()

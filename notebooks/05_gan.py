@@ -189,7 +189,7 @@ print("After 400 turns each, the distance to the data is less than half of what 
 # turn.
 
 # %%
-from course_utils.train import Objective, exponential_average, fit
+from course_utils.training import Objective, exponential_average, fit
 
 
 def objectives(game: GAN, lr: float = 1e-3, betas: tuple[float, float] = (0.0, 0.9)) -> list[Objective]:
@@ -746,7 +746,7 @@ Explorer(
 from course_utils.features import feature_extractor, readability
 from course_utils.gan import Discriminator, Generator
 from course_utils.metrics import fid, precision_recall
-from course_utils.zoo import load_pretrained
+from course_utils.pretrained import load_pretrained
 
 train, test = load_images("digits", "train"), load_images("digits", "test")
 see, is_readable = feature_extractor("digits", "cpu"), readability(train.x, test.x)

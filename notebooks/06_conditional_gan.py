@@ -195,10 +195,10 @@ def score(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 # %%
 from course_utils.gan import GAN, Discriminator, Generator
 
-generator = Generator(16, classes=10, width=32)
+generator = Generator(16, num_classes=10, width=32)
 generator.embed.load_state_dict(e.state_dict()), generator.body.load_state_dict(body.state_dict())
-by_projection = Discriminator(classes=10, width=32, condition="projection")
-by_channel = Discriminator(classes=10, width=32, condition="embedding")  # so the package calls the channel
+by_projection = Discriminator(num_classes=10, width=32, condition="projection")
+by_channel = Discriminator(num_classes=10, width=32, condition="embedding")  # so the package calls the channel
 for model, parts in ((by_projection, (h, psi, v)), (by_channel, (body_2, head_2, channel))):
     for mine, its in zip(parts, (model.body, model.head, model.embed), strict=True):
         its.load_state_dict(mine.state_dict())
@@ -234,16 +234,16 @@ print("Both losses are the package's.")
 # from becoming too steep at real images, and what we keep is a running mean of the generator's weights.
 
 # %%
-from course_utils.train import Objective, exponential_average, fit
+from course_utils.training import Objective, exponential_average, fit
 
 
 def train_players(
-    data: Images, classes: int | None = 10, *, width: int = 16, steps: int = 500, condition: str = "projection",
+    data: Images, num_classes: int | None = 10, *, width: int = 16, steps: int = 500, condition: str = "projection",
     mismatched: bool = False, progress: bool = False,
 ) -> tuple[nn.Module, nn.Module]:  # fmt: skip
     with seeded(0):
-        generator = Generator(16, classes=classes, width=width)
-        discriminator = Discriminator(classes=classes, width=width, condition=condition)
+        generator = Generator(16, num_classes=num_classes, width=width)
+        discriminator = Discriminator(num_classes=num_classes, width=width, condition=condition)
     game = GAN(generator, discriminator, r1=1.0, mismatched=mismatched)
     average = exponential_average(generator, 0.99)
     losses = {"discriminator": game.discriminator_loss, "generator": game.generator_loss}
@@ -289,7 +289,7 @@ show_rows({f"asked for {digit}": row for digit, row in enumerate(sheet(trained, 
 # %%
 from course_utils.features import feature_extractor
 from course_utils.metrics import density_coverage, fid, precision_recall
-from course_utils.zoo import load_pretrained
+from course_utils.pretrained import load_pretrained
 
 see = feature_extractor("digits", "cpu")
 known = see(test.x).features
@@ -623,7 +623,7 @@ Explorer(
 #
 # Labels are work. Somebody has to look at each image. What do we get for it? We keep the labels of a part of the
 # 4,000 training images and throw the others away, but keep the images. An image without a label gets an eleventh
-# class, "unknown" (number 10), so the networks stay the same, with `classes=11`. It is a condition like the others,
+# class, "unknown" (number 10), so the networks stay the same, with `num_classes=11`. It is a condition like the others,
 # and the generator is asked for it as often as it occurs, about half of the time. (It is *not* the eleventh class of
 # Salimans and others, 2016, which stands for "made by the generator": there the discriminator is a classifier.)
 # Batches hold about as many labelled images as others; else the few labelled ones would hardly ever be seen.
@@ -649,9 +649,9 @@ def keep_labels(n: int) -> Images:
 
 # %%
 by_labels = {
-    0: train_players(train, classes=None)[0],
-    100: train_players(keep_labels(100), classes=11)[0],
-    500: train_players(keep_labels(500), classes=11)[0],
+    0: train_players(train, num_classes=None)[0],
+    100: train_players(keep_labels(100), num_classes=11)[0],
+    500: train_players(keep_labels(500), num_classes=11)[0],
     4000: plain,
 }
 
@@ -699,7 +699,7 @@ table(["labels", *columns], rows)
 
 # %%
 from course_utils.nets import Classifier, over_batches
-from course_utils.train import warmup_cosine
+from course_utils.training import warmup_cosine
 
 
 def accuracy(data: Images, seed: int, moved: bool = False) -> float:

@@ -50,7 +50,7 @@ import torch
 from torch import nn
 
 from course_utils.data import batches, load_images, toy_points
-from course_utils.diffusion import DDPM, cosine_schedule, ddim_sample, ddpm_sample, linear_schedule
+from course_utils.diffusion import DiffusionModel, cosine_schedule, ddim_sample, ddpm_sample, linear_schedule
 from course_utils.nets import seeded, sinusoids
 from course_utils.viz import rendered, show_images, show_rows, table
 
@@ -335,7 +335,7 @@ def simple_loss(x_0: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
 
 
 # %% tags=["P2"]
-ddpm = DDPM(net, linear_schedule(T), predict="eps")  # the package's
+ddpm = DiffusionModel(net, linear_schedule(T), prediction_type="eps", clip_x0=False)  # the package's
 ours = simple_loss(moons, torch.Generator().manual_seed(0))
 assert torch.isclose(ours, ddpm.loss(moons, generator=torch.Generator().manual_seed(0)), rtol=1e-4)
 print("The loss of the package is ours.")
@@ -484,7 +484,7 @@ print("Each level's divergence is the weighted error of the noise.")
 # for it with its KL term. Here it holds by construction.
 
 # %% tags=["P3"]
-digits = DDPM(nn.Identity(), linear_schedule(T))  # no network yet, and we can encode already
+digits = DiffusionModel(nn.Identity(), linear_schedule(T))  # no network yet, and we can encode already
 t_last = torch.full((1000,), T)
 x_T_digits = digits.q_sample(test.x, t_last, torch.randn(test.x.shape, generator=draw))
 assert x_T_digits.shape == test.x.shape  # the latent is as large as the image
@@ -515,7 +515,7 @@ print(
 from course_utils.nets import UNet
 
 with seeded(0):
-    unet = UNet(width=48, classes=10)
+    unet = UNet(width=48, num_classes=10)
 shapes = []
 parts = ("stem", "down", "to_quarter", "below", "middle", "back", "to_half", "up", "out")
 for name in parts:
@@ -539,7 +539,7 @@ table(
 # %% tags=["Q1"]
 for size in [(28, 28), (32, 32), (20, 64)]:
     x = torch.zeros(1, 3, *size)
-    assert UNet(channels=3, width=16)(x, torch.tensor([1])).shape == x.shape
+    assert UNet(in_channels=3, width=16)(x, torch.tensor([1])).shape == x.shape
 print("The output has the shape of the input.")
 
 # %% [markdown]
@@ -557,13 +557,13 @@ print("The output has the shape of the input.")
 # $x_0$.
 
 # %%
-from course_utils.train import Objective, exponential_average, fit, warmup_cosine
+from course_utils.training import Objective, exponential_average, fit, warmup_cosine
 
 
-def train_ddpm(ddpm: DDPM, steps: int, *, progress: bool = False) -> DDPM:
-    adam = torch.optim.AdamW(ddpm.parameters(), lr=2e-3, betas=(0.9, 0.99), weight_decay=0.0)
-    average = exponential_average(ddpm, 0.97)
-    objective = Objective(ddpm, ddpm.loss, adam, schedule=warmup_cosine, ema=average)
+def train_model(model: DiffusionModel, steps: int, *, progress: bool = False) -> DiffusionModel:
+    adam = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.99), weight_decay=0.0)
+    average = exponential_average(model, 0.97)
+    objective = Objective(model, model.loss, adam, schedule=warmup_cosine, ema=average)
     shuffled = batches(train, 64, steps, generator=torch.Generator().manual_seed(0))
     for record in fit(objective, shuffled, clip=1.0, progress=progress):
         curve.append(record.loss)
@@ -572,11 +572,11 @@ def train_ddpm(ddpm: DDPM, steps: int, *, progress: bool = False) -> DDPM:
 
 # %%
 small, curves = {}, {}
-for predict in ("eps", "x0"):
-    curve = curves[predict] = []
+for kind in ("eps", "x0"):
+    curve = curves[kind] = []
     with seeded(0):
         net = UNet(width=32)
-    small[predict] = train_ddpm(DDPM(net, linear_schedule(T), predict=predict), 200)
+    small[kind] = train_model(DiffusionModel(net, linear_schedule(T), prediction_type=kind), 200)
 
 # %% [markdown]
 # How far off is the image that each of them sees, at each time? And how far off the noise?
@@ -584,10 +584,10 @@ for predict in ("eps", "x0"):
 
 # %%
 @torch.no_grad()
-def errors_at(model: DDPM, t: int) -> list[float]:  # mean squared errors of x_0 and of eps, on test digits
+def errors_at(model: DiffusionModel, t: int) -> list[float]:  # mean squared errors of x_0 and of eps, on test digits
     x_0, eps = test.x[:200], eps_200
     t_all = torch.full((200,), t)
-    seen = model.predict_x0_eps(model.q_sample(x_0, t_all, eps), t_all)
+    seen = model.predict(model.q_sample(x_0, t_all, eps), t_all)
     return [(seen.x0 - x_0).square().mean().item(), (seen.eps - eps).square().mean().item()]
 
 
@@ -653,12 +653,13 @@ print("The loss falls without setbacks.")
 
 # %%
 with seeded(0):
-    net = UNet(width=48, classes=10)
+    net = UNet(width=48, num_classes=10)
 curve = []
-trained = train_ddpm(DDPM(net, cosine_schedule(T), predict="x0", classes=10, drop=0.1), 450, progress=True)
+model = DiffusionModel(net, cosine_schedule(T), prediction_type="x0", num_classes=10, p_uncond=0.1)
+trained = train_model(model, 450, progress=True)
 
 # %%
-from course_utils.zoo import load_pretrained
+from course_utils.pretrained import load_pretrained
 
 shipped = load_pretrained("ddpm-mnist", "cpu")
 asked = torch.arange(500) % 10
@@ -666,7 +667,7 @@ x_T = torch.randn(500, 1, 28, 28, generator=torch.Generator().manual_seed(10))
 
 
 def draw_images(
-    model: DDPM, y: torch.Tensor | None = asked, *, steps: int = 10, guidance: float = 1.0
+    model: DiffusionModel, y: torch.Tensor | None = asked, *, steps: int = 10, guidance: float = 1.0
 ) -> torch.Tensor:
     *_, last = ddim_sample(model, x_T if y is None else x_T[: len(y)], steps=steps, y=y, guidance=guidance)
     return last.x_t.clamp(-1, 1)
@@ -729,7 +730,7 @@ x_t, t, y = x_T[:8], torch.full((8,), 700), asked[:8]
 nobody = torch.full((8,), 10)  # the number 10 stands for "no class"
 with torch.no_grad():
     without, with_class = shipped.net(x_t, t, nobody), shipped.net(x_t, t, y)
-    guided = shipped.predict_x0_eps(x_t, t, y, guidance=3.0).x0
+    guided = shipped.predict(x_t, t, y, guidance=3.0).x0
 assert torch.allclose(guided, without + 3.0 * (with_class - without), atol=1e-4)
 print("The package's guided prediction is the formula.")
 
@@ -876,7 +877,7 @@ table(["", "milliseconds an image", "minutes for 50,000 images"], rows)
 x, a_bar = x_T[:8], shipped.schedule.alpha_bar.float()
 with torch.no_grad():
     for t, s in [(1000, 750), (750, 500), (500, 250), (250, 0)]:
-        seen = shipped.predict_x0_eps(x, torch.full((8,), t), asked[:8])
+        seen = shipped.predict(x, torch.full((8,), t), asked[:8])
         x = a_bar[s].sqrt() * seen.x0 + (1 - a_bar[s]).sqrt() * seen.eps
 *_, last = ddim_sample(shipped, x_T[:8], steps=4, y=asked[:8])
 assert torch.allclose(x, last.x_t, atol=1e-3)
@@ -942,7 +943,7 @@ x_t = a.sqrt() * x_0 + (1 - a).sqrt() * fixed[:8]
 x_s = x_t
 with torch.no_grad():
     for now, then in [(750, 625), (625, 500)]:
-        seen = shipped.predict_x0_eps(x_s, torch.full((8,), now), test.y[:8])
+        seen = shipped.predict(x_s, torch.full((8,), now), test.y[:8])
         x_s = a_bar[then].sqrt() * seen.x0 + (1 - a_bar[then]).sqrt() * seen.eps
 r = ((1 - b) / (1 - a)).sqrt()
 x0_tilde = (x_s - r * x_t) / (b.sqrt() - r * a.sqrt())

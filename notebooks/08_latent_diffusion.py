@@ -52,7 +52,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from course_utils import scenes
+from course_utils.data import scenes
 from course_utils.data import load_images
 from course_utils.features import scene_accuracy
 from course_utils.viz import show_images, show_rows, table
@@ -123,7 +123,7 @@ print("Never in training:", ", ".join(" ".join(pair) for pair in sorted(pairs)))
 # Training it took 15 minutes on two cores. We load it, and a second one with $f = 8$.
 
 # %%
-from course_utils.zoo import load_pretrained
+from course_utils.pretrained import load_pretrained
 
 codecs = {
     4: load_pretrained("kl-autoencoder-scenes", "cpu"),
@@ -268,27 +268,27 @@ Explorer(
 # %% [markdown]
 # ## 4 · Second stage: the same diffusion, on codes (L1, L2)
 #
-# Now the surprise: there is nothing new to write. `DDPM` of notebook 07 does not care whether its "images" have 3
+# Now the surprise: there is nothing new to write. `DiffusionModel` of notebook 07 does not care whether its "images" have 3
 # channels of colour or 4 of codes. Encode the training scenes once, train on the codes, sample codes, decode.
 #
 # What does it buy? Two models race, one on pixels and one on codes: the same scenes and captions, the same kind of
-# U-Net of the same width, 40 seconds each. `text_ddpm` builds them. (How the words get in is the subject of the next
-# section. As in notebook 07, `DDPM` leaves out one caption in ten during training, for guidance.)
+# U-Net of the same width, 40 seconds each. `text_diffusion` builds them. (How the words get in is the subject of the next
+# section. As in notebook 07, `DiffusionModel` leaves out one caption in ten during training, for guidance.)
 
 # %%
 import time
 
 from course_utils.data import Images, batches
-from course_utils.diffusion import DDPM, dpmpp_2m_sample, image_to_image
-from course_utils.latent import Tokenizer, text_ddpm
+from course_utils.diffusion import DiffusionModel, dpmpp_2m_sample, image_to_image
+from course_utils.recipes import scene_tokenizer, text_diffusion
 from course_utils.nets import seeded
-from course_utils.train import Objective, exponential_average, fit
+from course_utils.training import Objective, exponential_average, fit
 
-tokenize = Tokenizer()
+tokenize = scene_tokenizer()
 words = tokenize(train.captions)
 
 
-def race(ddpm: DDPM, x: torch.Tensor, seconds: float) -> tuple[DDPM, int]:
+def race(ddpm: DiffusionModel, x: torch.Tensor, seconds: float) -> tuple[DiffusionModel, int]:
     adam = torch.optim.AdamW(ddpm.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.0)
     average = exponential_average(ddpm, 0.97)
     shuffled = batches(Images(x, words, ()), 64, 100_000, generator=torch.Generator().manual_seed(0))
@@ -303,7 +303,7 @@ racers, steps = {}, {}
 train_codes = over_batches(codecs[4].encode, train.x).clone()
 for name, x in {"pixels": train.x, "codes": train_codes}.items():
     with seeded(0):
-        ddpm = text_ddpm(x.shape[1:], width=48, blocks=1)
+        ddpm = text_diffusion(x.shape[1:], width=48, num_res_blocks=1, clip_x0=name == "pixels")
     racers[name], steps[name] = race(ddpm, x, 40)
 
 
@@ -313,11 +313,13 @@ for name, x in {"pixels": train.x, "codes": train_codes}.items():
 
 # %%
 def sample_codes(
-    ddpm: DDPM, sentences: list[str], seed: int, *, w: float = 2.0, noise: torch.Tensor | None = None
-) -> torch.Tensor:
+    model: DiffusionModel, sentences: list[str], seed: int, *, w: float = 2.0,
+    noise: torch.Tensor | None = None, negative: torch.Tensor | None = None,
+) -> torch.Tensor:  # fmt: skip
     if noise is None:
-        noise = torch.randn(len(sentences), *ddpm.shape, generator=torch.Generator().manual_seed(seed))
-    *_, last = dpmpp_2m_sample(ddpm, noise, steps=10, y=tokenize(sentences), guidance=w)
+        noise = torch.randn(len(sentences), *model.shape, generator=torch.Generator().manual_seed(seed))
+    y = tokenize(sentences)
+    *_, last = dpmpp_2m_sample(model, noise, steps=10, y=y, guidance=w, negative=negative)
     return last.x_t
 
 
@@ -392,7 +394,7 @@ print(" ".join(scenes.WORDS[k] if k < len(scenes.WORDS) else "·" for k in token
 
 # %%
 ldm = load_pretrained("ldm-scenes", "cpu")
-unet, text = ldm.ddpm.net.unet, ldm.ddpm.net.text
+unet, text = ldm.diffusion.net.unet, ldm.diffusion.net.text
 layer = unet.up[-1]  # the last one; the U-Net first folds the 16 × 16 codes to 8 × 8 places
 h = torch.randn(1, unet.width, 8, 8, generator=torch.Generator().manual_seed(2))
 context = text(tokens)
@@ -418,14 +420,14 @@ print("Six lines: that is all of it.")
 # %%
 from course_utils.latent import attention_maps
 
-noise = torch.randn(16, *ldm.ddpm.shape, generator=torch.Generator().manual_seed(3))
+noise = torch.randn(16, *ldm.diffusion.shape, generator=torch.Generator().manual_seed(3))
 
 
 def draw_and_look(sentence: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Sixteen images of a sentence, and the maps of its words half-way down: (16, words, 8, 8)."""
     y = tokenize([sentence]).expand(16, -1)
-    walk = list(dpmpp_2m_sample(ldm.ddpm, noise, steps=10, y=y, guidance=2.0))
-    maps = attention_maps(ldm.ddpm.net, walk[5].x_t, torch.full((16,), walk[5].t), y)
+    walk = list(dpmpp_2m_sample(ldm.diffusion, noise, steps=10, y=y, guidance=2.0))
+    maps = attention_maps(ldm.diffusion.net, walk[5].x_t, torch.full((16,), walk[5].t), y)
     return paint(walk[-1].x_t), maps
 
 
@@ -499,10 +501,10 @@ articles = {"filled": "a", "outlined": "an outlined", "striped": "a striped"}
 colours, where = ["red", "green", "blue"], ["at the left", "at the top right"]
 sentences = [f"{article} {colour} {shape} {place} on white" for article in articles.values()
              for colour in colours for shape in scenes.SHAPES for place in where]  # fmt: skip
-noise = torch.randn(4, *ldm.ddpm.shape, generator=torch.Generator().manual_seed(5))
+noise = torch.randn(4, *ldm.diffusion.shape, generator=torch.Generator().manual_seed(5))
 lots = [sentences[k : k + 30] for k in range(0, 90, 30)]
 z = [
-    sample_codes(ldm.ddpm, [s for s in lot for _ in range(4)], 0, noise=noise.repeat(30, 1, 1, 1))
+    sample_codes(ldm.diffusion, [s for s in lot for _ in range(4)], 0, noise=noise.repeat(30, 1, 1, 1))
     for lot in lots
 ]
 built = paint(torch.cat(z))
@@ -533,9 +535,9 @@ Explorer(
 two = [caption for caption, one in zip(test.captions, is_alone, strict=True) if not one][:100]
 weights, accuracy, variety = [1.0, 1.5, 2.0, 3.0, 5.0], [], []
 for w in weights:
-    right = scene_accuracy(paint(sample_codes(ldm.ddpm, two, seed=6, w=w)), two)
+    right = scene_accuracy(paint(sample_codes(ldm.diffusion, two, seed=6, w=w)), two)
     accuracy.append(right["all"].double().mean().item())
-    variety.append(sample_codes(ldm.ddpm, [prompt] * 40, seed=7, w=w).std(dim=0).mean().item())
+    variety.append(sample_codes(ldm.diffusion, [prompt] * 40, seed=7, w=w).std(dim=0).mean().item())
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
@@ -560,16 +562,18 @@ print("Guidance: more right, less varied.")
 #
 # A **negative prompt** (네거티브 프롬프트) takes the place of the empty sentence: we move away from *it*. Stable
 # Diffusion's users write "blurry, six fingers" there. Ours: ask for "a star in the middle on white" without a colour,
-# and move away from a red one, then from a blue one. (`away_from` gives the same model with that sentence in place of
-# the empty one.) Sentences without a colour were never in training, so the model fills in what it likes.
+# and move away from a red one, then from a blue one. (`negative` is that sentence, in place of the
+# empty one.) Sentences without a colour were never in training, so the model fills in what it likes.
 
 # %%
 loose = "a star in the middle on white"
-noise = torch.randn(60, *ldm.ddpm.shape, generator=torch.Generator().manual_seed(8))
-stars = {"": paint(sample_codes(ldm.ddpm, [loose] * 60, 0, w=3.0, noise=noise))}
+noise = torch.randn(60, *ldm.diffusion.shape, generator=torch.Generator().manual_seed(8))
+stars = {"": paint(sample_codes(ldm.diffusion, [loose] * 60, 0, w=3.0, noise=noise))}
 for colour in ("red", "blue"):
-    led_away = ldm.ddpm.away_from(tokenize([loose.replace("star", f"{colour} star")])[0])
-    stars[colour] = paint(sample_codes(led_away, [loose] * 60, 0, w=3.0, noise=noise))
+    avoided = tokenize([loose.replace("star", f"{colour} star")] * 60)
+    stars[colour] = paint(
+        sample_codes(ldm.diffusion, [loose] * 60, 0, w=3.0, noise=noise, negative=avoided)
+    )
 show_rows({f"not {name}" if name else "no negative prompt": x[:8] for name, x in stars.items()}, scale=0.7)
 
 # %% tags=["L2", "nbval-ignore-output"]
@@ -604,7 +608,7 @@ rows = []
 for pairs in ("seen", "unseen"):
     facts = scenes.sample_attributes(240, generator=torch.Generator().manual_seed(10), combinations=pairs)
     sentences = scenes.captions(facts)
-    right = scene_accuracy(paint(sample_codes(ldm.ddpm, sentences, seed=11)), sentences)
+    right = scene_accuracy(paint(sample_codes(ldm.diffusion, sentences, seed=11)), sentences)
     for objects, which in (("one", facts["place"] >= 0), ("two", facts["place"] < 0)):
         rows.append([pairs, objects, *[right[fact][which].double().mean().item() for fact in right]])
 
@@ -649,7 +653,7 @@ for i, sentences in enumerate(wished.values()):
     for k, t_0 in enumerate(starts):
         draw = torch.Generator().manual_seed(12)
         *_, last = image_to_image(
-            ldm.ddpm, z_0, start=t_0, steps=10, y=tokenize(sentences), guidance=3.0, generator=draw
+            ldm.diffusion, z_0, start=t_0, steps=10, y=tokenize(sentences), guidance=3.0, generator=draw
         )
         styled[i, k] = paint(last.x_t)
 
@@ -721,7 +725,7 @@ sentences = [f"{c.split(' left of ')[0]} left of a striped white circle on {c.sp
 mask = (torch.arange(16) < 8).expand(1, 1, 16, 16)  # true: keep
 known = over_batches(codecs[4].encode, test.x[beside])
 noise = torch.randn(known.shape, generator=torch.Generator().manual_seed(14))
-*_, last = inpaint(ldm.ddpm, noise, known=known, mask=mask, steps=10, resample=3, y=tokenize(sentences), guidance=2.0,
+*_, last = inpaint(ldm.diffusion, noise, known=known, mask=mask, steps=10, resample=3, y=tokenize(sentences), guidance=2.0,
                    generator=torch.Generator().manual_seed(15))  # fmt: skip
 exchanged = paint(last.x_t)
 show_rows({"real": test.x[beside][:8], "another on the right": exchanged[:8]}, scale=0.75)
@@ -747,11 +751,11 @@ from course_utils.diffusion import cosine_schedule
 from course_utils.latent import TextUNet
 from course_utils.nets import slerp
 
-share, shape = torch.linspace(0, 1, 11), ldm.ddpm.shape
+share, shape = torch.linspace(0, 1, 11), ldm.diffusion.shape
 ends = torch.randn(2, *shape, generator=torch.Generator().manual_seed(13))
 first, second = "a small striped red square at the left on white", "a green star at the right on white"
 turned = slerp(ends[0].flatten(), ends[1].flatten(), share).unflatten(1, shape)
-by_noise = paint(sample_codes(ldm.ddpm, [first] * 11, 0, noise=turned))
+by_noise = paint(sample_codes(ldm.diffusion, [first] * 11, 0, noise=turned))
 
 
 # %%
@@ -763,8 +767,9 @@ class Mixed(torch.nn.Module):
         return context
 
 
-mixed = DDPM(
-    TextUNet(unet, Mixed()), cosine_schedule(), predict="v", classes=tokenize.nothing, condition=(16,)
+mixed = DiffusionModel(
+    TextUNet(unet, Mixed()), cosine_schedule(), prediction_type="v", num_classes=tokenize.nothing,
+    condition_shape=(16,), clip_x0=False,
 )
 by_words = paint(sample_codes(mixed, [first] * 11, 0, noise=ends[:1].expand(11, *shape)))
 show_rows({"between noises": by_noise, "between sentences": by_words}, scale=0.75)

@@ -307,7 +307,7 @@ def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
 # %%
 # WRONG q5: shows mismatched pairs even if it should not
 def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
-    loss = matching_loss(D(x, y), D(x_hat, y_asked), D(x, wrong_labels(y, D.classes, generator)))
+    loss = matching_loss(D(x, y), D(x_hat, y_asked), D(x, wrong_labels(y, D.num_classes, generator)))
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -318,7 +318,7 @@ def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
 # WRONG q5: the wrong labels beside the made points
 def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
     made = D(x_hat, y_asked)
-    third = D(x_hat, wrong_labels(y_asked, D.classes, generator)) if mismatched else made
+    third = D(x_hat, wrong_labels(y_asked, D.num_classes, generator)) if mismatched else made
     loss = matching_loss(D(x, y), made, third)
     optimizer.zero_grad()
     loss.backward()
@@ -330,7 +330,7 @@ def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
 # WRONG q5: the real points' labels beside the made points
 def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
     made = D(x_hat, y[: len(x_hat)])
-    third = D(x, wrong_labels(y, D.classes, generator)) if mismatched else made
+    third = D(x, wrong_labels(y, D.num_classes, generator)) if mismatched else made
     loss = matching_loss(D(x, y), made, third)
     optimizer.zero_grad()
     loss.backward()
@@ -342,7 +342,7 @@ def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
 # WRONG q5: forgets to clear the gradients
 def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
     made = D(x_hat, y_asked)
-    third = D(x, wrong_labels(y, D.classes, generator)) if mismatched else made
+    third = D(x, wrong_labels(y, D.num_classes, generator)) if mismatched else made
     loss = matching_loss(D(x, y), made, third)
     loss.backward()
     optimizer.step()
@@ -353,7 +353,7 @@ def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
 # WRONG q5: forgets the step
 def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
     made = D(x_hat, y_asked)
-    third = D(x, wrong_labels(y, D.classes, generator)) if mismatched else made
+    third = D(x, wrong_labels(y, D.num_classes, generator)) if mismatched else made
     loss = matching_loss(D(x, y), made, third)
     optimizer.zero_grad()
     loss.backward()
@@ -364,7 +364,7 @@ def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
 # WRONG q5: goes up
 def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
     made = D(x_hat, y_asked)
-    third = D(x, wrong_labels(y, D.classes, generator)) if mismatched else made
+    third = D(x, wrong_labels(y, D.num_classes, generator)) if mismatched else made
     loss = matching_loss(D(x, y), made, third)
     optimizer.zero_grad()
     (-loss).backward()
@@ -376,7 +376,7 @@ def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
 # WRONG q5: no gradient through the mismatched pairs
 def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
     made = D(x_hat, y_asked)
-    third = D(x, wrong_labels(y, D.classes, generator)).detach() if mismatched else made
+    third = D(x, wrong_labels(y, D.num_classes, generator)).detach() if mismatched else made
     loss = matching_loss(D(x, y), made, third)
     optimizer.zero_grad()
     loss.backward()
@@ -388,7 +388,7 @@ def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
 # WRONG q5: the same wrong labels in each step
 def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
     made = D(x_hat, y_asked)
-    third = D(x, wrong_labels(y, D.classes, torch.Generator().manual_seed(0))) if mismatched else made
+    third = D(x, wrong_labels(y, D.num_classes, torch.Generator().manual_seed(0))) if mismatched else made
     loss = matching_loss(D(x, y), made, third)
     optimizer.zero_grad()
     loss.backward()
@@ -400,7 +400,7 @@ def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
 # WRONG q5: right and wrong exchanged
 def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
     made = D(x_hat, y_asked)
-    third = D(x, wrong_labels(y, D.classes, generator)) if mismatched else made
+    third = D(x, wrong_labels(y, D.num_classes, generator)) if mismatched else made
     loss = matching_loss(third, made, D(x, y)) if mismatched else matching_loss(D(x, y), made, made)
     optimizer.zero_grad()
     loss.backward()

@@ -490,8 +490,8 @@ def code_mask(mask, f):
 # WRONG q6: does not say where the sampler starts
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.encode(x)
-    z_t = ldm.ddpm.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w)
+    z_t = ldm.diffusion.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
@@ -499,52 +499,52 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 # WRONG q6: no noise
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.encode(x)
-    *_, last = sampler(ldm.ddpm, z, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    *_, last = sampler(ldm.diffusion, z, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
 # %%
 # WRONG q6: no square roots
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
-    z, a = ldm.codec.encode(x), ldm.ddpm.schedule.alpha_bar[t_0].float()
+    z, a = ldm.codec.encode(x), ldm.diffusion.schedule.alpha_bar[t_0].float()
     z_t = a * z + (1 - a) * torch.randn(z.shape, generator=generator)
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
 # %%
 # WRONG q6: one step early
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
-    z, a = ldm.codec.encode(x), ldm.ddpm.schedule.alpha_bar[t_0 - 1].float()
+    z, a = ldm.codec.encode(x), ldm.diffusion.schedule.alpha_bar[t_0 - 1].float()
     z_t = a.sqrt() * z + (1 - a).sqrt() * torch.randn(z.shape, generator=generator)
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
 # %%
 # WRONG q6: signal and noise exchanged
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
-    z, a = ldm.codec.encode(x), ldm.ddpm.schedule.alpha_bar[t_0].float()
+    z, a = ldm.codec.encode(x), ldm.diffusion.schedule.alpha_bar[t_0].float()
     z_t = (1 - a).sqrt() * z + a.sqrt() * torch.randn(z.shape, generator=generator)
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
 # %%
 # WRONG q6: noise on top of the whole code
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
-    z, a = ldm.codec.encode(x), ldm.ddpm.schedule.alpha_bar[t_0].float()
+    z, a = ldm.codec.encode(x), ldm.diffusion.schedule.alpha_bar[t_0].float()
     z_t = z + (1 - a).sqrt() * torch.randn(z.shape, generator=generator)
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
 # %%
 # WRONG q6: noise on the pixels, before they are encoded
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
-    noisy = ldm.ddpm.q_sample(x, torch.full((len(x),), t_0), torch.randn(x.shape, generator=generator))
+    noisy = ldm.diffusion.q_sample(x, torch.full((len(x),), t_0), torch.randn(x.shape, generator=generator))
     z_t = ldm.codec.encode(noisy)
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
@@ -552,16 +552,16 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 # WRONG q6: raw codes, not divided by the scale
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.posterior(x)[0]
-    z_t = ldm.ddpm.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    z_t = ldm.diffusion.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
 # %%
 # WRONG q6: pure noise, which forgets the picture
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
-    z_t = torch.randn(len(x), *ldm.ddpm.shape, generator=generator)
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    z_t = torch.randn(len(x), *ldm.diffusion.shape, generator=generator)
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
@@ -570,8 +570,8 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.encode(x)
     eps = torch.randn(z.shape[1:], generator=generator).expand_as(z)
-    z_t = ldm.ddpm.q_sample(z, torch.full((len(z),), t_0), eps)
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    z_t = ldm.diffusion.q_sample(z, torch.full((len(z),), t_0), eps)
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
@@ -579,8 +579,8 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 # WRONG q6: does not use the generator
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.encode(x)
-    z_t = ldm.ddpm.q_sample(z, torch.full((len(z),), t_0), torch.randn_like(z))
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    z_t = ldm.diffusion.q_sample(z, torch.full((len(z),), t_0), torch.randn_like(z))
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
@@ -589,8 +589,8 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.encode(x)
     eps = torch.randn(z.shape, generator=torch.Generator().manual_seed(0))
-    z_t = ldm.ddpm.q_sample(z, torch.full((len(z),), t_0), eps)
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    z_t = ldm.diffusion.q_sample(z, torch.full((len(z),), t_0), eps)
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
@@ -598,8 +598,8 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 # WRONG q6: forgets the sentences and guidance
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.encode(x)
-    z_t = ldm.ddpm.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, start=t_0)
+    z_t = ldm.diffusion.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
@@ -607,8 +607,8 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 # WRONG q6: forgets guidance
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.encode(x)
-    z_t = ldm.ddpm.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), start=t_0)
+    z_t = ldm.diffusion.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
@@ -616,8 +616,8 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 # WRONG q6: ten steps from T would be t_0 / 100 steps
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.encode(x)
-    z_t = ldm.ddpm.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
-    *_, last = sampler(ldm.ddpm, z_t, steps=max(1, t_0 // 100), y=tokenize(sentences), guidance=w, start=t_0)
+    z_t = ldm.diffusion.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
+    *_, last = sampler(ldm.diffusion, z_t, steps=max(1, t_0 // 100), y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
@@ -625,8 +625,8 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 # WRONG q6: another sampler than the one that is given
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.encode(x)
-    z_t = ldm.ddpm.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
-    *_, last = dpmpp_2m_sample(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    z_t = ldm.diffusion.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
+    *_, last = dpmpp_2m_sample(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
@@ -634,8 +634,8 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 # WRONG q6: stops after the first step
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.encode(x)
-    z_t = ldm.ddpm.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
-    first, *_ = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    z_t = ldm.diffusion.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
+    first, *_ = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(first.x_t).clamp(-1, 1)
 
 
@@ -643,8 +643,8 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 # WRONG q6: forgets to decode
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.encode(x)
-    z_t = ldm.ddpm.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    z_t = ldm.diffusion.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return last.x_t.clamp(-1, 1)
 
 
@@ -652,8 +652,8 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 # WRONG q6: forgets to clamp
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.encode(x)
-    z_t = ldm.ddpm.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    z_t = ldm.diffusion.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t)
 
 
@@ -661,6 +661,6 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 # WRONG q6: clamps the codes, not the pixels
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.encode(x)
-    z_t = ldm.ddpm.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    z_t = ldm.diffusion.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t.clamp(-1, 1)).clamp(-1, 1)

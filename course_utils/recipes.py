@@ -1,26 +1,17 @@
-"""The models that the course ships: the recipe of each, and how weights are written and read.
-
-A model is two files: `NAME.safetensors`, the weights, and `NAME.json`, its card (recipe, constructor's arguments,
-seed, digest, scores).
-"""
+"""How each model that the course ships is made: its class and arguments, its data, its training, its scores."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch as safe
 import torch
 from torch import Tensor, nn
 
-from course_utils import __version__, metrics, scenes
+from course_utils import metrics
 from course_utils.autoencoders import (
     VAE,
     Autoencoder,
@@ -31,26 +22,20 @@ from course_utils.autoencoders import (
     perceptual_distance,
     squared_error,
 )
-from course_utils.data import (
-    CHECKOUT,
-    EndlessScenes,
-    Images,
-    batches,
-    load_images,
-    mnist_for_training,
-    pick_device,
-)
-from course_utils.diffusion import DDPM, distillation_loss, unet_ddpm
+from course_utils.data import EndlessScenes, Images, batches, load_images, mnist_for_training, scenes
+from course_utils.diffusion import DiffusionModel, cosine_schedule, distillation_loss, unet_diffusion
+from course_utils.features import feature_extractor
 from course_utils.gan import GAN, Discriminator, Generator
-from course_utils.latent import LatentDiffusion, encoded_scenes, scene_diffusion
-from course_utils.nets import Classifier, SceneReader, over_batches, seeded
-from course_utils.train import Objective, exponential_average, fit, warmup_cosine
+from course_utils.inputs import check_at_least, check_choice
+from course_utils.latent import LatentDiffusion, TextEncoder, TextUNet, WordTokenizer
+from course_utils.nets import Classifier, SceneReader, UNet, over_batches, seeded
+from course_utils.pretrained import load_pretrained
+from course_utils.training import Objective, exponential_average, fit, warmup_cosine
 
-CARD_VERSION = 1
-_SETTINGS = ("steps", "rounds", "batch_size", "lr", "weight_decay", "clip", "ema", "seed")
+_SETTINGS = ("rounds", "batch_size", "lr", "weight_decay", "clip", "ema", "seed")
 
 
-def alone(model: Any, recipe: Recipe) -> list[Objective]:
+def single_objective(model: Any, recipe: Recipe) -> list[Objective]:
     """A model that lowers one loss of its own."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     average = exponential_average(model, recipe.ema)
@@ -65,7 +50,7 @@ class Recipe:
         model: its class, and `arguments` for the constructor.
         data: gives the images to train on.
         score: the finished model's scores on images that it has not seen.
-        players: the objectives to train; the last one's `ema` is the model that is kept.
+        objectives: what is trained; the last one's `ema` is the model that is kept.
         rounds: how many trainings of so many steps follow each other. Each begins with the averaged weights of the one
             before, and the learning rate rises and falls anew (Loshchilov and Hutter, "SGDR", 2017).
         clip: the largest gradient norm.
@@ -84,14 +69,14 @@ class Recipe:
     rounds: int = 1
     seed: int = 0
     clip: float | None = None
-    players: Callable[[Any, Recipe], list[Objective]] = alone
+    objectives: Callable[[Any, Recipe], list[Objective]] = single_objective
     finish: Callable[[Any, Any], None] = field(default=lambda model, images: None)
 
 
-def adversaries(model: Generator, recipe: Recipe) -> list[Objective]:
+def gan_objectives(model: Generator, recipe: Recipe) -> list[Objective]:
     """A generator, and a discriminator of the same size that is not kept; non-saturating loss with R1, γ = 1."""
     with seeded(recipe.seed + 1):
-        discriminator = Discriminator(classes=model.classes)
+        discriminator = Discriminator(num_classes=model.num_classes)
     game = GAN(model, discriminator, r1=1.0)
 
     def adam(player: nn.Module) -> torch.optim.Optimizer:
@@ -104,10 +89,12 @@ def adversaries(model: Generator, recipe: Recipe) -> list[Objective]:
     ]
 
 
-def student_of(teacher: str, substeps: int, guidance: float) -> Callable[[DDPM, Recipe], list[Objective]]:
-    """A DDPM that begins as a copy of the shipped one `teacher` and learns to do several of its steps in one."""
+def distillation_objective(
+    teacher: str, substeps: int, guidance: float
+) -> Callable[[DiffusionModel, Recipe], list[Objective]]:
+    """A diffusion model that begins as a copy of the shipped `teacher`, and learns to do several of its steps in one."""
 
-    def player(model: DDPM, recipe: Recipe) -> list[Objective]:
+    def objectives(model: DiffusionModel, recipe: Recipe) -> list[Objective]:
         known = load_pretrained(teacher, "cpu")
         model.load_state_dict(known.state_dict())
 
@@ -116,16 +103,18 @@ def student_of(teacher: str, substeps: int, guidance: float) -> Callable[[DDPM, 
                 model, known.to(x.device), x, y, substeps=substeps, guidance=guidance, generator=generator
             )
 
-        return [replace(objective, loss=loss) for objective in alone(model, recipe)]
+        return [replace(objective, loss=loss) for objective in single_objective(model, recipe)]
 
-    return player
+    return objectives
 
 
-def with_eye(eye: str, weight: float) -> Callable[[KLAutoencoder, Recipe], list[Objective]]:
-    """A KLAutoencoder whose images are also compared through the eyes of the shipped reader `eye`."""
+def perceptual_objective(
+    reader_name: str, weight: float
+) -> Callable[[KLAutoencoder, Recipe], list[Objective]]:
+    """A KLAutoencoder whose images are also compared in the feature maps of a shipped reader."""
 
-    def player(model: KLAutoencoder, recipe: Recipe) -> list[Objective]:
-        reader = load_pretrained(eye, "cpu").requires_grad_(False)
+    def objectives(model: KLAutoencoder, recipe: Recipe) -> list[Objective]:
+        reader = load_pretrained(reader_name, "cpu").requires_grad_(False)
 
         def distance(x_hat: Tensor, x: Tensor) -> Tensor:
             return weight * perceptual_distance(lambda x: reader.feature_maps(x)[:3], x_hat, x)
@@ -134,22 +123,24 @@ def with_eye(eye: str, weight: float) -> Callable[[KLAutoencoder, Recipe], list[
             reader.to(x.device)
             return model.loss(x, perceptual=distance, generator=generator)
 
-        return [replace(objective, loss=loss) for objective in alone(model, recipe)]
+        return [replace(objective, loss=loss) for objective in single_objective(model, recipe)]
 
-    return player
+    return objectives
 
 
-def behind(codec: str) -> Callable[[LatentDiffusion, Recipe], list[Objective]]:
+def latent_objective(codec: str) -> Callable[[LatentDiffusion, Recipe], list[Objective]]:
     """A latent diffusion model over the codes of the shipped autoencoder `codec`, which is part of it from then on.
 
-    The training images are codes already, see `latent.encoded_scenes`.
+    The training images are codes already, see `encoded_scenes`.
     """
 
-    def player(model: LatentDiffusion, recipe: Recipe) -> list[Objective]:
+    def objectives(model: LatentDiffusion, recipe: Recipe) -> list[Objective]:
         model.codec.load_state_dict(load_pretrained(codec, "cpu").state_dict())
-        return [replace(objective, loss=model.ddpm.loss) for objective in alone(model, recipe)]
+        return [
+            replace(objective, loss=model.diffusion.loss) for objective in single_objective(model, recipe)
+        ]
 
-    return player
+    return objectives
 
 
 def fit_scale(model: KLAutoencoder, images: EndlessScenes) -> None:
@@ -157,10 +148,66 @@ def fit_scale(model: KLAutoencoder, images: EndlessScenes) -> None:
     model.fit_scale(load_images("scenes", "train").x.to(next(model.parameters()).device))
 
 
+def scene_tokenizer() -> WordTokenizer:
+    """Captions of `scenes` to tokens int64 (n, 16)."""
+    return WordTokenizer(scenes.WORDS, length=16)
+
+
+def text_diffusion(
+    shape: tuple[int, int, int],
+    *,
+    width: int = 64,
+    num_res_blocks: int = 2,
+    text_width: int = 96,
+    clip_x0: bool = False,
+    **sampling: Any,
+) -> DiffusionModel:
+    """A diffusion model of images or codes of this shape (C, H, W) that is asked for by captions of `scenes`, not
+    trained yet: a `TextUNet` of this width that predicts v, and the cosine schedule.
+
+    clip_x0: True for images. sampling: `sampler`, `steps` and `guidance`.
+    """
+    tokenize = scene_tokenizer()
+    text = TextEncoder(len(tokenize.words), width=text_width, length=tokenize.length)
+    unet = UNet(in_channels=shape[0], width=width, num_res_blocks=num_res_blocks, context_dim=text_width)
+    return DiffusionModel(
+        TextUNet(unet, text), cosine_schedule(), prediction_type="v", num_classes=tokenize.nothing,
+        condition_shape=(tokenize.length,), clip_x0=clip_x0, shape=tuple(shape), **sampling,
+    )  # fmt: skip
+
+
+def scene_diffusion(*, factor: int = 4, latent_channels: int = 4, **diffusion: Any) -> LatentDiffusion:
+    """Text to scenes of 64 × 64: a `KLAutoencoder` and a `text_diffusion` of its codes, not trained yet.
+
+    diffusion: arguments of `text_diffusion` after the shape.
+    """
+    side = 64 // factor
+    codec = KLAutoencoder(factor=factor, latent_channels=latent_channels)
+    return LatentDiffusion(
+        codec, text_diffusion((latent_channels, side, side), **diffusion), scene_tokenizer()
+    )
+
+
+@torch.no_grad()
+def encoded_scenes(codec: KLAutoencoder, n: int, *, seed: int = 0) -> Images:
+    """n training scenes, encoded once so that training need not do it again.
+
+    Returns:
+        As x their codes (n, c, h, w), as y the tokens of their captions, int64 (n, 16).
+    """
+    place, tokenize = next(codec.parameters()).device, scene_tokenizer()
+    facts = scenes.sample_attributes(n, generator=torch.Generator().manual_seed(seed), combinations="seen")
+    codes = []
+    for start in range(0, n, 500):
+        part = {name: value[start : start + 500] for name, value in facts.items()}
+        codes.append(codec.encode(scenes.render(part).to(place)).cpu())
+    return Images(torch.cat(codes), tokenize(scenes.captions(facts)), ())
+
+
 def reader_scores(model: SceneReader) -> dict[str, float]:
     """The share of 10,000 new scenes whose facts it reads right."""
     facts = scenes.sample_attributes(10_000, generator=torch.Generator().manual_seed(1))
-    read = over_batches(model.read, scenes.draw(facts).to(next(model.parameters()).device)).cpu()
+    read = over_batches(model.read, scenes.render(facts).to(next(model.parameters()).device)).cpu()
     right = scenes.agreement(read, scenes.reading(facts))
     return {f"{name} read right": share.double().mean().item() for name, share in right.items()}
 
@@ -225,9 +272,9 @@ def vae_scores(model: VAE) -> dict[str, float]:
     x = load_images("mnist", "test").x
     draw = torch.Generator(place).manual_seed(0)
     black_white = binarise(x, generator=torch.Generator().manual_seed(0)).to(place)
-    with torch.inference_mode():
+    with torch.no_grad():
         parts = [model.elbo(part, generator=draw) for part in black_white.split(1000)]
-        bounds = [model.log_prob(part, 100, generator=draw) for part in black_white[:2000].split(500)]
+        bounds = [model.iwae_bound(part, 100, generator=draw) for part in black_white[:2000].split(500)]
     scores = {
         "ELBO on binarised mnist test, nats": torch.cat([part.total for part in parts]).mean().item(),
         "of it KL, nats": torch.cat([part.kl for part in parts]).mean().item(),
@@ -244,18 +291,18 @@ def digit_scores(model: Any) -> dict[str, float]:
     images themselves reach an FID of 0.037.
     """
     place = next(model.parameters()).device
-    eye, real = load_pretrained("classifier-mnist", place), load_images("mnist", "test").x.to(place)
-    y = load_images("mnist", "train").y[:10_000].to(place) if getattr(model, "classes", None) else None
+    extract, real = feature_extractor("digits", place), load_images("mnist", "test").x
+    y = load_images("mnist", "train").y[:10_000].to(place) if getattr(model, "num_classes", None) else None
     draw = torch.Generator(place).manual_seed(0)
-    with torch.inference_mode():
+    with torch.no_grad():
         parts = [model.sample(500, None if y is None else y[i : i + 500], generator=draw)
                  for i in range(0, 10_000, 500)]  # fmt: skip
-    fake = torch.cat(parts)
-    seen, known = over_batches(eye.features, fake), over_batches(eye.features, real)
-    confidence, read = over_batches(eye.head, seen).softmax(dim=1).max(dim=1)
-    precision, recall = metrics.precision_recall(real=known, fake=seen)
+    fake, known = extract(torch.cat(parts)), extract(real).features
+    assert fake.probs is not None
+    confidence, read = fake.probs.max(dim=1)
+    precision, recall = metrics.precision_recall(real=known, fake=fake.features)
     scores = {
-        "digit FID to mnist test": metrics.fid(real=known, fake=seen),
+        "digit FID to mnist test": metrics.fid(real=known, fake=fake.features),
         "precision": precision,
         "recall": recall,
         "read with more than 90 % confidence": (confidence > 0.9).double().mean().item(),
@@ -286,12 +333,14 @@ def _kl_autoencoder(factor: int, latent_channels: int) -> Recipe:
     images = lambda: EndlessScenes(lambda facts: facts["ground"])  # noqa: E731 (labels are not used)
     return Recipe(
         KLAutoencoder, arguments, images, scene_reconstruction_scores, 4000, 32, 2e-3, clip=1.0,
-        players=with_eye("scene-reader", 100.0), finish=fit_scale,
+        objectives=perceptual_objective("scene-reader", 100.0), finish=fit_scale,
     )  # fmt: skip
 
 
 def _gan(lr: float, **arguments: Any) -> Recipe:
-    return Recipe(Generator, arguments, mnist_for_training, digit_scores, 4000, 64, lr, players=adversaries)
+    return Recipe(
+        Generator, arguments, mnist_for_training, digit_scores, 4000, 64, lr, objectives=gan_objectives
+    )
 
 
 RECIPES = {
@@ -309,10 +358,10 @@ RECIPES = {
     "vae-2d-beta-4-mnist": _vae(2, 4.0, 5000),
     "vae-2d-beta-16-mnist": _vae(2, 16.0, 5000),
     "gan-mnist": _gan(2e-3, latent_dim=16),
-    "cgan-mnist": _gan(1e-3, classes=10),
+    "cgan-mnist": _gan(1e-3, num_classes=10),
     "ddpm-mnist": Recipe(
-        unet_ddpm,
-        {"shape": [1, 28, 28], "classes": 10},
+        unet_diffusion,
+        {"shape": [1, 28, 28], "num_classes": 10},
         mnist_for_training,
         digit_scores,
         20000,
@@ -322,15 +371,15 @@ RECIPES = {
         clip=1.0,
     ),
     "ddpm-4-steps-mnist": Recipe(
-        unet_ddpm,
-        {"shape": [1, 28, 28], "classes": 10, "sampler": "ddim", "steps": 4},
+        unet_diffusion,
+        {"shape": [1, 28, 28], "num_classes": 10, "sampler": "ddim", "steps": 4},
         mnist_for_training,
         digit_scores,
         2500,
         64,
         5e-4,
         clip=1.0,
-        players=student_of("ddpm-mnist", 3, 1.15),
+        objectives=distillation_objective("ddpm-mnist", 3, 1.15),
     ),
     "scene-reader": Recipe(
         SceneReader,
@@ -353,7 +402,7 @@ RECIPES = {
         64,
         1e-3,
         clip=1.0,
-        players=behind("kl-autoencoder-scenes"),
+        objectives=latent_objective("kl-autoencoder-scenes"),
     ),
 }
 
@@ -364,22 +413,27 @@ def train_recipe(
     device: str | torch.device | None = None,
     checkpoint: str | Path | None = None,
     steps: int | None = None,
-) -> tuple[nn.Module, dict[str, float]]:
-    """Train the model of a recipe from nothing; returns it, in eval mode, and its scores.
+) -> tuple[nn.Module, dict[str, Any], dict[str, float]]:
+    """Train the model of a recipe from nothing; returns it, in eval mode, how it was trained, and its scores.
 
     Args:
         name: a key of RECIPES.
         device: by default `pick_device()`.
-        checkpoint: a file to resume from where it exists (see `train.fit`); later rounds add their number to its name.
+        checkpoint: a file to resume from where it exists (see `training.fit`); later rounds have files of their own,
+            see `checkpoints`.
         steps: another number of steps in a round than the recipe's, for a trial.
     """
-    recipe = _recipe(name)
+    check_choice(tuple(RECIPES), name=name)
+    recipe = RECIPES[name]
+    steps = recipe.steps if steps is None else steps
+    check_at_least(1, steps=steps)
+    training = {"recipe": name, "steps": steps} | {key: getattr(recipe, key) for key in _SETTINGS}
     images = recipe.data()
     with seeded(recipe.seed):
         model = recipe.model(**recipe.arguments)
-    steps = steps or recipe.steps
-    for turn in range(recipe.rounds):
-        objectives = recipe.players(model, recipe)
+    files = [None] * recipe.rounds if checkpoint is None else checkpoints(checkpoint, recipe.rounds)
+    for turn, file in enumerate(files):
+        objectives = recipe.objectives(model, recipe)
         seed = recipe.seed + turn
         shuffle = torch.Generator().manual_seed(seed)
         for _ in fit(
@@ -388,128 +442,18 @@ def train_recipe(
             seed=seed,
             clip=recipe.clip,
             device=device,
-            checkpoint=f"{checkpoint}.{turn + 1}" if checkpoint and turn else checkpoint,
+            checkpoint=file,
+            run=training | {"round": turn + 1},
         ):
             pass
         average = objectives[-1].ema
         assert average is not None
         model = average.module.eval()
     recipe.finish(model, images)
-    return model, recipe.score(model) | {"steps": steps}
+    return model, training, recipe.score(model)
 
 
-def _recipe(name: str) -> Recipe:
-    if name not in RECIPES:
-        raise ValueError(f"name={name!r} is no recipe; allowed: {', '.join(RECIPES)}")
-    return RECIPES[name]
-
-
-# ---------------------------------------------------------------------------------- save and load weights
-
-
-def save_pretrained(model: nn.Module, path: str | Path, *, recipe: str, scores: dict[str, float]) -> Path:
-    """Write a model's weights and card; an older pair of the same name is replaced.
-
-    Args:
-        path: where to, without suffix: `runs/autoencoder-mnist` gives .safetensors and .json.
-        recipe: the key of RECIPES that the model was made by.
-        scores: what was measured on it.
-
-    Returns:
-        The path of the weights.
-    """
-    made_by, path = _recipe(recipe), Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    weights = safe.save({k: v.cpu().contiguous() for k, v in model.state_dict().items()})
-    card = {
-        "version": CARD_VERSION,
-        "recipe": recipe,
-        "arguments": made_by.arguments,
-        "training": {key: getattr(made_by, key) for key in _SETTINGS},
-        "scores": scores,
-        "sha256": hashlib.sha256(weights).hexdigest(),
-        "made_with": {
-            "course_utils": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-    }
-    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-    for suffix, content in ((".safetensors", weights), (".json", text.encode())):
-        scratch = path.with_name(f".{path.name}{suffix}.part")
-        scratch.write_bytes(content)
-        os.replace(scratch, path.with_name(path.name + suffix))
-    return path.with_name(path.name + ".safetensors")
-
-
-def load_pretrained(name: str | Path, device: str | torch.device | None = None) -> Any:
-    """Load a model that the course ships, or one of your own, ready to use (eval mode).
-
-    Args:
-        name: `autoencoder-mnist` and the like, or the path that was given to `save_pretrained`.
-        device: by default `pick_device()`.
-
-    Raises:
-        FileNotFoundError: no such model, or one of its two files is missing.
-        OSError: the weights are not the ones that the card describes.
-        ValueError: the card is of a newer version of the course, or not a card.
-    """
-    path = _find(name)
-    card = read_card(path)
-    weights = path.with_name(path.name + ".safetensors").read_bytes()
-    if hashlib.sha256(weights).hexdigest() != card["sha256"]:
-        raise OSError(
-            f"{path}.safetensors is damaged: its SHA-256 is not the one in {path.name}.json. "
-            f"Nothing was loaded; restore the file ({_RESTORE})"
-        )
-    model = _recipe(card["recipe"]).model(**card["arguments"])
-    model.load_state_dict(safe.load(weights))
-    return model.to(pick_device(device)).eval()
-
-
-_RESTORE = "git checkout, or install the course again; a model of your own: train it again"
-
-
-def read_card(name: str | Path) -> dict[str, Any]:
-    """The card of a model as `save_pretrained` wrote it; raises as `load_pretrained`."""
-    path = _find(name)
-    file = path.with_name(path.name + ".json")
-    try:
-        card = json.loads(file.read_text())
-        version = card["version"]
-        if version <= CARD_VERSION:
-            card["recipe"], card["arguments"], card["sha256"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as reason:
-        raise ValueError(f"{file} is no card of the course ({reason!r}); restore it ({_RESTORE})") from reason
-    if version > CARD_VERSION:
-        raise ValueError(
-            f"{file} has version {version}, this course_utils ({__version__}) reads up to {CARD_VERSION}; "
-            "update the course (git pull, or pip install --upgrade course-utils)"
-        )
-    return card
-
-
-def shipped_models() -> list[str]:
-    """The names of the models that lie ready on this machine."""
-    return sorted({path.stem for folder in _FOLDERS for path in folder.glob("*.json")})
-
-
-_FOLDERS = (CHECKOUT / "data" / "models", Path(__file__).parent / "models")  # in a checkout; where installed
-
-
-def _find(name: str | Path) -> Path:
-    """The path of a model without suffix; both of its files are there."""
-    given = Path(str(name).removesuffix(".safetensors").removesuffix(".json"))
-    places = [given] if given.parent != Path() else [folder / given for folder in _FOLDERS]
-    for path in places:
-        there = [path.with_name(path.name + suffix).exists() for suffix in (".safetensors", ".json")]
-        if all(there):
-            return path
-        if any(there):
-            missing = path.with_name(path.name + (".json" if there[0] else ".safetensors"))
-            raise FileNotFoundError(f"{missing} is missing beside its other half; restore it ({_RESTORE})")
-    raise FileNotFoundError(
-        f"no model {str(name)!r} ({places[0]}.safetensors is not there); "
-        f"shipped are: {', '.join(shipped_models())}. "
-        "A model of your own is named by its path, with a folder: runs/NAME"
-    )
+def checkpoints(checkpoint: str | Path, rounds: int) -> list[Path]:
+    """The file of each round: `X`, `X.2`, `X.3`, …"""
+    first = Path(checkpoint)
+    return [first if turn == 0 else first.with_name(f"{first.name}.{turn + 1}") for turn in range(rounds)]

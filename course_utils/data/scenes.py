@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from course_utils.inputs import check_at_least, check_choice
+
 SHAPES = ("circle", "square", "triangle", "star", "cross")
 COLOURS = {
     "red": (0.86, 0.18, 0.18),
@@ -56,10 +58,8 @@ def sample_attributes(n: int, *, generator: torch.Generator, combinations: str =
         `style`; int64 (n,): `ground` (a colour that no object has), `place` (with one object, else -1),
         `relation` (of the first object to the second, else -1); float32 (n, 2, 2): `centre` (x, y).
     """
-    if n < 1:
-        raise ValueError(f"n={n} must be at least 1")
-    if combinations not in COMBINATIONS:
-        raise ValueError(f"combinations={combinations!r} is unknown; allowed: {', '.join(COMBINATIONS)}")
+    check_at_least(1, n=n)
+    check_choice(COMBINATIONS, combinations=combinations)
 
     def draw(high: int, *shape: int) -> Tensor:
         return torch.randint(high, shape, generator=generator)
@@ -127,9 +127,10 @@ _SENTENCE = re.compile(rf"{_THING} {_WHERE} on ({'|'.join(COLOURS)})")
 
 
 def parse(sentences: Sequence[str]) -> dict[str, Tensor]:
-    """The attributes that captions tell, as `sample_attributes` gives them; the inverse of `captions`.
+    """The attributes that captions tell, as `sample_attributes` gives them; the inverse of `captions`. Capital letters
+    and a full stop at the end do not count.
 
-    `centre` is where the objects lie before they are moved a little, so that `draw` can draw the scene.
+    `centre` is where the objects lie before they are moved a little, so that `render` can draw the scene.
 
     Raises:
         ValueError: a word that is not among WORDS; words in another order than the grammar's; a ground of the colour
@@ -142,7 +143,7 @@ def parse(sentences: Sequence[str]) -> dict[str, Tensor]:
     return facts | {"centre": _centres(facts["place"], facts["relation"])}
 
 
-def check_words(sentence: str) -> None:
+def _check_words(sentence: str) -> None:
     """Raise ValueError, naming what is allowed, for a word that is not among WORDS."""
     for word in sentence.split():
         if word not in WORDS:
@@ -150,7 +151,8 @@ def check_words(sentence: str) -> None:
 
 
 def _parse_one(sentence: str) -> dict[str, int | list[int]]:
-    check_words(sentence)
+    sentence = " ".join(sentence.lower().rstrip(" .").split())
+    _check_words(sentence)
     found = _SENTENCE.fullmatch(sentence)
     if found is None:
         raise ValueError(
@@ -222,7 +224,7 @@ def agreement(read: Tensor, asked: Tensor) -> dict[str, Tensor]:
     return facts | {"all": same.all(dim=1)}
 
 
-def draw(attributes: dict[str, Tensor], *, size: int = 64) -> Tensor:
+def render(attributes: dict[str, Tensor], *, size: int = 64) -> Tensor:
     """Draw scenes, anti-aliased: float32 (n, 3, size, size) in [-1, 1], on the attributes' device."""
     device = attributes["ground"].device
     palette = torch.tensor(list(COLOURS.values()), device=device)

@@ -1,0 +1,341 @@
+"""The diffusion model: a network that sees through noise, with its loss, its bound and its sampler."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_utils.diffusion.process import (
+    PREDICTION_TYPES,
+    WEIGHTINGS,
+    Prediction,
+    log_level,
+    log_variance,
+    loss_weight,
+    one_step,
+    target,
+    to_x0_eps,
+)
+from course_utils.diffusion.samplers import SAMPLERS
+from course_utils.diffusion.schedule import Schedule, cosine_schedule
+from course_utils.inputs import (
+    Model,
+    at_least_float32,
+    check_at_least,
+    check_choice,
+    check_images,
+    check_labels,
+    check_num_classes,
+    check_times,
+    check_tokens,
+    noise_like,
+    widest_float,
+)
+from course_utils.nets import UNet
+
+# ---------------------------------------------------------------------------------------------- the model
+
+
+class DiffusionModel(Model):
+    """A network that sees through noise, and the schedule that it is trained with.
+
+    Source: Ho, Jain, Abbeel, "Denoising diffusion probabilistic models", 2020; the classes are left out at random as
+    in Ho and Salimans, "Classifier-free diffusion guidance", 2022, algorithm 1; the variance is learned as in Nichol
+    and Dhariwal, "Improved denoising diffusion probabilistic models", 2021, section 3.1.
+
+    Args:
+        net: `net(x_t, t)` or, with classes, `net(x_t, t, y)` → (N, C, H, W), what `prediction_type` names. t int64
+            (N,). y int64 (N, *condition_shape), with the number `num_classes` for "no class".
+        schedule: of the noise. It is kept with the weights, which load under no other.
+        prediction_type: `eps`, `x0` or `v`.
+        weighting: of the time steps in the loss; see `loss_weight`.
+        num_classes: how many there are; None: no classes.
+        condition_shape: of one image's y: () for a class, (L,) for the L words of a prompt.
+        p_uncond: the probability that training leaves a label out, so that the network learns to do without.
+        learn_variance: the network has twice as many output channels; the second half is the variance of a step.
+        clip_x0: samplers and bound keep the predicted clean image within [-1, 1], where images lie. False for codes
+            and for points of the plane, which lie anywhere.
+        shape: of one image, (C, H, W), and the sampler (a key of SAMPLERS), steps and guidance that suit the model:
+            what `sample` uses.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        schedule: Schedule,
+        *,
+        prediction_type: str = "eps",
+        weighting: str = "simple",
+        num_classes: int | None = None,
+        condition_shape: tuple[int, ...] = (),
+        p_uncond: float = 0.1,
+        learn_variance: bool = False,
+        clip_x0: bool = True,
+        shape: tuple[int, ...] | None = None,
+        sampler: str = "dpm-solver++",
+        steps: int = 10,
+        guidance: float = 1.0,
+    ):
+        super().__init__()
+        check_choice(PREDICTION_TYPES, prediction_type=prediction_type)
+        check_choice(WEIGHTINGS, weighting=weighting)
+        check_num_classes(num_classes)
+        check_at_least(1, steps=steps)
+        if not 0 <= p_uncond <= 1:
+            raise ValueError(f"p_uncond={p_uncond} must lie in 0 … 1")
+        if prediction_type == "eps" and schedule.alpha_bar[-1] == 0:
+            raise ValueError(
+                "prediction_type='eps' says nothing where alpha_bar is 0, at t = T; use 'v' or 'x0'"
+            )
+        check_choice(tuple(SAMPLERS), sampler=sampler)
+        self.net, self.schedule = net, schedule
+        self.prediction_type, self.weighting, self.num_classes = prediction_type, weighting, num_classes
+        self.condition_shape, self.p_uncond = tuple(condition_shape), p_uncond
+        self.learn_variance, self.clip_x0 = learn_variance, clip_x0
+        self.shape = None if shape is None else tuple(shape)
+        self.sampler, self.steps, self.guidance = sampler, steps, guidance
+
+    def get_extra_state(self) -> Tensor:
+        """What goes with the weights beside the weights: the schedule's ᾱ."""
+        return self.schedule.alpha_bar
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Raises ValueError if the weights were trained under another schedule."""
+        if not torch.equal(state.cpu(), self.schedule.alpha_bar):
+            raise ValueError(
+                f"the weights were trained under another schedule (T={len(state) - 1}, ᾱ_T={state[-1]:.3g}) than this "
+                f"model's (T={self.schedule.T}, ᾱ_T={self.schedule.alpha_bar[-1]:.3g}); make the model with theirs"
+            )
+
+    def q_sample(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """x_t = √ᾱ_t x₀ + √(1 - ᾱ_t) ε (Ho et al., equation 4): (N, …), t int64 (N,), (N, …) → (N, …)."""
+        signal, noise = self.schedule.signal_noise(t, x0)
+        return signal * x0 + noise * eps
+
+    def loss(self, x: Tensor, y: Tensor | None = None, *, generator: torch.Generator | None = None) -> Tensor:
+        """The mean squared error of what is predicted (Ho et al., equation 14), weighted; t and ε are drawn for each
+        image. With `learn_variance` plus 0.001 of the variational bound, whose gradient reaches the variance only
+        (Nichol and Dhariwal, equation 16)."""
+        n = len(x)
+        if self.clip_x0:
+            check_images(x, (None,) * (x.ndim - 1))
+        t = torch.randint(1, self.schedule.T + 1, (n,), generator=generator, device=x.device)
+        eps = noise_like(x, generator)
+        y = self.drop_condition(y, generator)
+        signal, noise = self.schedule.signal_noise(t, x)
+        x_t = signal * x + noise * eps
+        output, variance_share = self._output(x_t, t, y)
+        error = (output - target(x, eps, signal, noise, self.prediction_type)).square()
+        weight = self.schedule.at(
+            f"weight {self.prediction_type} {self.weighting}",
+            lambda a: loss_weight(a, self.prediction_type, self.weighting), t, x,
+        )  # fmt: skip
+        loss = (weight * error).mean()
+        if variance_share is not None:
+            seen = to_x0_eps(output.detach(), x_t, signal, noise, self.prediction_type)
+            bound = self._bound(x, x_t, t, seen._replace(variance_share=variance_share))
+            loss = loss + 0.001 * self.schedule.T * bound.mean()
+        return loss
+
+    def drop_condition(self, y: Tensor | None, generator: torch.Generator | None) -> Tensor | None:
+        """Conditions int64 (N, …), the share `p_uncond` of them replaced by "no class"; None for a model without."""
+        if self.num_classes is None or y is None:
+            return None
+        self.check_condition(y, len(y))
+        dropped = torch.rand(len(y), generator=generator, device=y.device) < self.p_uncond
+        return y.masked_fill(dropped.view(-1, *[1] * (y.ndim - 1)), self.num_classes)
+
+    def check_condition(self, y: Tensor | None, n: int, name: str = "y") -> None:
+        """Raise ValueError unless y is None, or a condition for each of n images that this model knows."""
+        if y is None:
+            return
+        if self.num_classes is None or not self.condition_shape:
+            check_labels(y, n, self.num_classes, name)
+        else:  # words, of which the number num_classes is none
+            check_tokens(y, (n, *self.condition_shape), self.num_classes + 1, name)
+
+    def predict(
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        y: Tensor | None = None,
+        *,
+        guidance: float = 1.0,
+        negative: Tensor | None = None,
+    ) -> Prediction:
+        """The clean image and the noise that the network sees in x_t (N, …) at the times t int64 (N,), 1 … T.
+
+        y: the condition int64 (N, *condition_shape); None: no class.
+        guidance: w ≥ 0; 1 is the network's own answer for y, 0 the one without a condition, and above 1 the step from
+            the second to the first is taken w times (Ho and Salimans, 2022, equation 6 with w - 1 for their w).
+            Other values than 0 and 1 cost two runs of the network.
+        negative: a condition that guidance leads away from, in place of "no class"; for words known as a negative
+            prompt. It needs a guidance above 1: up to there it would be approached, or would have no say.
+        """
+        if not 0 <= guidance < math.inf:
+            raise ValueError(f"guidance={guidance} must be a number of at least 0")
+        if guidance != 1 and (self.num_classes is None or (y is None and negative is None)):
+            raise ValueError(f"guidance={guidance} needs a model with classes, and y or negative")
+        if negative is not None and not guidance > 1:
+            raise ValueError(
+                f"negative was given, but guidance={guidance}; it leads away only above 1, try 2"
+            )
+        check_times(t, len(x_t), self.schedule.T, first=1)
+        if guidance == 1:
+            output, variance_share = self._output(x_t, t, y)
+        elif guidance == 0:
+            output, variance_share = self._output(x_t, t, None)
+        else:
+            nothing = self._no_condition(len(x_t), t.device)
+            both = torch.cat([nothing if y is None else y, nothing if negative is None else negative])
+            output, variance_share = self._output(torch.cat([x_t, x_t]), t.repeat(2), both)
+            towards, away = output.chunk(2)
+            output = away + guidance * (towards - away)
+            variance_share = None if variance_share is None else variance_share[: len(x_t)]
+        signal, noise = self.schedule.signal_noise(t, x_t)
+        seen = to_x0_eps(output, x_t, signal, noise, self.prediction_type)
+        return seen._replace(variance_share=variance_share)
+
+    def clipped(self, seen: Prediction, x_t: Tensor, t: Tensor) -> Prediction:
+        """The prediction with x₀ within [-1, 1], and ε so that both still make x_t; as it is without `clip_x0`."""
+        if not self.clip_x0:
+            return seen
+        signal, noise = self.schedule.signal_noise(t, x_t)
+        x0 = seen.x0.clamp(-1, 1)
+        return Prediction(x0, (x_t - signal * x0) / noise, seen.variance_share)
+
+    def _no_condition(self, n: int, device: torch.device) -> Tensor:
+        """ "No class" for each of n images."""
+        assert self.num_classes is not None
+        return torch.full((n, *self.condition_shape), self.num_classes, device=device)
+
+    def _output(self, x_t: Tensor, t: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The network's output for what `prediction_type` names, and for the variance in [0, 1]; the network works in
+        the dtype of its weights, what it says has at least that of float32."""
+        x = x_t.to(_dtype(self.net, x_t))
+        if self.num_classes is None:
+            output = self.net(x, t)
+        else:
+            output = self.net(x, t, self._no_condition(len(t), t.device) if y is None else y)
+        output = at_least_float32(output).to(x_t.dtype)
+        if not self.learn_variance:
+            return output, None
+        output, variance = output.chunk(2, dim=1)
+        return output, (variance + 1) / 2
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        y: Tensor | None = None,
+        *,
+        guidance: float | None = None,
+        negative: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """n images (n, *shape) by the model's own sampler and number of steps, in the dtype of its weights.
+
+        y: their conditions int64 (n, *condition_shape); None: without.
+        guidance: see `predict`; None: the model's own, or 1 where there is nothing to lead to or away from.
+        negative: see `predict`; int64 (n, *condition_shape), or one for all, (*condition_shape).
+        """
+        check_at_least(1, n=n)
+        if self.shape is None:
+            raise ValueError(
+                "shape is None; give the model the shape of one image, or call a sampler with x_T"
+            )
+        if guidance is None:
+            guidance = 1.0 if y is None and negative is None else self.guidance
+        if negative is not None and negative.ndim == len(self.condition_shape):
+            negative = negative.expand(n, *self.condition_shape)
+        weight = next(chain(self.parameters(), self.buffers()))
+        x_T = torch.randn(n, *self.shape, generator=generator, device=weight.device,
+                          dtype=torch.promote_types(weight.dtype, torch.float32))  # fmt: skip
+        *_, last = SAMPLERS[self.sampler](
+            self, x_T, steps=self.steps, y=y, guidance=guidance, negative=negative, generator=generator
+        )
+        return last.x_t.to(weight.dtype)
+
+    @torch.no_grad()
+    def bits_per_dimension(
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        *,
+        variance: str = "large",
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """An upper bound on -log₂ p(x) by pixel and channel, for images (N, C, H, W) of 256 levels: (N,).
+
+        The sum over all T time steps, one run of the network each, with one draw of the noise for each.
+        variance: of a step, as in `ddpm_sample`.
+        Source: Ho et al., 2020, equation 5 and section 3.3; Nichol and Dhariwal, 2021, equations 4 to 7.
+        """
+        check_images(x, (None,) * (x.ndim - 1))
+        wide = x.to(widest_float(x.device))
+        total = wide.new_zeros(len(x))
+        for step in range(1, self.schedule.T + 1):
+            t = torch.full((len(x),), step, device=x.device)
+            x_t = self.q_sample(x, t, noise_like(x, generator))
+            total += self._bound(x, x_t, t, self.clipped(self.predict(x_t, t, y), x_t, t), variance)
+        a = self.schedule.alpha_bar[-1].item()  # KL of q(x_T | x₀) from N(0, I)
+        at_T = 0.5 * (a * wide.square() - a - math.log1p(-a)).flatten(1).mean(dim=1)
+        return (total + at_T) / math.log(2)
+
+    def _bound(
+        self, x0: Tensor, x_t: Tensor, t: Tensor, seen: Prediction, variance: str = "learned"
+    ) -> Tensor:
+        """The bound's term for the step from t to t - 1, nats by pixel and channel: (N,).
+
+        For t > 1 the Kullback-Leibler divergence of q(x_{t-1} | x_t, x₀) from the model's Gaussian; for t = 1 minus
+        the log of what that Gaussian gives to x₀'s level, one of 256.
+        """
+        wide = widest_float(x0.device)
+        x0, x_t = x0.to(wide), x_t.to(wide)
+        x0_hat = seen.x0.to(wide).clamp(-1, 1) if self.clip_x0 else seen.x0.to(wide)
+        tables = {
+            name: self.schedule.at(f"step {name}", partial(_part_of_one_step, k), t, x0)
+            for k, name in enumerate(("x0", "x_t", "small", "large"))
+        }
+        true, mean = (tables["x0"] * image + tables["x_t"] * x_t for image in (x0, x0_hat))
+        small = tables["small"]
+        log_var = log_variance(small, tables["large"], seen.variance_share, variance)
+        kl = 0.5 * (log_var - small.log() - 1)
+        kl = kl + 0.5 * (small + (true - mean).square()) / log_var.exp()
+        nll = -log_level(x0, mean, (0.5 * log_var).exp())
+        chosen = torch.where(t.view(-1, *[1] * (x0.ndim - 1)) == 1, nll, kl)
+        return chosen.flatten(1).mean(dim=1)
+
+
+def unet_diffusion(
+    shape: tuple[int, int, int],
+    *,
+    width: int = 48,
+    num_classes: int | None = None,
+    prediction_type: str = "x0",
+    **sampling: Any,
+) -> DiffusionModel:
+    """A diffusion model of images of this shape (C, H, W): a `UNet` of this width, and the cosine schedule.
+
+    sampling: `sampler`, `steps` and `guidance` of the DiffusionModel.
+    """
+    net = UNet(in_channels=shape[0], width=width, num_classes=num_classes)
+    return DiffusionModel(
+        net, cosine_schedule(), prediction_type=prediction_type, num_classes=num_classes, shape=tuple(shape),
+        **sampling,
+    )  # fmt: skip
+
+
+def _part_of_one_step(k: int, alpha_bar: Tensor) -> Tensor:
+    return one_step(alpha_bar)[k]
+
+
+def _dtype(net: nn.Module, x: Tensor) -> torch.dtype:
+    """The dtype that a network works in: of its weights; of x for one that has none."""
+    weight = next((p for p in net.parameters() if p.is_floating_point()), None)
+    return x.dtype if weight is None else weight.dtype
