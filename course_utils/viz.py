@@ -1,11 +1,14 @@
-"""Pictures for the notebooks: rows of images, points coloured by class, densities of the plane.
+"""Pictures for the notebooks: images in rows, figures as images, tables.
 
-Each function draws into the axes `ax` if they are given, else into a figure of its own.
+Importing this module gives all figures of the session the course's style (`style.use()`): its colours, and curves
+that differ in line style as well as in hue. `show_images` and `show_rows` draw into the axes `ax` if they are given,
+else into a figure of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,25 +19,32 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils import style
 from course_utils.data import to_float, to_uint8
+from course_utils.inputs import check_at_least, check_maps
+from course_utils.style import PALETTE
 
-# Ten colours that stay apart for colour-blind readers (after Paul Tol's "muted" and "bright" schemes).
-PALETTE = (
-    "#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE",
-    "#AA3377", "#882255", "#44AA99", "#DD8833", "#777777",
-)  # fmt: skip
+__all__ = ["PALETTE", "rendered", "show_images", "show_rows", "table", "tile"]
+
+style.use()
 
 
 def tile(x: Tensor, columns: int, *, gap: int = 1) -> np.ndarray:
-    """Lay images (N, C, H, W) in [-1, 1] out in rows, white between them.
+    """Lay images (N, 1 or 3, H, W) in [-1, 1] out in rows, white between them; values outside are clipped.
 
     Returns:
         Bytes (height, width, 3), ready for `imshow`.
+
+    Raises:
+        ValueError: no float images of 1 or 3 channels, NaN or infinity, no column, or a gap below 0.
     """
-    if x.ndim != 4 or not len(x) or x.shape[1] not in (1, 3):
-        raise ValueError(f"x must have the shape (N, 1 or 3, H, W) with N ≥ 1, not {tuple(x.shape)}")
-    if columns < 1:
-        raise ValueError(f"columns={columns} must be at least 1")
+    check_maps(x, (None, None, None))
+    if x.shape[1] not in (1, 3):
+        raise ValueError(f"x must have 1 or 3 channels, not {x.shape[1]}: (N, 1 or 3, H, W)")
+    if not x.isfinite().all():
+        raise ValueError("x must be finite, but holds NaN or infinity")
+    check_at_least(1, columns=columns)
+    check_at_least(0, gap=gap)
     pictures = np.broadcast_to(to_uint8(x), (len(x), *x.shape[2:], 3))
     n, height, width, _ = pictures.shape
     columns = min(columns, n)
@@ -50,7 +60,8 @@ def tile(x: Tensor, columns: int, *, gap: int = 1) -> np.ndarray:
 def show_images(
     x: Tensor, *, columns: int = 10, title: str = "", scale: float = 0.6, ax: Axes | None = None
 ) -> None:
-    """Images (N, C, H, W) in [-1, 1] in a grid; `scale` is the height of one image in inches."""
+    """Images (N, 1 or 3, H, W) in [-1, 1] in a grid; `scale` is the height of one image in inches, above 0."""
+    _check_above_0(scale=scale)
     sheet = tile(x, columns)
     if ax is None:
         per_inch = x.shape[2] / scale
@@ -63,9 +74,14 @@ def show_images(
 
 def show_rows(rows: Mapping[str, Tensor], *, scale: float = 0.6, ax: Axes | None = None) -> None:
     """One labelled row of images for each entry: {"clean": (N, C, H, W), "noisy": (N, C, H, W), …}."""
+    _check_above_0(scale=scale)
+    if not rows:
+        raise ValueError("rows is empty; at least one row of images is needed")
+    for name, x in rows.items():
+        check_maps(x, (None, None, None), f"rows[{name!r}]")
     shapes = {tuple(x.shape) for x in rows.values()}
     if len(shapes) != 1:
-        raise ValueError(f"the rows must have one shape, not {', '.join(map(str, shapes)) or 'none'}")
+        raise ValueError(f"rows must have one shape (N, C, H, W), not {', '.join(map(str, sorted(shapes)))}")
     n, _, height, width = shapes.pop()
     sheet = tile(torch.cat([x.detach().cpu() for x in rows.values()]), columns=n)
     if ax is None:
@@ -78,40 +94,9 @@ def show_rows(rows: Mapping[str, Tensor], *, scale: float = 0.6, ax: Axes | None
     ax.spines[:].set_visible(False)
 
 
-def show_points(
-    points: Tensor, labels: Tensor, classes: tuple[str, ...], *, title: str = "", ax: Axes | None = None
-) -> None:
-    """Points (N, 2) of the plane, coloured by their labels (N,)."""
-    if points.ndim != 2 or points.shape[1] != 2 or len(points) != len(labels):
-        raise ValueError(f"points {tuple(points.shape)} must be (N, 2) and labels {tuple(labels.shape)} (N,)")
-    ax = ax or plt.figure(figsize=(5, 4.5), layout="constrained").subplots()
-    xy, y = points.detach().cpu().numpy(), labels.cpu().numpy()
-    for number, name in enumerate(classes):
-        chosen = xy[y == number]
-        ax.scatter(
-            chosen[:, 0], chosen[:, 1], s=6, color=PALETTE[number % len(PALETTE)], label=name, linewidths=0
-        )
-    ax.legend(markerscale=3, frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
-    ax.set_title(title)
-    ax.set_aspect("equal", adjustable="datalim")
-
-
-def show_density(
-    log_prob: Callable[[Tensor], Tensor], *, extent: float = 2.5, cells: int = 200, title: str = "",
-    ax: Axes | None = None,
-) -> None:  # fmt: skip
-    """exp(log_prob) over the square [-extent, extent]²; log_prob maps points (N, 2) to (N,) nats."""
-    line = (torch.arange(cells) + 0.5) * (2 * extent / cells) - extent
-    points = torch.cartesian_prod(line, line)  # x varies slowest
-    with torch.inference_mode():
-        density = log_prob(points).exp().reshape(cells, cells).T.cpu().numpy()
-    ax = ax or plt.figure(figsize=(4, 4), layout="constrained").subplots()
-    ax.imshow(density, origin="lower", extent=(-extent, extent, -extent, extent), cmap="magma")
-    ax.set_title(title)
-
-
 def rendered(figure: Figure, *, dpi: int = 80) -> Tensor:
     """A figure as one image (3, H, W) in [-1, 1], for a frame of an explorer; the figure is closed."""
+    _check_above_0(dpi=dpi)
     canvas = FigureCanvasAgg(figure)
     figure.set_dpi(dpi)
     canvas.draw()
@@ -126,7 +111,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
     What was measured may differ on another machine: tag the cell that shows it `nbval-ignore-output`.
     """
     if any(len(row) != len(header) for row in rows):
-        raise ValueError(f"each row must have {len(header)} entries, as the header has")
+        lengths = [len(row) for row in rows]
+        raise ValueError(f"rows must have {len(header)} entries each, as the header has; got {lengths}")
 
     def number(value: float) -> str:
         return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
@@ -138,3 +124,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
         return "| " + " | ".join(map(text, cells)) + " |"
 
     return Markdown("\n".join([line(header), line(["---"] + ["---:"] * (len(header) - 1)), *map(line, rows)]))
+
+
+def _check_above_0(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name}={value} must be a number above 0")

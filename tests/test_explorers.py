@@ -34,7 +34,7 @@ from course_utils.explorers import (
     Readout,
     Slider,
 )
-from course_utils.features import feature_extractor
+from course_utils.features import Features, feature_extractor
 from course_utils.nets import blur, lerp, slerp
 
 HALF_STEP = 0.5 / 127.5 + 1e-6  # rounding of [-1, 1] to 8 bits
@@ -239,6 +239,11 @@ def test_live_frame_answers_the_position() -> None:
     np.testing.assert_allclose(np.asarray(tile) / 127.5 - 1, np.full((4, 4), 0.75), atol=HALF_STEP)
 
 
+def map_with(**options: Any) -> Explorer:
+    """A map with three points."""
+    return Explorer([Pad("z", (0, 1), (0, 1), 3, 3, **({"points": np.zeros((3, 2))} | options))], [])
+
+
 P = Panel("p", random_images(2, 1, 4, 4), ("t",))
 T = Slider("t", [0, 1])
 
@@ -254,11 +259,11 @@ T = Slider("t", [0, 1])
         (lambda: Explorer([T], [Panel("p", random_images(3, 1, 4, 4), ("t",))]), r"\(3,\) must be \(2,\)"),
         (
             lambda: Explorer([T], [Panel("p", random_images(2, 2, 4, 4), ("t",))]),
-            r"C = 1 or 3, got \(2, 2, 4, 4\)",
+            "frames of panel 'p' must have 1 or 3 channels",
         ),
-        (lambda: Explorer([T], [Panel("p", P.frames * 3, ("t",))]), r"must lie in \[-1, 1\], got values in"),
-        (lambda: Explorer([T], [Panel("p", P.frames * math.nan, ("t",))]), "must be finite"),
-        (lambda: Explorer([T], [Panel("p", P.frames.int(), ("t",))]), "must be floating point.*int32"),
+        (lambda: Explorer([T], [Panel("p", P.frames * 3, ("t",))]), r"'p' holds .* must lie in \[-1, 1\]"),
+        (lambda: Explorer([T], [Panel("p", P.frames * math.nan, ("t",))]), "'p' holds nan … nan"),
+        (lambda: Explorer([T], [Panel("p", P.frames.int(), ("t",))]), "'p' must be float, not torch.int32"),
         (lambda: Explorer([T], [Panel("p", P.frames, ("t",), strip="s")]), "strip='s'"),
         (lambda: Explorer([T], [P], [Readout("r", [1, 2, 3], ("t",))]), r"'r'.*\(3,\) must be \(2,\)"),
         (lambda: Explorer([T], [P], [Readout("r", [1, math.inf], ("t",))]), "'r'.*finite"),
@@ -266,6 +271,20 @@ T = Slider("t", [0, 1])
         (lambda: Explorer([T], [P], live=lambda x, y: P.frames[0], live_panel="p"), "needs a Pad"),
         (lambda: Explorer([Pad("z", (0, 1), (0, 1), 1, 3)], []), "columns=1, rows=3 is too small"),
         (lambda: Explorer([Pad("z", (0, 0), (0, 1), 3, 3)], []), r"x=\(0, 0\) must be finite and increasing"),
+        (lambda: Explorer([T], [P], [Readout("r", [1, 2], ("t",), maximum=-1)]), "'r': maximum=-1"),
+        (lambda: Explorer([Slider("t", [0, 1], interval=0)], [P]), "'t': interval=0"),
+        (lambda: Explorer([T], [P], jpeg=96), "jpeg=96 must be a whole number from 1 to 95"),
+        (lambda: Explorer([T], [P], colors=0), "colors=0 must be a whole number from 1 to 256"),
+        (
+            lambda: map_with(points=np.zeros((3, 3))),
+            r"points must have the shape \(\.\.\., N, 2\), not \(3, 3\)",
+        ),
+        (lambda: map_with(points=np.full((3, 2), np.nan)), "points must be finite"),
+        (lambda: map_with(labels=[0, 1]), r"labels must be whole numbers \(3,\)"),
+        (lambda: map_with(labels=[0.0, 1.0, 0.5]), r"labels must be whole numbers .* not float64"),
+        (lambda: map_with(labels=[0, 1, 2], classes="ab"), "labels holds 0 … 2; allowed: 0 … 1"),
+        (lambda: map_with(paths=np.zeros(2)), "paths must have the shape"),
+        (lambda: map_with(mark="z"), "mark='z'.*give paths too"),
         (lambda: small_explorer()[0].frame("nothing"), r"panel='nothing' is not one of \['frames'\]"),
     ],
 )
@@ -449,6 +468,13 @@ def test_default_anchors_are_of_different_classes() -> None:
     assert explorer.controls[1]["options"] == list("abcdef")
 
 
+def labelled(label: int) -> SimpleNamespace:
+    """Images of seven classes, one of them labelled otherwise."""
+    images = image_set()
+    images.y = images.y.index_fill(0, torch.tensor([3]), label)
+    return images
+
+
 class Loud(Linear):
     def decode(self, z: Tensor) -> Tensor:
         return 2 + super().decode(z)
@@ -466,18 +492,39 @@ class Broken(Linear):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: LatentExplorer(Linear(2), image_set(), grid=1), "grid=1 is too small"),
-        (lambda: LatentExplorer(Linear(2), image_set(), steps=1), "steps=1 is too small"),
-        (lambda: LatentExplorer(Linear(2), image_set(), points=0), "points=0 is too small"),
+        (
+            lambda: LatentExplorer(Linear(2), image_set(), grid=1),
+            "grid=1 must be a whole number of at least 2",
+        ),
+        (
+            lambda: LatentExplorer(Linear(2), image_set(), steps=1),
+            "steps=1 must be a whole number of at least 2",
+        ),
+        (
+            lambda: LatentExplorer(Linear(2), image_set(), points=0),
+            "points=0 must be a whole number of at least 1",
+        ),
         (lambda: LatentExplorer(Linear(2), image_set(), points=[40]), r"points=\[40\].*0 to 39"),
-        (lambda: LatentExplorer(Linear(2), image_set(), anchors=0), "anchors=0 is too small"),
+        (
+            lambda: LatentExplorer(Linear(2), image_set(), anchors=0),
+            "anchors=0 must be a whole number of at least 1",
+        ),
         (lambda: LatentExplorer(Linear(2), image_set(), anchors=[-1]), r"anchors=\[-1\].*0 to 39"),
-        (lambda: LatentExplorer(Linear(2), image_set(0)), "images.x is empty"),
+        (
+            lambda: LatentExplorer(Linear(2), image_set(0)),
+            r"images\.x must have the shape \(N, C, H, W\), N ≥ 1",
+        ),
         (lambda: LatentExplorer(Linear(1), image_set()), r"shape \(40, d\), d >= 2; got \(40, 1\)"),
         (lambda: LatentExplorer(Broken(lambda x: x), image_set()), r"got \(40, 1, 6, 5\)"),
         (lambda: LatentExplorer(Broken(lambda x: x.flatten(1) * math.nan), image_set()), "encode.*finite"),
-        (lambda: LatentExplorer(Loud(2), image_set()), r"model\.decode\(z\) must lie in \[-1, 1\]"),
-        (lambda: NoiseExplorer(Loud(2), image_set()), r"model\.reconstruct\(x\) must lie in \[-1, 1\]"),
+        (lambda: LatentExplorer(Loud(2), image_set()), r"model\.decode\(z\) holds .* must lie in \[-1, 1\]"),
+        (lambda: LatentExplorer(Linear(2), labelled(7)), r"images\.y holds 0 … 7; allowed: 0 … 6"),
+        (lambda: LatentExplorer(Linear(2), labelled(-1)), r"images\.y holds -1 … 6; allowed: 0 … 6"),
+        (lambda: NoiseExplorer(Linear(2), labelled(7)), r"images\.y holds 0 … 7; allowed: 0 … 6"),
+        (
+            lambda: NoiseExplorer(Loud(2), image_set()),
+            r"model\.reconstruct\(x\) holds .* must lie in \[-1, 1\]",
+        ),
         (lambda: NoiseExplorer(Linear(2), image_set(), kinds=()), r"kinds=\(\)"),
         (lambda: NoiseExplorer(Linear(2), image_set(), kinds=("fog",)), "no entry for kind 'fog'"),
         (
@@ -609,6 +656,25 @@ def test_bundle_has_the_widget_and_a_still_picture(explorer: Explorer) -> None:
     assert explorer._repr_mimebundle_()[0] == data
 
 
+def test_each_class_has_its_own_colour_in_the_still_picture() -> None:
+    """Also among thousands of greys, which take the most of a palette."""
+    digits = load_images("digits", "test")
+    explorer = LatentExplorer(PCA(digits.x, 2), digits)
+    still = Image.open(io.BytesIO(base64.b64decode(explorer._repr_mimebundle_()[0]["image/png"])))
+    used = {colour: count for count, colour in still.convert("RGB").getcolors(1 << 24)}
+    for label, colour in enumerate(explorer.controls[0]["palette"]):
+        dots = explorer.controls[0]["labels"].count(label)
+        drawn = used.get(tuple(bytes.fromhex(colour[1:])), 0)
+        assert drawn >= 4 * dots > 0, (label, colour)  # pixels inside the dots
+    greys = [colour for colour in used if max(colour) - min(colour) < 3]
+    assert len(greys) > 60, "the decoded digits keep their shades"
+
+
+def test_an_explorer_is_known_by_its_name_in_the_package(explorer: Explorer) -> None:
+    """Under which notebooks store its state, whatever file the class is in."""
+    assert explorer._anywidget_id == f"course_utils.explorers.{type(explorer).__name__}"
+
+
 def test_display_sends_the_bundle(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
     """IPython's own formatter finds it, also where widgets display themselves as they do in ipywidgets 7."""
     by_themselves: list[Any] = []
@@ -660,8 +726,6 @@ class PCA:
 
 def test_the_state_stays_small() -> None:
     """For digits, front end included: 0.7 MB and 0.6 MB."""
-    from course_utils.data import load_images
-
     digits = load_images("digits", "test")
     model = PCA(digits.x, 16)
     for explorer, limit in (
@@ -708,8 +772,8 @@ def test_columns_that_do_not_fit_are_refused(shape: tuple[int, ...], columns: in
 def laboratory() -> tuple[MetricsExplorer, Images, Images]:
     real, reference = load_images("digits", "train", n=200), load_images("digits", "test", n=200)
     settings = {"blurs": (0.0, 1.0), "noises": (0.0, 0.5), "kept": (10, 2), "different": (200, 10)}
-    see = feature_extractor("digits", "cpu")
-    return MetricsExplorer(real, reference, see, **settings, sizes=(200, 50)), real, reference
+    extract = feature_extractor("digits", "cpu")
+    return MetricsExplorer(real, reference, extract, **settings, sizes=(200, 50)), real, reference
 
 
 def value(explorer: MetricsExplorer, metric: str, *index: int) -> float:
@@ -721,14 +785,16 @@ def value(explorer: MetricsExplorer, metric: str, *index: int) -> float:
 def test_the_laboratory_measures_what_it_shows(laboratory: tuple[MetricsExplorer, Images, Images]) -> None:
     """Each value, taken anew by the plain calls from the images of the setting."""
     explorer, real, reference = laboratory
-    see = feature_extractor("digits", "cpu")
-    of = see(reference.x[:50]).features
+    extract = feature_extractor("digits", "cpu")
+    of = extract(reference.x[:50]).features
+    noise = torch.randn(real.x.shape, generator=seeded())
     for index, x in {
         (0, 0, 0, 0, 0, 1): real.x[:50],
         (1, 0, 0, 0, 0, 1): blur(real.x, 1.0)[:50],
+        (0, 1, 0, 0, 0, 1): (real.x + 0.5 * noise)[:50].clamp(-1, 1),
         (0, 0, 1, 1, 0, 1): real.x[real.y < 2][:10].repeat(5, 1, 1, 1),
     }.items():
-        seen = see(x)
+        seen = extract(x)
         precision, recall = metrics.precision_recall(real=of, fake=seen.features)
         for name, expected in {
             "Inception": metrics.inception_score(seen.probs, splits=1).mean,
@@ -765,3 +831,11 @@ def test_the_laboratory_refuses_what_it_cannot_fill(
     unlabelled = SimpleNamespace(x=real.x, y=None, classes=())
     with pytest.raises(ValueError, match="labels are needed"):
         MetricsExplorer(unlabelled, reference, feature_extractor("digits"), sizes=(100,))
+    nines = real[real.y == 9]
+    for name, wrong in {"kept": (5,), "blurs": (-1.0,), "different": (0,), "shown": 0}.items():
+        with pytest.raises(ValueError, match=f"{name}="):
+            MetricsExplorer(nines, reference, extract_nothing, **{"sizes": (10,), name: wrong})
+
+
+def extract_nothing(x: Tensor) -> Features:
+    raise AssertionError("settings are checked before anything is measured")

@@ -18,10 +18,10 @@ function render({ model, el }) {
   app.sprites = model.get("sprites").map((sprite) => loadSprite(sprite, () => refresh()));
 
   const style = h("style", {}, CSS);
-  const said = h("p", { class: "cx-said", role: "status", "aria-live": "polite" });
+  const status = h("p", { class: "cx-status", role: "status", "aria-live": "polite" });
   const root = h("div", { class: "cx", role: "group", "aria-label": model.get("title") || "Explorer" });
   const parts = [];
-  root.append(style, ...layOut(app, model.get("title"), parts), said);
+  root.append(style, ...layOut(app, model.get("title"), parts), status);
   el.append(root);
 
   // State ------------------------------------------------------------------------------------------------------
@@ -81,10 +81,10 @@ function render({ model, el }) {
       now.dims[index.length] = now.dots ? nearestPoint(now.dots, now.shown) : 0;
     }
     for (const part of parts) part.update();
-    say();
+    announce();
   }
 
-  function hear() {
+  function receive() {
     const { position, src } = model.get("live_frame") || {};
     if (!src || !pad) return;
     const image = new Image();
@@ -96,12 +96,12 @@ function render({ model, el }) {
   }
 
   // A sentence for screen readers, once the reader has come to rest.
-  let saying = 0;
+  let announcing = 0;
   let first = true;
-  function say() {
-    clearTimeout(saying);
+  function announce() {
+    clearTimeout(announcing);
     if (first) return void (first = false);
-    saying = setTimeout(() => (said.textContent = sentence(app)), 500);
+    announcing = setTimeout(() => (status.textContent = sentence(app)), 500);
   }
 
   const themes = new MutationObserver(() => parts.forEach((part) => part.repaint?.()));
@@ -109,15 +109,15 @@ function render({ model, el }) {
   themes.observe(document.documentElement, { attributes: true });
   const names = ["index", "position"];
   for (const name of names) model.on(`change:${name}`, refresh);
-  model.on("change:live_frame", hear);
-  hear();
+  model.on("change:live_frame", receive);
+  receive();
   refresh();
 
   return () => {
     for (const name of names) model.off(`change:${name}`, refresh);
-    model.off("change:live_frame", hear);
+    model.off("change:live_frame", receive);
     themes.disconnect();
-    clearTimeout(saying);
+    clearTimeout(announcing);
     clearTimeout(saving);
     for (const part of parts) part.stop?.();
     root.remove();
@@ -198,7 +198,7 @@ function makeSlider(app, slider, c) {
     stop();
     row.prepend(button);
   }
-  const label = (k) => look(slider.ticks, slider.strides, with_(app.now.dims, c, k));
+  const label = (k) => valueAt(slider.ticks, slider.strides, with_(app.now.dims, c, k));
   return {
     node: h(
       "div",
@@ -320,7 +320,7 @@ function makePad(app, pad, c) {
   // What the picture below the cursor depends on: which dots, and which decoded images.
   const scene = () => {
     const { dims } = app.now;
-    const images = mosaic && decoded ? look(decoded.frames, decoded.strides, with_(dims, c, 0)) : -1;
+    const images = mosaic && decoded ? valueAt(decoded.frames, decoded.strides, with_(dims, c, 0)) : -1;
     return `${pad.points ? offset(pad.strides, dims) : 0} ${images}`;
   };
   let painted = "";
@@ -351,7 +351,7 @@ function makePad(app, pad, c) {
     g.imageSmoothingQuality = "high";
     for (let k = 0; k < pad.size; k++) {
       const [row, column] = rowColumn(pad, k);
-      const number = look(decoded.frames, decoded.strides, with_(app.now.dims, c, k));
+      const number = valueAt(decoded.frames, decoded.strides, with_(app.now.dims, c, k));
       sprite.draw(g, number, column * w, (pad.rows - 1 - row) * h, w, h);
     }
   }
@@ -504,7 +504,7 @@ function makePanel(app, panel, p, add) {
       const live = app.now.fresh && app.livePanel === p && app.now.live;
       if (live) tile.drawImage(live.image);
       else if (panel.count > 1) tile.draw(offset(panel.strides, app.now.dims));
-      else tile.draw(look(panel.frames, panel.strides, app.now.dims));
+      else tile.draw(valueAt(panel.frames, panel.strides, app.now.dims));
     },
   };
 }
@@ -519,7 +519,7 @@ function makeStrip(app, panel, title, children) {
     node: h("figure", { class: "cx-wide" }, title, row, ...children),
     update() {
       tiles.forEach((tile, k) => {
-        tile.draw(look(panel.frames, panel.strides, with_(app.now.dims, c, k)));
+        tile.draw(valueAt(panel.frames, panel.strides, with_(app.now.dims, c, k)));
         tile.node.classList.toggle("cx-on", k === app.now.dims[c]);
       });
     },
@@ -535,14 +535,14 @@ function makeReadout(app, readout) {
     node,
     update() {
       value.textContent = readoutText(app, readout);
-      const share = Math.abs(look(readout.values, readout.strides, app.now.dims)) / readout.maximum;
+      const share = Math.abs(valueAt(readout.values, readout.strides, app.now.dims)) / readout.maximum;
       if (readout.maximum) bar.style.width = `${100 * clamp(share, 0, 1)}%`;
     },
   };
 }
 
 function readoutText(app, readout) {
-  const value = look(readout.values, readout.strides, app.now.dims);
+  const value = valueAt(readout.values, readout.strides, app.now.dims);
   return typeof value === "number" ? minus(value.toFixed(readout.decimals)) : value;
 }
 
@@ -628,7 +628,7 @@ function h(tag, properties, ...children) {
 }
 
 const offset = (strides, dims) => strides.reduce((sum, stride, i) => sum + stride * dims[i], 0);
-const look = (values, strides, dims) => values[offset(strides, dims)];
+const valueAt = (values, strides, dims) => values[offset(strides, dims)];
 const with_ = (dims, at, value) => dims.map((old, i) => (i === at ? value : old));
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const distance = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
@@ -765,7 +765,7 @@ const CSS = `
 .cx-readout { display: grid; grid-template-columns: 1fr auto; gap: 2px 8px; margin-top: 6px; }
 .cx-bar { grid-column: 1 / -1; height: 6px; border-radius: 3px; background: var(--soft); overflow: hidden; }
 .cx-bar i { display: block; height: 100%; background: var(--accent); transition: width 0.12s; }
-.cx-said { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); }
+.cx-status { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); }
 .cx button:focus-visible, .cx-slide input:focus-visible, .cx-check input:focus-visible {
   outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 4px; }
 @media (prefers-reduced-motion: reduce) { .cx-bar i { transition: none; } }
