@@ -1,9 +1,16 @@
 """Grading: what the gate lets through, what the sandbox holds, and that no submission gains or costs anything."""
 
+import ast
 import csv
 import os
+import re
+import shutil
 import socket
+import subprocess
+import sys
+import tempfile
 import threading
+import zipfile
 from itertools import chain
 from pathlib import Path
 
@@ -14,13 +21,18 @@ import torch
 from test_homework import make
 from typer.testing import CliRunner
 
-from course_utils import grading, homework
-from course_utils.grading import Limits, SubmissionError, gate
-from course_utils.homework import HomeworkError
+from course_utils.authoring import homework
+from course_utils.authoring.homework import HomeworkError
+from course_utils.grading import cli, grade, reading, sandbox
+from course_utils.grading.assembly import assemble, prints_the_right_thing
+from course_utils.grading.gate import gate
+from course_utils.grading.reading import SubmissionError
+from course_utils.grading.sandbox import Limits, SandboxError, what_to_hide
 
+ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.timeout(600)
-ALLOWED = {"course_utils.homework": {"check_close"}, "torch": None}
-namespaces = pytest.mark.skipif(grading.isolation() != "namespace", reason="needs Linux namespaces")
+ALLOWED = {"course_utils.checks": {"check_close"}, "torch": None}
+namespaces = pytest.mark.skipif(sandbox.isolation() != "namespace", reason="needs Linux namespaces")
 
 # --- The gate -----------------------------------------------------------------------------------------------
 
@@ -73,7 +85,7 @@ REFUSED = {
     "reaches it through torch": "torch.os.fork()",
     "reaches it under another name": "t = torch\nt.sys.exit()",
     "imports the grader": "from course_utils import grading",
-    "imports more of the checks": "from course_utils.homework import results",
+    "imports more of the checks": "from course_utils.checks import torch",
     "imports everything": "from torch import *",
     "imports by name": "__import__('os')",
     "runs a text": "exec('x = 1')",
@@ -107,7 +119,7 @@ REFUSED = {
 
 def test_the_gate_lets_ordinary_code_through() -> None:
     assert gate(FINE, ALLOWED) == []
-    assert gate("from course_utils.homework import check_close", ALLOWED) == []
+    assert gate("from course_utils.checks import check_close", ALLOWED) == []
 
 
 def test_the_gate_lets_the_methods_of_tensors_and_modules_through() -> None:
@@ -125,15 +137,16 @@ def test_the_gate_refuses(what: str) -> None:
     assert all("is " in problem for problem in problems)
 
 
+SOLUTIONS = sorted((ROOT / "notebooks" / "homework" / "solution").glob("hw*.ipynb"))
+
+
 def test_the_gate_lets_every_solution_and_every_wrong_answer_through() -> None:
     """What teachers thought of as an answer may be handed in."""
-    folder = Path(__file__).parents[1] / "notebooks" / "homework"
     seen = 0
-    for solution in sorted((folder / "solution").glob("hw*.ipynb")):
-        own = grading.read_homework(solution)
-        nb, _ = grading.read_submission(solution)
-        wrong = (folder / "source" / f"{solution.stem}_wrong.py").read_text().split("# %%\n")[1:]
-        for source in [*chain(*grading.answers(nb, own).values()), *wrong]:
+    for solution in SOLUTIONS:
+        own, (nb, _) = reading.read_homework(solution), reading.read_submission(solution)
+        wrong = (ROOT / "notebooks" / "homework" / "source" / f"{solution.stem}_wrong.py").read_text()
+        for source in [*chain(*reading.answers(nb, own).values()), *wrong.split("# %%\n")[1:]]:
             assert gate(source, own.allowed) == [], source
             seen += 1
     assert seen > 20
@@ -141,21 +154,34 @@ def test_the_gate_lets_every_solution_and_every_wrong_answer_through() -> None:
 
 def test_every_solution_is_run_as_it_stands() -> None:
     """Each cell of a solution once, in its order, with the watch around the checks."""
-    solutions = sorted((Path(__file__).parents[1] / "notebooks" / "homework" / "solution").glob("hw*.ipynb"))
-    assert solutions
-    for solution in solutions:
-        own, (nb, _) = grading.read_homework(solution), grading.read_submission(solution)
-        assembled, kinds = grading.assemble(own, grading.answers(nb, own))
-        ran = [cell.source for cell, (_, kind) in zip(assembled.cells, kinds, strict=True) if kind != "watch"]
+    assert SOLUTIONS
+    for solution in SOLUTIONS:
+        own, (nb, _) = reading.read_homework(solution), reading.read_submission(solution)
+        made = assemble(own, reading.answers(nb, own))
+        name = re.search(r"_watch_\w{16}", made.said)[0]
         code = [cell.source for cell in nb.cells if cell.cell_type == "code"]
         last = max(n for n, source in enumerate(code) if source.startswith("# CHECK"))
-        assert ran == code[1 : last + 1]  # the first installs the course
-        for n, (key, kind) in enumerate(kinds):
+        pairs = zip(made.nb.cells, made.kinds, strict=True)
+        ran = [cell.source.replace(f"{name}_say", "print") for cell, (_, kind) in pairs if kind != "watch"]
+        for was, now in zip(code[1 : last + 1], ran, strict=True):  # the first installs the course
+            assert now == was or (was.startswith("# CHECK") and now == ast.unparse(ast.parse(was)))
+        for n, (key, kind) in enumerate(made.kinds):
             if kind == "check":
-                assert kinds[n - 1] == kinds[n + 1] == (key, "watch")
+                assert made.kinds[n - 1] == made.kinds[n + 1] == (key, "watch")
+                assert f"{name}_say(" in made.nb.cells[n].source
+
+
+def test_a_check_is_judged_by_what_it_prints_itself() -> None:
+    stored = [nbformat.v4.new_output("stream", text="chatter\nq1: 5.0\nq1: 6.0\n")]
+    check = nbformat.v4.new_code_cell("print(1)\nprint(2)", outputs=stored)
+    assert prints_the_right_thing(check, "q1: 5.0\nq1: 6.0\n")
+    for printed in ("", "q1: 6.0\nq1: 5.0\n", "q1: 5.0\nq1: 6.1\n", "q1: 5.0\nq1: 6.0\nq1: 6.0\n"):
+        assert not prints_the_right_thing(check, printed)
 
 
 # --- Reading what is handed in ------------------------------------------------------------------------------
+
+RIGHT = "def squared_error(a, b):\n    return ((a - b) ** 2).sum()"
 
 
 @pytest.fixture(scope="module")
@@ -167,45 +193,57 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def hw(checkout: Path) -> grading.Homework:
-    return grading.read_homework(checkout / "solution" / "hw99.ipynb")
+def hw(checkout: Path) -> reading.Homework:
+    return reading.read_homework(checkout / "solution" / "hw99.ipynb")
 
 
-def submission(checkout: Path, q1: str | None = None, q2: str | None = None) -> nbformat.NotebookNode:
-    """The student's notebook with answers (None: the solution's)."""
+def submission(checkout: Path, q1: str = RIGHT, q2: str = "pixels = 28 * 28") -> nbformat.NotebookNode:
+    """The student's notebook with answers."""
     nb = nbformat.read(checkout / "student" / "hw99.ipynb", as_version=4)
-    right = {"q1": "def squared_error(a, b):\n    return ((a - b) ** 2).sum()", "q2": "pixels = 28 * 28"}
     for cell in nb.cells:
-        key = cell.metadata.get("key")
-        if key in right:
-            cell.source = {"q1": q1, "q2": q2}[key] or right[key]
+        cell.source = {"q1": q1, "q2": q2}.get(cell.metadata.get("key"), cell.source)
     return nb
 
 
 def test_cells_are_found_by_their_key_or_by_the_checks_around_them(
-    checkout: Path, hw: grading.Homework
+    checkout: Path, hw: reading.Homework
 ) -> None:
     nb = submission(checkout, q2="pixels = 3")
     nb.cells.insert(-1, nbformat.v4.new_code_cell("scratch = 1"))
-    expected = {
-        "q1": ["def squared_error(a, b):\n    return ((a - b) ** 2).sum()"],
-        "q2": ["pixels = 3", "scratch = 1"],
-    }
-    assert grading.answers(nb, hw) == expected
+    expected = {"q1": [RIGHT], "q2": ["pixels = 3", "scratch = 1"]}
+    assert reading.answers(nb, hw) == expected
     for cell in nb.cells:  # Colab may drop metadata
         cell.metadata = {}
-    assert grading.answers(nb, hw) == expected
+    assert reading.answers(nb, hw) == expected
     nb.cells = [cell for cell in nb.cells if "# CHECK" not in cell.source]
-    assert [*chain(*grading.answers(nb, hw).values())] == [*chain(*expected.values())]
+    assert [*chain(*reading.answers(nb, hw).values())] == [*chain(*expected.values())]
+
+
+def test_answers_merged_with_checks_are_found(checkout: Path, hw: reading.Homework) -> None:
+    code = [cell for cell in submission(checkout).cells if cell.cell_type == "code"]
+    by_key = {cell.metadata.get("key"): cell.source for cell in code}
+    setup, q1, check1, q2, check2 = code[0].source, *(by_key[k] for k in ("q1", "check-q1", "q2", "check-q2"))
+    expected = {"q1": [q1], "q2": [q2]}
+    for cells in (
+        [setup, f"{q1}\n\n{check1}", f"{q2}\n{check2}"],
+        [setup, f"{q1}\n{check1}\n\n{q2}\n{check2}\n"],
+        [setup, q1, f"\n# mine\n{check1}", q2, f"# mine\n\n{check2}"],
+        [setup, q1, check1 + "\nprint('edited')" + f"\n{check1}", q2],
+    ):
+        nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        found = reading.answers(nb, hw)
+        if "edited" not in "".join(cells):
+            assert found == expected
+        assert [source for source in chain(*found.values()) if "edited" not in source] == [q1, q2]
 
 
 def test_hidden_checks_belong_to_an_exercise(checkout: Path, tmp_path: Path) -> None:
     hidden = tmp_path / "hw99_hidden.py"
     hidden.write_text("# %%\n# CHECK q7\nassert True\n")
     with pytest.raises(HomeworkError, match=r"a hidden check begins '# CHECK q1', one of q1, q2"):
-        grading.read_homework(checkout / "solution" / "hw99.ipynb", hidden)
+        reading.read_homework(checkout / "solution" / "hw99.ipynb", hidden)
     with pytest.raises(HomeworkError, match=r"the check of q1 stores no output; build it again"):
-        grading.read_homework(checkout / "student" / "hw99.ipynb")
+        reading.read_homework(checkout / "student" / "hw99.ipynb")
 
 
 def test_what_any_cell_imports_may_be_imported(tmp_path: Path) -> None:
@@ -217,7 +255,7 @@ def test_what_any_cell_imports_may_be_imported(tmp_path: Path) -> None:
     nb.cells = [nbformat.v4.new_code_cell(source) for source in sources]
     nb.cells[1].outputs = [nbformat.v4.new_output("stream", text="1\n")]
     nbformat.write(nb, tmp_path / "hw98.ipynb")
-    allowed = grading.read_homework(tmp_path / "hw98.ipynb").allowed
+    allowed = reading.read_homework(tmp_path / "hw98.ipynb").allowed
     assert gate("from scipy.linalg import eigh, sqrtm\nfrom dataclasses import field", allowed) == []
     assert gate("from scipy.linalg import lu", allowed)
 
@@ -242,7 +280,7 @@ def test_malformed_submissions_say_why(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "x.ipynb"
     path.write_bytes(content)
     with pytest.raises(SubmissionError, match=message):
-        grading.read_submission(path)
+        reading.read_submission(path)
 
 
 def test_large_files_and_links_are_not_read(tmp_path: Path, checkout: Path) -> None:
@@ -250,28 +288,22 @@ def test_large_files_and_links_are_not_read(tmp_path: Path, checkout: Path) -> N
     with large.open("wb") as file:
         file.truncate(200_000_000)
     with pytest.raises(SubmissionError, match="has 200 MB; at most 20 are read"):
-        grading.read_submission(large)
+        reading.read_submission(large)
     link = tmp_path / "link.ipynb"
     link.symlink_to(checkout / "solution" / "hw99.ipynb")
     with pytest.raises(SubmissionError, match="symbolic link"):
-        grading.read_submission(link)
+        reading.read_submission(link)
     (tmp_path / "folder.ipynb").mkdir()
     with pytest.raises(SubmissionError, match="not a file"):
-        grading.read_submission(tmp_path / "folder.ipynb")
+        reading.read_submission(tmp_path / "folder.ipynb")
 
 
 # --- The sandbox, without the gate --------------------------------------------------------------------------
 
 
-def sandboxed(cells: list[str], hide: list[Path], **limits: float) -> tuple[list[str], bool]:
-    """What each cell says when it fails ("" if it does not), and whether the notebook came to its end."""
-    nb = nbformat.v4.new_notebook()
-    nb.cells = [
-        nbformat.v4.new_code_cell(c, execution_count=1, metadata={"tags": ["nbval-ignore-output"]})
-        for c in cells
-    ]
-    runs = grading.run_sandboxed(nb, hide, Limits(**limits))
-    return [run.message for run in runs], len(runs) == len(cells)
+def sandboxed(cells: list[str], hide: list[Path], **limits: float) -> sandbox.Run:
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    return sandbox.run_sandboxed(nb, "text/plain", hide, Limits(**limits))
 
 
 FILLS_THE_DISK = """
@@ -285,247 +317,429 @@ with tempfile.TemporaryFile() as file:
 
 @namespaces
 def test_the_sandbox_sees_neither_network_nor_solutions_nor_what_others_handed_in(tmp_path: Path) -> None:
-    secret = tmp_path / "solution" / "hw99.ipynb"
+    secret, table = tmp_path / "solution" / "hw99.ipynb", tmp_path / "grades.csv"
     secret.parent.mkdir()
     secret.write_text("the answer")
+    table.write_text("the points")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        messages, whole = sandboxed(
-            [
-                f"import socket; socket.create_connection(('127.0.0.1', {port}), timeout=2)",
-                f"print(open({str(secret)!r}).read())",
-                f"open({str(tmp_path / 'solution' / 'mine')!r}, 'w').write('x')",
-                "import os; os.kill(os.getppid(), 0) or open('/proc/1/cmdline').read().index('jupyterlab')",
-                FILLS_THE_DISK,
-                "data = bytearray(6 * 10**9)",
-                "print('still here')",
-            ],
-            [secret.parent],
-        )
-    assert whole
-    reasons = ["ConnectionRefusedError", "FileNotFoundError", "OSError", "", "OSError", "MemoryError", ""]
-    for message, reason in zip(messages, reasons, strict=True):
-        assert reason in message if reason else "ValueError" in message or not message, (
-            reason,
-            message[-500:],
-        )
+        cells = {
+            f"import socket; socket.create_connection(('127.0.0.1', {port}), timeout=2)": "ConnectionRefusedError",
+            f"open({str(secret)!r}).read()": "FileNotFoundError",
+            f"open({str(secret.with_name('mine'))!r}, 'w').write('x')": "OSError",
+            f"open({str(table)!r}).read()": "",
+            f"import os; os.kill({os.getpid()}, 0)": "ProcessLookupError",
+            FILLS_THE_DISK: "OSError",
+            "data = bytearray(6 * 10**9)": "MemoryError",
+            "6 * 7": "",
+        }
+        run = sandboxed(list(cells), [secret.parent, table])
+    assert run.stopped == ""
+    for cell, name in zip(run.cells, cells.values(), strict=True):
+        assert cell.error.split(":")[0] == name
+    assert [cell.said for cell in run.cells if not cell.error] == ["''", "42"]
     assert list(secret.parent.iterdir()) == [secret]
+    assert table.read_text() == "the points"
 
 
-def test_what_a_cell_starts_ends_with_it(tmp_path: Path) -> None:
+def test_what_a_cell_starts_ends_with_it() -> None:
     mark = f"{12345.0 + os.getpid()}"
     cells = [
         f"import subprocess; subprocess.Popen(['sleep', '{mark}'], start_new_session=True)",
         "import os; os._exit(0)",
     ]
-    messages, whole = sandboxed(cells, [])
-    assert not whole
-    assert messages[0] == ""
+    run = sandboxed(cells, [])
+    assert (run.cells[0].error, len(run.cells)) == ("", 1)
+    assert run.stopped == "ended the kernel (out of memory?)"
     assert not [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])]
 
 
-def test_a_loop_that_cannot_be_interrupted_ends_with_the_time(tmp_path: Path) -> None:
+def test_a_loop_that_cannot_be_interrupted_ends_with_the_time() -> None:
     loop = "while True:\n    try:\n        while True:\n            pass\n    except KeyboardInterrupt:\n        pass"
-    messages, whole = sandboxed(["x = 1", loop, "y = 2"], [], cell_seconds=3, seconds=20)
-    assert messages[:1] == [""]
-    assert not whole or all(messages[1:])
+    run = sandboxed(["x = 1", loop, "y = 2"], [], cell_seconds=2, seconds=60)
+    assert (len(run.cells), run.stopped) == (1, "takes longer than 2 s")
+    run = sandboxed(["x = 1", loop], [], cell_seconds=60, seconds=4)
+    assert run.stopped == "used up the 4 s of the whole submission"
+
+
+@namespaces
+def test_a_sandbox_that_does_not_start_says_what_the_system_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SandboxError, match=r"the sandbox did not start: .*[Mm]emory"):
+        sandboxed(["1"], [], memory=10_000_000)
+    monkeypatch.setattr(sandbox, "INSIDE", "import nbclient_of_the_future")
+    with pytest.raises(
+        SandboxError, match="the sandbox did not start: ModuleNotFoundError: No module named 'nbcl"
+    ):
+        sandboxed(["1"], [])
+    (tmp_path / "gone").mkdir()
+    monkeypatch.setattr(sandbox, "NAMESPACE", [*sandbox.NAMESPACE[:-2], "no-such-shell", "-c"])
+    monkeypatch.setattr(sandbox, "isolation", lambda: "namespace")
+    with pytest.raises(SandboxError, match=r"the sandbox did not start: unshare: .*no-such-shell"):
+        sandboxed(["1"], [tmp_path / "gone"])
+
+
+def test_nothing_that_the_sandbox_needs_is_hidden(tmp_path: Path) -> None:
+    files = [tmp_path / name / "x" for name in ("home/course/submissions", "home/course/solution", "home")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    home = tmp_path / "home"
+    course, submissions = home / "course", home / "course" / "submissions"
+    assert what_to_hide([submissions], files[:1]) == [submissions]
+    assert what_to_hide([submissions, tmp_path / "missing"], [files[2], tmp_path / "no"]) == [
+        submissions,
+        files[2],
+    ]
+    assert what_to_hide([course, submissions], files) == [course, files[2]]
+    assert what_to_hide([course, submissions], files, [course / "package"]) == [
+        submissions,
+        files[1],
+        files[2],
+    ]
+    assert what_to_hide([home, course], files, [course]) == sorted(files)
+    (tmp_path / "link").symlink_to(course)
+    assert what_to_hide([tmp_path / "link"], []) == [course]
+    needed = [ROOT, ROOT / "course_utils", Path(sys.prefix), Path(tempfile.gettempdir()), Path("/")]
+    assert what_to_hide(needed, []) == []
 
 
 # --- A whole folder -----------------------------------------------------------------------------------------
 
-RIGHT = "def squared_error(a, b):\n    return ((a - b) ** 2).sum()"
-EATS = """
+# Ten exercises alike: each is one attempt.
+EXERCISE = """
+# %% key="q@"
+def f@(a, b):
+    ### BEGIN SOLUTION
+    return ((a - b) ** 2).sum()
+    ### END SOLUTION
+
+# %% key="check-q@" tags=["check"]
+# CHECK q@
+got = f@(torch.tensor([3.0, 1.0]), torch.tensor([1.0, 2.0]))
+check_close("q@: f@(a, b)", got, 5.0)
+print("q@:", round(float(got), 3))
+"""
+HEAD = """\
+# %% [markdown]
+# # Homework 98
+# [![Open in Colab](old)](old)
+
+# %% tags=["install"]
+import importlib.util
+
+if importlib.util.find_spec("course_utils") is None:
+    print("Installing")
+    # %pip install -q "course-utils @ git+old"
+
+# %%
 import torch
 
-def squared_error(a, b):
-    kept = []
-    while True:
-        kept.append(torch.ones(10**8))
+from course_utils.checks import check_close
 """
-# What is handed in as q1 and q2; which of the two must pass.
-HANDED_IN = {
-    "right": (None, None, "11"),
-    "wrong, and a scratch cell fails": (
-        "def squared_error(a, b):\n    return ((a - b) ** 2).mean()", "pixels = 784\n1 / 0", "01",
+MANY = HEAD + "".join(EXERCISE.replace("@", str(n)) for n in range(1, 11))
+BODY = "return ((a - b) ** 2).sum()"
+RIGHT_N = "def f@(a, b):\n    " + BODY
+WRONG_N = "def f@(a, b):\n    return 7"
+# What is handed in as an exercise (@ is its number), and whether it must pass.
+ATTEMPTS = {
+    "is right": (RIGHT_N, True),
+    "prints, warns and plots": (
+        "import matplotlib.pyplot as plt\ndef f@(a, b):\n    print(a, end='')\n    torch.tensor(a)\n"
+        f"    plt.plot(a)\n    plt.show()\n    {BODY}", True,
     ),
-    "no Python, and nothing": ("def squared_error(a, b)\n    return 0", "...", "00"),
-    "leaves the kernel": ("def squared_error(a, b):\n    raise SystemExit", None, "01"),
-    "endless loop": (RIGHT + "\nwhile True:\n    pass", None, "01"),
-    "eats memory": (EATS, None, "01"),
-    "nothing that can be run to its end": ("import os", "pixels = 784\nwhile True:\n    pass", "00"),
-    "huge output": (RIGHT, "pixels = 784\nfor _ in range(10**7):\n    print('x' * 100)", "10"),
-    "prints what the check prints": (
-        "def squared_error(a, b):\n    print('q1: 5.0')\n    return a", "print('q2: 784.0')\npixels = 1", "00",
-    ),
+    "is wrong": ("def f@(a, b):\n    return ((a - b) ** 2).mean()", False),
+    "is right, and a scratch cell fails": (RIGHT_N + "\n1 / 0", True),
+    "is no Python": ("def f@(a, b)\n    return 0", False),
+    "leaves the kernel": ("def f@(a, b):\n    raise SystemExit", False),
+    "eats memory": ("def f@(a, b):\n    k = []\n    while True:\n        k.append(torch.ones(10**8))", False),
+    "prints what the check prints": ("def f@(a, b):\n    print('q@: 5.0')\n    return a", False),
     "spoils what the checks import": (
-        RIGHT + "\nimport torch as check_close", "check_close = lambda *a, **k: None\npixels = 1", "10",
+        "def f@(a, b):\n    return a\nimport torch as check_close\ncheck_close = lambda *a, **k: None", False,
     ),
     "patches by a back door": (
-        RIGHT + "\nimport dataclasses, torch\ndataclasses.dataclass(torch.Tensor, repr=False)", "pixels = 1", "00",
+        RIGHT_N + "\nimport dataclasses, torch\ndataclasses.dataclass(torch.Tensor, repr=False)", False,
     ),
-    "patches": ("import torch\ntorch.allclose = lambda *a, **k: True\n" + RIGHT, "get_ipython()\npixels = 784", "00"),
-    "forks and reads": ("import os\nos.fork()", "pixels = len(open('/solution/hw99.ipynb').read())", "00"),
 }  # fmt: skip
+REFUSED_ATTEMPTS = {
+    "patches": "import torch\ntorch.allclose = lambda *a, **k: True\n" + RIGHT_N,
+    "uses the notebook's machinery": "get_ipython()\n" + RIGHT_N,
+    "forks": "import os\nos.fork()\n" + RIGHT_N,
+    "reads the solution": "open('/solution/hw98.ipynb').read()\n" + RIGHT_N,
+}
 
 
 @pytest.fixture(scope="module")
-def graded(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
-    """All of them, beside malformed files, graded at once: the table's rows by name."""
-    folder = tmp_path_factory.mktemp("handed in")
-    for name, (q1, q2, _) in HANDED_IN.items():
-        nbformat.write(submission(checkout, q1, q2), folder / f"{name}.ipynb")
-    for name, (content, _) in MALFORMED.items():
-        (folder / f"{name}.ipynb").write_bytes(content)
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The homework's folder; its source has no wrong answers."""
+    folder = tmp_path_factory.mktemp("many")
+    source = make(folder, MANY, "")
+    source = source.rename(source.with_name("hw98.py"))
+    homework.build(source)
+    return folder / "notebooks" / "homework"
 
-    nb = submission(checkout, "def squared_error(a, b):\n    return 7")
-    for cell in nb.cells:
-        if "# CHECK q1" in cell.source:
-            cell.source = "# CHECK q1\nprint('q1: 5.0')"
-            cell.outputs = [nbformat.v4.new_output("stream", text="q1: 5.0\n")]
-    nbformat.write(nb, folder / "edits the check.ipynb")
-    nb.cells = [cell for cell in nb.cells if "# CHECK" not in cell.source]
-    nbformat.write(nb, folder / "deletes the checks.ipynb")
-    nb = submission(checkout, "def squared_error(a, b):\n    return 7")
-    for cell in nb.cells:
-        cell.metadata["tags"] = ["nbval-skip", "nbval-ignore-output", "raises-exception"]
-        cell.source = "# NBVAL_SKIP\n" + cell.source if cell.cell_type == "code" else cell.source
-    nbformat.write(nb, folder / "tags.ipynb")
-    nb = submission(checkout, q2="pixels = 1")
-    nb.cells.insert(2, nbformat.v4.new_code_cell("def check_close(*a, **k):\n    pass"))
+
+def handed_in(many: Path, answers: list[str], title: str = "# Homework 98") -> nbformat.NotebookNode:
+    """The student's notebook with these answers first; the others are right."""
+    nb = nbformat.read(many / "student" / "hw98.ipynb", as_version=4)
+    assert nb.cells[0].source.startswith("# Homework 98")
+    nb.cells[0].source = title
+    for n in range(1, 11):
+        cell = next(cell for cell in nb.cells if cell.metadata.get("key") == f"q{n}")
+        cell.source = (answers[n - 1] if n <= len(answers) else RIGHT_N).replace("@", str(n))
+    return nb
+
+
+@pytest.fixture(scope="module")
+def graded(many: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """All attempts, beside malformed files, graded at once: the table's rows by name."""
+    folder = tmp_path_factory.mktemp("handed in")
+    nbformat.write(handed_in(many, [code for code, _ in ATTEMPTS.values()]), folder / "attempts.ipynb")
+    all_refused = [*REFUSED_ATTEMPTS.values(), *["import os"] * 10][:10]
+    nbformat.write(handed_in(many, all_refused), folder / "refused.ipynb")
+    loop, flood = "\nwhile True:\n    pass", "\nfor _ in range(10**7):\n    print('x' * 100)"
+    nbformat.write(handed_in(many, [RIGHT_N + loop, RIGHT_N + flood]), folder / "does not end.ipynb")
+
+    nb = handed_in(many, [WRONG_N] * 5)
+    check = {
+        f"q{n}": cell for n in range(1, 11) for cell in nb.cells if cell.metadata.get("key") == f"check-q{n}"
+    }
+    answer = {f"q{n}": cell for n in range(1, 11) for cell in nb.cells if cell.metadata.get("key") == f"q{n}"}
+    check["q1"].source = "# CHECK q1\nprint('q1: 5.0')"
+    check["q1"].outputs = [nbformat.v4.new_output("stream", text="q1: 5.0\n")]
+    nb.cells.remove(check["q2"])
+    for cell in (answer["q3"], check["q3"]):
+        cell.metadata["tags"] = ["nbval-skip", "nbval-ignore-output", "raises-exception", "skip-execution"]
+        cell.source = "# NBVAL_SKIP\n" + cell.source
+    nb.cells.insert(
+        nb.cells.index(answer["q4"]), nbformat.v4.new_code_cell("def check_close(*a, **k):\n    pass")
+    )
+    check["q5"].source = "# mine\nassert True\n" + check["q5"].source
+    answer["q6"].source += "\n\n" + check["q6"].source
+    nb.cells.remove(check["q6"])
+    check["q7"].source = "\n# mine\n" + check["q7"].source
+    nbformat.write(nb, folder / "touches the checks.ipynb")
     (folder / "course_utils").mkdir()
     (folder / "course_utils" / "__init__.py").write_text("raise SystemExit")
-    (folder / "course_utils" / "homework.py").write_text("check_close = print")
-    nbformat.write(nb, folder / "brings its own checks.ipynb")
-    nbformat.write(submission(checkout), folder / "=1+1; ..%2f<b>한글 $(id).ipynb")
-    nb = submission(checkout)
-    nb.cells = [cell for cell in nb.cells if cell.cell_type == "code"]
-    nbformat.write(nb, folder / "of nothing.ipynb")
-    (folder / "link.ipynb").symlink_to(checkout / "solution" / "hw99.ipynb")
-    (folder / "sub" / "deeper").mkdir(parents=True)
-    nbformat.write(submission(checkout), folder / "sub" / "deeper" / "hw99.ipynb")
+
+    nbformat.write(handed_in(many, []), folder / "=1+1; ..%2f<b>한글 $(id).ipynb.txt")
+    nbformat.write(handed_in(many, [], "# Nothing"), folder / "of nothing.ipynb")
+    for name, (content, _) in MALFORMED.items():
+        (folder / f"{name}.ipynb").write_bytes(content)
+    (folder / "link.ipynb").symlink_to(many / "solution" / "hw98.ipynb")
+    with zipfile.ZipFile(folder / "choi_hw98.zip", "w") as file:
+        file.writestr("hw98.ipynb", "{}")
+    (folder / "sub" / "__MACOSX").mkdir(parents=True)
+    for junk in ("sub/__MACOSX/hw98.ipynb", "sub/._hw98.ipynb", "sub/notes.txt"):
+        (folder / junk).write_bytes(b"\0\5\x16\7")
+    for odd in ("lee hw98.ipynb.json", "sub/park_hw98.IPYNB"):
+        (folder / odd).write_bytes(b"junk")
 
     out = tmp_path_factory.mktemp("out") / "grades.csv"
     limits = Limits(cell_seconds=6, seconds=90, memory=3_000_000_000)
-    grading.grade(folder, out, solutions=checkout / "solution", jobs=2, limits=limits, progress=False)
+    grade.grade(folder, out, solutions=many / "solution", jobs=2, limits=limits, progress=False)
     with out.open(newline="") as file:
         rows = {row["file"].removeprefix("'").removesuffix(".ipynb"): row for row in csv.DictReader(file)}
     rows["/"] = {"folder": str(folder), "out": str(out)}
     return rows
 
 
-@pytest.mark.parametrize("name", HANDED_IN)
-def test_each_gets_what_its_answers_are_worth(graded: dict[str, dict[str, str]], name: str) -> None:
-    row = graded[name]
+def passed(row: dict[str, str]) -> str:
     assert row["note"] == ""
-    assert row["q1"] + row["q2"] == HANDED_IN[name][2]
-    assert row["points"] == str(HANDED_IN[name][2].count("1"))
+    marks = "".join(row[f"q{n}"] for n in range(1, 11))
+    assert (row["points"], row["of"]) == (str(marks.count("1")), "10")
+    return marks
 
 
-@pytest.mark.parametrize("name", ["edits the check", "deletes the checks", "tags"])
-def test_checks_come_from_the_teacher(graded: dict[str, dict[str, str]], name: str) -> None:
-    assert (graded[name]["q1"], graded[name]["q2"]) == ("0", "1")
+def test_each_attempt_gets_what_it_is_worth(graded: dict[str, dict[str, str]]) -> None:
+    marks = passed(graded["attempts"])
+    got = {name: mark == "1" for name, mark in zip(ATTEMPTS, marks, strict=True)}
+    assert got == {name: worth for name, (_, worth) in ATTEMPTS.items()}
+    assert passed(graded["refused"]) == "0" * 10
 
 
-def test_own_checks_gain_nothing(graded: dict[str, dict[str, str]]) -> None:
-    assert (graded["brings its own checks"]["q1"], graded["brings its own checks"]["q2"]) == ("1", "0")
+def test_what_does_not_end_costs_its_exercise_only(graded: dict[str, dict[str, str]]) -> None:
+    assert passed(graded["does not end"]) == "00" + "1" * 8
+    text = page_of(graded, "does not end")
+    assert text.count("The code was stopped: a cell takes longer than 6 s.") == 2
 
 
-@pytest.mark.parametrize("name", [*MALFORMED, "link", "of nothing"])
-def test_what_cannot_be_read_gets_a_row_with_the_reason(graded: dict[str, dict[str, str]], name: str) -> None:
-    assert graded[name]["points"] == "0"
-    assert graded[name]["note"]
+def test_checks_come_from_the_teacher(graded: dict[str, dict[str, str]]) -> None:
+    assert passed(graded["touches the checks"]) == "00000" + "11111"
+
+
+NOT_GRADED = [*MALFORMED, "link", "of nothing", "choi_hw98.zip", "lee hw98.ipynb.json", "sub/park_hw98.IPYNB"]
+
+
+@pytest.mark.parametrize("name", NOT_GRADED)
+def test_what_cannot_be_graded_gets_a_row_with_the_reason_and_no_points(
+    graded: dict[str, dict[str, str]], name: str
+) -> None:
+    row = graded[name]
+    assert row["note"]
+    assert {row[column] for column in ("points", "of", "q1", "q10")} == {""}
+
+
+def test_nothing_else_gets_a_row(graded: dict[str, dict[str, str]]) -> None:
+    run = {"attempts", "refused", "does not end", "touches the checks", "=1+1; ..%2f<b>한글 $(id).ipynb.txt"}
+    assert set(graded) - {"/"} == run | set(NOT_GRADED)
+
+
+def page_of(graded: dict[str, dict[str, str]], name: str) -> str:
+    return (Path(graded["/"]["out"]).with_suffix("") / graded[name]["page"]).read_text()
 
 
 def test_names_do_no_harm(graded: dict[str, dict[str, str]]) -> None:
-    row = graded["=1+1; ..%2f<b>한글 $(id)"]
-    assert row["file"].startswith("'=")
-    assert row["points"] == "2"
-    page = Path(graded["/"]["out"]).with_suffix("") / row["page"]
-    text = page.read_text()
+    name = "=1+1; ..%2f<b>한글 $(id).ipynb.txt"
+    assert graded[name]["file"].startswith("'=")
+    assert passed(graded[name]) == "1" * 10
+    text = page_of(graded, name)
     assert "<b>" not in text
     assert "&lt;b&gt;한글" in text
-    assert graded["sub/deeper/hw99"]["points"] == "2"
 
 
 def test_the_page_says_what_is_wrong(graded: dict[str, dict[str, str]]) -> None:
-    folder = Path(graded["/"]["out"]).with_suffix("")
-    text = (folder / graded["wrong, and a scratch cell fails"]["page"]).read_text()
-    assert "1 of 2 exercises pass" in text
-    assert "is 0.5 times the right value" in text
+    text = page_of(graded, "attempts")
+    assert "Homework 98: 3 of 10 exercises pass" in text
+    assert "q3: f3(a, b) is 2.5, should be 5. It is 0.5 times the right value" in text
     assert "return ((a - b) ** 2).mean()" in text
-    assert "`import os` is not allowed" in (folder / graded["forks and reads"]["page"]).read_text()
-    assert "used more time or memory than it may" in (folder / graded["endless loop"]["page"]).read_text()
+    assert "the code replaced Tensor.__" in text
+    assert "`import os` is not allowed" in page_of(graded, "refused")
 
 
 def test_it_goes_on_where_it_stopped_and_grades_anew_what_changed(
-    graded: dict[str, dict[str, str]], checkout: Path, monkeypatch: pytest.MonkeyPatch
+    graded: dict[str, dict[str, str]], many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, out = Path(graded["/"]["folder"]), Path(graded["/"]["out"])
     journal = out.with_name("grades.csv.rows.jsonl")
     journal.write_text(journal.read_text() + '{"file": "cut o')
-    before = out.read_text()
-    ran = []
-    real, lock = grading.run_sandboxed, threading.Lock()
+    before, ran, lock = out.read_text(), [], threading.Lock()
 
-    def counted(nb, *arguments):
+    def counted(nb, said, hide, limits):
         with lock:
-            ran.append(nb)
-        return real(nb, *arguments)
+            ran.append(hide)
+        error = [sandbox.CellRun("" if n else "it failed", "") for n in range(len(nb.cells))]
+        return sandbox.Run(error, "")
 
-    monkeypatch.setattr(grading, "run_sandboxed", counted)
-    grading.grade(folder, out, solutions=checkout / "solution", jobs=1, progress=False)
+    monkeypatch.setattr(sandbox, "run_sandboxed", counted)
+    grade.grade(folder, out, solutions=many / "solution", jobs=1, progress=False)
     assert not ran
     assert sorted(out.read_text().splitlines()) == sorted(before.splitlines())
-    nbformat.write(submission(checkout, q2="pixels = 2"), folder / "right.ipynb")
-    rows = grading.grade(folder, out, solutions=checkout / "solution", jobs=1, progress=False)
-    assert len(ran) == 1
-    assert next(row for row in rows if row.file == "right.ipynb").passed == {"q1": True, "q2": False}
+    nbformat.write(handed_in(many, [WRONG_N]), folder / "attempts.ipynb")
+    rows = grade.grade(folder, out, solutions=many / "solution", jobs=1, progress=False)
+    (hidden,) = ran
+    assert {folder, out, journal, out.with_suffix(""), many / "solution", many / "source"} <= set(hidden)
+    (row,) = (row for row in rows if row.file == "attempts.ipynb")
+    assert row.note == "hw98: the cells before the first exercise fail: it failed"
 
 
 def test_hidden_checks_count(checkout: Path, tmp_path: Path) -> None:
     hidden = tmp_path / "hw99_hidden.py"
-    hidden.write_text(
-        '# %%\n# CHECK q1\ncheck_close("q1: of zeros", squared_error(torch.zeros(3), torch.zeros(3)), 0.0)\n'
-    )
-    own = grading.read_homework(checkout / "solution" / "hw99.ipynb", hidden)
+    zeros = 'check_close("q1: of zeros", squared_error(torch.zeros(3), torch.zeros(3)), 0.0)'
+    hidden.write_text(f"# %%\n# CHECK q1\n{zeros}\n\n# %%\n# CHECK q2\nassert pixels % 2 == 0\n")
+    own = reading.read_homework(checkout / "solution" / "hw99.ipynb", hidden)
     by_heart = submission(checkout, "def squared_error(a, b):\n    return 5.0")
-    messages = grading.grade_notebook(by_heart, own)
+    messages = grade.grade_notebook(by_heart, own)
     assert messages["q1"].startswith("A check that is not in your notebook: q1: of zeros is 5")
     assert messages["q2"] == ""
-    assert grading.grade_notebook(submission(checkout), own) == {"q1": "", "q2": ""}
 
 
 # --- The command line ---------------------------------------------------------------------------------------
 
 
+@namespaces
+@pytest.mark.parametrize("out", ["grades.csv", "../grades.csv"], ids=["in the checkout", "in its TMPDIR"])
+def test_the_command_of_the_readme_grades_in_a_checkouts_root(
+    out: str, checkout: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "home" / "course"
+    shutil.copytree(ROOT / "course_utils", root / "course_utils")
+    shutil.copytree(checkout, root / "notebooks" / "homework")
+    (root / ".git").mkdir()
+    (root / "submissions").mkdir()
+    nbformat.write(submission(checkout, q2="pixels = 3"), root / "submissions" / "kim.ipynb")
+    readme = (ROOT / "notebooks" / "homework" / "README.md").read_text()
+    (line,) = re.findall(r"^course (homework grade submissions/ --out grades.csv)$", readme, re.M)
+    words = line.replace("grades.csv", out).split()
+    home = {"HOME": str(root.parent), "TMPDIR": str(root.parent), "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-m", "course_utils", *words], cwd=root, env=os.environ | home, capture_output=True, text=True
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (root / out).open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["note"], row["points"], row["of"], row["q1"], row["q2"]) == ("", "1", "2", "1", "0")
+
+
 def test_the_command_writes_the_table_and_names_what_was_not_graded(
-    graded: dict[str, dict[str, str]], checkout: Path
+    graded: dict[str, dict[str, str]], many: Path
 ) -> None:
     folder, out = graded["/"]["folder"], graded["/"]["out"]
-    arguments = ["grade", folder, "--out", out, "--solutions", str(checkout / "solution")]
-    done = CliRunner().invoke(grading.app, arguments)
+    for path in Path(folder).rglob("attempts.ipynb"):
+        path.unlink()
+    arguments = ["grade", folder, "--out", out, "--solutions", str(many / "solution")]
+    done = CliRunner().invoke(cli.app, arguments)
     assert done.exit_code == 0, done.output
     assert "not graded" in done.output
     assert "  link.ipynb: is a symbolic link" in done.output
-    assert Path(out).read_text().startswith("file,homework,points,of,q1,q2,note,seconds,page\n")
+    assert "  choi_hw98.zip: is an archive: unpack it" in done.output
+    columns = ",".join(f"q{n}" for n in range(1, 11))
+    assert Path(out).read_text().startswith(f"file,homework,points,of,{columns},note,seconds,page\n")
+
+
+def test_what_stops_all_grading_is_one_line_and_status_2(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "grades.csv"
+    folder.mkdir()
+    arguments = ["grade", str(folder), "--solutions", str(checkout / "solution"), "--out"]
+    done = CliRunner().invoke(cli.app, [*arguments, str(out)])
+    assert (done.exit_code, done.output.count("\n")) == (2, 1)
+    assert "holds no submissions" in done.output
+    nbformat.write(submission(checkout), folder / "hw99.ipynb")
+    done = CliRunner().invoke(cli.app, [*arguments, str(tmp_path / "grades")])
+    assert (done.exit_code, done.output.count("\n")) == (2, 1)
+    assert "has no ending" in done.output
+    monkeypatch.setattr(sandbox, "INSIDE", "raise OSError('no space left')")
+    done = CliRunner().invoke(cli.app, [*arguments, str(out)])
+    assert done.exit_code == 2
+    assert done.output.splitlines()[-1] == "error: the sandbox did not start: OSError: no space left"
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("missing", ["jupytext", "psutil"])
+def test_a_missing_extra_is_one_line(missing: str) -> None:
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv[1:] = ['homework', '--help']\n"
+        "from course_utils.__main__ import app; app()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert missing in done.stderr
+    assert "pip install 'course-utils[lab]'" in done.stderr
 
 
 def test_check_says_what_the_grader_would_refuse(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grading, "SOLUTION", checkout / "solution")
-    nbformat.write(submission(checkout, q2="import os\npixels = 784"), tmp_path / "hw99.ipynb")
-    done = CliRunner().invoke(grading.app, ["check", str(tmp_path / "hw99.ipynb")])
-    assert "q2  passed" in done.output
-    assert "q2  the grader will not run this: line 1: `import os` is not allowed in a homework" in done.output
+    monkeypatch.setattr(cli, "SOLUTION", checkout / "solution")
+    nb = submission(checkout, q1="import os\n" + RIGHT)
+    nb.cells = [cell for cell in nb.cells if cell.metadata.get("key") not in ("q2", "check-q2")]
+    nb.cells = [cell for cell in nb.cells if "## q2" not in cell.source]
+    nbformat.write(nb, tmp_path / "hw99.ipynb")
+    done = CliRunner().invoke(cli.app, ["check", str(tmp_path / "hw99.ipynb")])
+    lines = done.output.splitlines()
+    assert lines[0] == "q1  passed"
+    assert lines[1].startswith("q2  has no check")
+    assert lines[3] == "q1  the grader will not run this: line 1: `import os` is not allowed in a homework"
 
 
 def test_progress_is_a_line_a_homework_and_a_sum(checkout: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli.app, ["progress", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "holds no hw01.ipynb" in done.output
     nbformat.write(submission(checkout, q2="pixels = 3"), tmp_path / "hw99.ipynb")
-    done = CliRunner().invoke(grading.app, ["progress", str(tmp_path)])
+    done = CliRunner().invoke(cli.app, ["progress", str(tmp_path)])
     assert done.output == "hw99  1 of 2  q1 ✓  q2 ·\n1 of 2 exercises pass\n"
     assert done.exit_code == 0
-    (tmp_path / "hw99.ipynb").unlink()
-    done = CliRunner().invoke(grading.app, ["progress", str(tmp_path)])
-    assert done.exit_code == 1
-    assert "holds no hw01.ipynb" in done.output

@@ -1,22 +1,15 @@
-"""Homework: the checks' messages, a source's marks, the two notebooks made from it, and wrong answers."""
+"""Homework: a source's marks, the two notebooks made from it, which exercises pass, and wrong answers."""
 
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
-from course_utils import grading, homework, nbval_run, notebook
-from course_utils.homework import (
-    HomeworkError,
-    check_close,
-    check_gradients,
-    check_raises,
-    check_range,
-    check_shape,
-)
+from course_utils.authoring import homework, kernel
+from course_utils.authoring import notebooks as notebook
+from course_utils.authoring.homework import HomeworkError, Result
+from course_utils.grading import cli
 
 SOURCE = '''\
 # %% [markdown]
@@ -31,7 +24,7 @@ if importlib.util.find_spec("course_utils") is None:
     # %pip install -q "course-utils @ git+old"
 
 # %%
-from course_utils.homework import check_close
+from course_utils.checks import check_close
 
 # %% [markdown]
 # ## q1 · The mean squared error
@@ -125,84 +118,6 @@ def make(folder: Path, source: str = SOURCE, wrong: str = WRONG) -> Path:
     return path
 
 
-# --- Checks -------------------------------------------------------------------------------------------------
-
-WANT = torch.tensor([[1.0, 2.0], [3.0, 5.0]])
-
-
-@pytest.mark.parametrize(
-    ("got", "message"),
-    [
-        (-WANT, "has the wrong sign"),
-        (0.5 * WANT, "is 0.5 times the right value"),
-        (WANT + 0.25, "by 0.25 everywhere"),
-        (WANT.T, "is transposed"),
-        (WANT.sqrt(), "is the square root"),
-        (WANT**2, "is the square of"),
-        (WANT + torch.tensor([[0, 0], [0.5, 0]]), r"is 3.5 at index \(1, 0\), should be 3"),
-        (WANT.sum(), r"has shape \(\), should have \(2, 2\): everything was reduced"),
-        (WANT[None], r"has shape \(1, 2, 2\).*still there"),
-        (WANT * torch.nan, "4 of 4 values that are NaN"),
-        (None, "is None: is a `return` missing"),
-        (..., "is still `...`"),
-        ("four", "is a str, should be a tensor"),
-        (torch.zeros(2, 2), "is 0 at index"),
-    ],
-)
-def test_a_wrong_value_is_told_apart(got: object, message: str) -> None:
-    with pytest.raises(
-        AssertionError, match=f"^q1: f.x. {'.*' if message[0] == 'b' or message[0] == '4' else ''}{message}"
-    ):
-        check_close("q1: f(x)", got, WANT)
-
-
-def test_a_right_value_passes_in_any_numeric_type() -> None:
-    check_close("x", WANT, WANT.numpy())
-    check_close("x", WANT.requires_grad_(), WANT.tolist())
-    check_close("x", np.float32(3), 3)
-    check_close("x", torch.tensor([True, False]), [1, 0])
-    check_close("x", WANT + 1e-6, WANT)
-    with pytest.raises(AssertionError):
-        check_close("x", WANT + 1e-3, WANT)
-
-
-def test_a_scalars_factor_is_only_named_when_it_is_simple() -> None:
-    with pytest.raises(AssertionError, match=r"is 0\.5 times the right value"):
-        check_close("x", 2.5, 5)
-    with pytest.raises(AssertionError, match=r"is 3\.7, should be 5\. Mind the log\."):
-        check_close("x", 3.7, 5, hint="Mind the log.")
-
-
-def test_shape_and_range() -> None:
-    check_shape("x", torch.zeros(2, 3), (2, 3))
-    with pytest.raises(AssertionError, match="axes are in another order"):
-        check_shape("x", torch.zeros(3, 2), (2, 3))
-    check_range("x", torch.tensor([0.0, 1.0]), 0, 1)
-    with pytest.raises(AssertionError, match=r"runs from -1 to 0.5, should stay in \[0, 1\]"):
-        check_range("x", torch.tensor([-1.0, 0.5]), 0, 1)
-    with pytest.raises(AssertionError, match="NaN"):
-        check_range("x", float("nan"), 0, 1)
-    with pytest.raises(AssertionError, match="is empty"):
-        check_range("x", [], 0, 1)
-
-
-def test_a_call_that_must_be_refused() -> None:
-    assert check_raises("q1: -1", lambda: int("x")).startswith("invalid literal")
-    with pytest.raises(AssertionError, match=r"^q1: -1 passes, should raise a ValueError\. Only 0\.$"):
-        check_raises("q1: -1", lambda: 7, hint="Only 0.")
-    with pytest.raises(AssertionError, match=r"^q1: -1 raises KeyError, should raise ValueError\.$"):
-        check_raises("q1: -1", lambda: {}["x"])
-
-
-def test_gradients_of_a_value_or_why_it_has_none() -> None:
-    a, b, unused = (torch.tensor(v, requires_grad=True) for v in (3.0, 4.0, 5.0))
-    gradients = check_gradients("q1: the loss", a * b, [a, b, unused])
-    assert [g.item() for g in gradients] == [4.0, 3.0, 0.0]
-    for value in ((a * b).detach(), 12.0, None):
-        with pytest.raises(AssertionError, match=r"^q1: the loss has no gradient: .*\. Detach nothing\.$"):
-            check_gradients("q1: the loss", value, [a], hint="Detach nothing.")
-
-
 # --- The source's marks -------------------------------------------------------------------------------------
 
 
@@ -275,17 +190,25 @@ def test_the_student_gets_no_solution(built: tuple[Path, Path]) -> None:
 def test_the_solution_passes_and_is_executed(built: tuple[Path, Path]) -> None:
     _, solution = built
     assert notebook.check(solution.with_suffix(".py")) == []
-    found = homework.results(solution, compare=True)
-    assert found == {"q1": homework.Result(True, ""), "q2": homework.Result(True, "")}
+    assert homework.results(solution) == {"q1": Result(True, ""), "q2": Result(True, "")}
 
 
-def test_the_stub_fails_exactly_at_its_checks(built: tuple[Path, Path]) -> None:
-    student, _ = built
-    run = nbval_run.run_nbval(student, cell_timeout=60)
-    assert [cell.passed for cell in run.cells] == [
-        not cell.source.startswith("# CHECK") for cell in run.cells
-    ]
-    assert [cell.source[:10] for cell in run.cells if not cell.passed] == ["# CHECK q1", "# CHECK q2"]
+def test_the_stub_fails_exactly_at_its_checks(
+    built: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed, run = [], kernel.run
+
+    def watched(nb: nbformat.NotebookNode, *arguments: Path, **options: object) -> None:
+        run(nb, *arguments, **options)
+        failed.extend(
+            cell.source[:10] for cell in nb.cells if cell.cell_type == "code" and kernel.failure(cell)
+        )
+
+    monkeypatch.setattr(kernel, "run", watched)
+    done = CliRunner().invoke(cli.app, ["check", str(built[0])])
+    assert done.exit_code == 1
+    assert "q1  NotImplementedError: q1: write your solution here\nq2  q2: pixels is still" in done.output
+    assert failed == ["# CHECK q1", "# CHECK q2"]
 
 
 def test_a_student_is_told_which_exercise_fails_and_why(built: tuple[Path, Path], tmp_path: Path) -> None:
@@ -293,16 +216,19 @@ def test_a_student_is_told_which_exercise_fails_and_why(built: tuple[Path, Path]
     for cell in nb.cells:
         cell.source = cell.source.replace("pixels = ...", "pixels = 28 * 2 * 28")
         cell.source = cell.source.replace(
-            'raise NotImplementedError("q1: write your solution here")', "return ((a - b) ** 2).sum()"
+            'raise NotImplementedError("q1: write your solution here")',
+            "print(a.shape)\n    torch.tensor(a)\n    return ((a - b) ** 2).sum()",
         )
     failed = nbformat.v4.new_output(
         "error", ename="AssertionError", evalue="from an earlier run", traceback=[]
     )
     check = next(cell for cell in nb.cells if cell.source.startswith("# CHECK q1"))
     check.update(outputs=[failed], execution_count=4)
-    nbformat.write(nb, tmp_path / "mine.ipynb")
-    found = homework.results(tmp_path / "mine.ipynb")
-    assert found["q1"] == homework.Result(True, "")
+    mine = tmp_path / "[CS101] images" / "hw99[1].ipynb"
+    mine.parent.mkdir()
+    nbformat.write(nb, mine)
+    found = homework.results(mine)
+    assert found["q1"] == Result(True, "")
     assert not found["q2"].passed
     assert found["q2"].message.startswith("q2: pixels is 1568, should be 784. It is 2 times the right value")
     lines = homework.report(found).split("\n")
@@ -310,40 +236,67 @@ def test_a_student_is_told_which_exercise_fails_and_why(built: tuple[Path, Path]
     assert lines[2] == "1 of 2 pass"
 
 
-def test_the_command_line_exits_with_1_where_an_exercise_fails(
-    built: tuple[Path, Path], tmp_path: Path
-) -> None:
-    runner = CliRunner()
-    done = runner.invoke(grading.app, ["check", str(built[0])])
-    assert done.exit_code == 1
-    assert "q1  NotImplementedError: q1: write your solution here" in done.output
-    source = make(tmp_path, SOURCE.replace("# CHECK q2", "# CHECK q3"))
-    done = runner.invoke(grading.app, ["build", str(source)])
-    assert done.exit_code == 1
-    assert "hw99.py, line" in done.output
+def written(folder: Path, *cells: str) -> Path:
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbformat.write(nb, folder / "mine.ipynb")
+    return folder / "mine.ipynb"
+
+
+def test_a_check_that_is_gone_or_moved_down_does_not_pass_what_is_wrong(tmp_path: Path) -> None:
+    mine = written(
+        tmp_path,
+        "a, b = 1, 2",
+        "\n# CHECK q1\nassert a == 7, 'a is 1'\nprint(a)",  # a blank line above it
+        "# mine\n# CHECK q2\nassert a == 7, 'a is still 1'\nprint(a)",
+        "# CHECK q4",  # emptied; q3 is deleted
+        "# mine\n# CHECK q5\nassert b == 2\nprint(b)",
+        "c = 3\n# CHECK q6\nassert c == 3\nprint(c)",  # merged with the answer
+    )
+    nb = nbformat.read(mine, as_version=4)
+    nb.cells.append(nbformat.v4.new_code_cell("print(7)", metadata={"key": "check-q7"}))
+    nb.cells.append(nbformat.v4.new_markdown_cell("## 8 · The last"))
+    nb.cells.append(nbformat.v4.new_markdown_cell("## 10 · Open question"))
+    nbformat.write(nb, mine)
+    found = homework.results(mine, keys=["q9"])
+    assert [key for key, result in found.items() if result.passed] == ["q5", "q6"]
+    assert list(found) == [f"q{n}" for n in range(1, 10)]
+    assert [found[key].message for key in ("q1", "q2")] == ["a is 1", "a is still 1"]
+    assert {found[key].message[:12] for key in ("q3", "q4", "q7", "q8", "q9")} == {"has no check"}
+
+
+def test_what_comes_after_a_cell_that_takes_too_long_does_not_pass(tmp_path: Path) -> None:
+    cells = ["# CHECK q1\nprint(1)", "import time\ntime.sleep(60)", "# CHECK q2\nprint(2)"]
+    found = homework.results(written(tmp_path, *cells), cell_timeout=2)
+    assert found["q1"].passed
+    assert found["q2"] == Result(False, "was not run: cell 2 takes longer than 2 s")
 
 
 def test_a_solution_that_fails_changes_nothing(tmp_path: Path) -> None:
-    source = make(tmp_path, SOURCE.replace("hidden_side = 28", "hidden_side = 27"))
-    with pytest.raises(notebook.NotebookError, match="q2: pixels is 729, should be 784"):
+    source = make(tmp_path, SOURCE.replace("secret_difference = a - b", "raise IndexError('lost')"))
+    with pytest.raises(notebook.NotebookError, match="IndexError: lost"):
         homework.build(source)
     assert [path.name for path in (tmp_path / "notebooks").rglob("*.ipynb")] == []
 
 
-def test_a_notebook_without_checks_is_refused(tmp_path: Path) -> None:
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]), tmp_path / "empty.ipynb")
-    with pytest.raises(HomeworkError, match=r"empty\.ipynb has no check cells"):
-        homework.results(tmp_path / "empty.ipynb")
+def test_what_is_no_homework_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(HomeworkError, match=r"mine\.ipynb has no check cells"):
+        homework.results(written(tmp_path, "1"))
+    (tmp_path / "mine.ipynb").write_text("not json")
+    source = make(tmp_path, SOURCE.replace("# CHECK q2", "# CHECK q3"))
+    for words, message in {
+        ("check", tmp_path / "mine.ipynb"): "error: mine.ipynb is not a notebook",
+        ("build", source): "error: hw99.py, line",
+    }.items():
+        done = CliRunner().invoke(cli.app, [str(word) for word in words])
+        assert done.exit_code == 2
+        assert done.output.startswith(message)
+        assert done.output.count("\n") == 1
 
 
 # --- Wrong answers ------------------------------------------------------------------------------------------
 
 
-def test_wrong_answers_are_caught(tmp_path: Path) -> None:
-    assert homework.uncaught(make(tmp_path)) == []
-
-
-def test_what_is_not_caught_is_told(tmp_path: Path) -> None:
+def test_wrong_answers_that_are_not_caught_are_told(tmp_path: Path) -> None:
     wrong = WRONG.replace("pixels = 28 + 28", "pixels = 28 * 28")
     wrong = wrong.replace("pixels = 3 * 28 * 28", "pixels = undefined")
     wrong = wrong.replace("return ((a - b) ** 2).mean()", "raise KeyError('a')")

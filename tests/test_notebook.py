@@ -1,4 +1,4 @@
-"""Building, comparing, running and exporting a small notebook that has a figure, widgets and formulas."""
+"""Building, running and comparing a small notebook that has a figure and widgets."""
 
 import json
 import re
@@ -6,17 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
 import pytest
 from typer.testing import CliRunner
 
-from course_utils import nbval_run, notebook
-from course_utils.notebook import NotebookError
-from course_utils.page import app as page_app
-from course_utils.page import to_html
+from course_utils.authoring import kernel
+from course_utils.authoring import notebooks as notebook
+from course_utils.authoring.kernel import NotebookError
 
 ADDRESS = "https://github.com/someone/pictures"
 
@@ -37,15 +35,7 @@ SMALL = (
     HEAD
     + r"""
 # %% [markdown]
-# The loss is $\lVert x - \hat x\rVert^2 < 1$, not `$HOME`:
-#
-# $$\begin{aligned} a &= b \\ c &= \underbrace{d}_{\text{loss}} \end{aligned}$$
-#
-# <details><summary>The answer, with $z_1$</summary>
-#
-# It is $\mathbb{E}_q[\mathcal{L}]$.
-#
-# </details>
+# The loss is $x < 1$.
 
 # %%
 import sys
@@ -259,204 +249,54 @@ def test_a_notebook_that_was_not_run_is_told(small: Path, tmp_path: Path) -> Non
     ]
 
 
-def test_the_command_line_checks_and_exports(small: Path, tmp_path: Path) -> None:
+def test_the_command_line_names_what_is_wrong(small: Path, tmp_path: Path) -> None:
     runner = CliRunner()
     assert runner.invoke(notebook.app, ["check", str(small)]).exit_code == 0
-    assert runner.invoke(page_app, [str(small), "--out", str(tmp_path)]).exit_code == 0
-    assert (tmp_path / "01_small.html").stat().st_size > 10_000
     py = project(tmp_path, SMALL)
     done = runner.invoke(notebook.app, ["check", str(py)])
     assert done.exit_code == 1
     assert "01_small.ipynb does not exist" in done.output
 
 
-def test_the_package_does_not_load_the_notebook_tools() -> None:
-    tools = {"jupytext", "nbformat", "nbclient", "nbconvert"}
-    code = f"import sys, course_utils, course_utils.homework; assert not {tools} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_a_students_kernel_needs_none_of_the_notebook_tools() -> None:
+    tools = {"jupytext", "nbformat", "nbclient", "nbconvert", "IPython", "typer"}
+    code = f"import sys, course_utils.checks; print({tools} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
-def test_a_missing_tool_is_named() -> None:
-    code = "import sys; sys.modules['jupytext'] = None; import course_utils.notebook"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "needs 'jupytext'" in done.stderr
-    assert "pip install 'course-utils[lab]'" in done.stderr
+# --- The run ------------------------------------------------------------------------------------------------
 
 
-# --- Export -------------------------------------------------------------------------------------------------
+def cells(*sources: str) -> nbformat.NotebookNode:
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
 
 
-class Page(HTMLParser):
-    """What a browser would load by itself, and the text it would show."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loads: list[str] = []
-        self.tags: list[str] = []
-        self.text = ""
-        self.scripts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        if tag == "script":
-            self.scripts.append("")
-        self.loads += [
-            value or "" for name, value in attrs if name in ("src", "srcset", "data") and tag != "a"
-        ]
-        self.loads += [value or "" for name, value in attrs if name == "href" and tag == "link"]
-
-    def handle_endtag(self, tag: str) -> None:
-        self.tags.append(f"/{tag}")
-
-    def handle_data(self, data: str) -> None:
-        if self.tags and self.tags[-1] == "script":
-            self.scripts[-1] += data
-        elif self.tags and self.tags[-1] != "style":
-            self.text += data
-
-
-@pytest.fixture(scope="module")
-def page(small: Path) -> tuple[str, Page]:
-    text = to_html(small.with_suffix(".ipynb"))
-    parsed = Page()
-    parsed.feed(text)
-    return text, parsed
-
-
-def test_the_page_loads_nothing_from_elsewhere(page: tuple[str, Page]) -> None:
-    text, parsed = page
-    assert [load[:60] for load in parsed.loads if not load.startswith("data:")] == []
-    assert re.findall(r"url\(\s*['\"]?(?!data:)\w+:[^)]*|@import[^;]*", text) == []
-    assert re.findall(r"\b(?:import|fetch|require)\(['\"][^)]*", "".join(parsed.scripts)) == []
-    assert any(load.startswith("data:image/png") for load in parsed.loads)
-
-
-def test_formulas_are_mathml(page: tuple[str, Page]) -> None:
-    text, parsed = page
-    assert parsed.tags.count("math") == 4
-    assert "mtable" in parsed.tags
-    assert "munder" in parsed.tags
-    assert "details" in parsed.tags
-    assert "𝔼" in parsed.text
-    assert "&lt;</mo>" in text
-    assert parsed.text.count("$") == 1  # the one in `code`, which is no formula
-
-
-def test_answers_stay_folded(page: tuple[str, Page]) -> None:
-    (inside,) = re.findall(r"<details>(.*?)</details>", page[0], re.DOTALL)
-    assert "The answer, with" in inside
-    assert "It is" in inside
-
-
-def test_a_formula_that_cannot_be_shown_is_named(tmp_path: Path) -> None:
-    py = project(tmp_path, HEAD.replace("# # Small", r"# # Small $\nonsense{x}$"))
-    with pytest.raises(NotebookError, match=r"the formula \$\\nonsense\{x\}\$"):
-        to_html(notebook.build(py, execute=False))
-
-
-def test_widgets_carry_their_front_end_once(page: tuple[str, Page]) -> None:
-    text, parsed = page
-    (content,) = (json.loads(script) for script in parsed.scripts if script.startswith("{"))
-    assert len(content["modules"]) == len(content["styles"]) == 1
-    assert sorted(model["state"]["n"] for model in content["models"].values()) == [1, 2]
-    shown = re.findall(r'data-widget-model="(\w+)"', text)
-    assert set(shown) == set(content["models"])
-    assert "Counter(1)" in parsed.text  # for a page without scripts
-
-
-# --- nbval --------------------------------------------------------------------------------------------------
-
-OFFLINE = """\
-# %%
-print("words")
-
-# %%
-import socket
-
-try:
-    socket.create_connection(("192.0.2.1", 80), timeout=3)
-    print("connected")
-except OSError as error:
-    print("cut off" in str(error))
-
-# %%
-server = socket.create_server(("127.0.0.1", 0))
-print(socket.create_connection(server.getsockname()).getpeername()[0])
-
-# %%
-import matplotlib.pyplot as plt
-
-plt.plot([1, 2])
-plt.show()
-
-# %% tags=["nbval-ignore-output"]
-from pathlib import Path
-
-devices = [line.split(":")[0].strip() for line in Path("/proc/net/dev").read_text().splitlines()[2:]]
-assert devices == ["lo"] or WITHOUT_NAMESPACE
-"""
-
-
-@pytest.mark.parametrize("namespace", [False, True])
-def test_nbval_passes_without_a_network(tmp_path: Path, namespace: bool) -> None:
-    namespace = namespace and nbval_run.can_run(*nbval_run.UNSHARE, "ip link set lo up")
-    ipynb = tmp_path / "offline.ipynb"
-    nb = notebook.parse(OFFLINE.replace("WITHOUT_NAMESPACE", str(not namespace)))
-    expected = ["words\n", "True\n", "127.0.0.1\n"]
-    code = [cell for cell in nb.cells if cell.cell_type == "code"]
-    for count, (cell, text) in enumerate(zip(code, [*expected, "", ""], strict=True), 1):
-        cell.execution_count = count
-        cell.outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
-    code[3].outputs = [
-        nbformat.v4.new_output(
-            "display_data", {"image/png": "", "text/plain": "<Figure size 640x480 with 1 Axes>"}
-        )
+def test_a_run_tells_each_cell_as_it_ends(tmp_path: Path) -> None:
+    told: list[tuple[str, str, float]] = []
+    nb = cells("print(2)", "1 / 0", "assert 1 == 2, 'no'", "x")
+    nb.cells[3].metadata["tags"] = ["skip-execution"]
+    nb.cells[3].outputs = [nbformat.v4.new_output("stream", text="forged")]
+    kernel.run(
+        nb, tmp_path / "a[1].ipynb", timeout=30, allow_errors=True,
+        done=lambda cell, seconds: told.append((cell.source, kernel.reason(cell), seconds)),
+    )  # fmt: skip
+    reasons = ["", "ZeroDivisionError: division by zero", "no", "NameError: name 'x' is not defined"]
+    assert [(source, reason) for source, reason, _ in told] == [
+        (cell.source, reason) for cell, reason in zip(nb.cells, reasons, strict=True)
     ]
-    nbformat.write(nb, ipynb)
-    run = nbval_run.run_nbval(ipynb, cell_timeout=30, offline=True, namespace=namespace)
-    assert run.failures == []
-    assert run.isolation == ("namespace" if namespace else "guard")
-    assert [cell.has_image for cell in run.cells] == [False, False, False, True, False]
-    ended = [cell.ended for cell in run.cells]
-    assert ended == sorted(ended)
-    assert 0 < ended[0] < run.seconds == ended[-1] < 60
+    seconds = [at for _, _, at in told]
+    assert seconds == sorted(seconds)
+    assert nb.cells[0].outputs[0].text == "2\n"
 
 
-def stored(folder: Path, *cells: tuple[str, str]) -> Path:
-    """An executed notebook, made by hand, of cells and the text each has printed."""
-    nb = nbformat.v4.new_notebook()
-    for count, (source, text) in enumerate(cells, 1):
-        outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
-        nb.cells.append(nbformat.v4.new_code_cell(source, execution_count=count, outputs=outputs))
-    nbformat.write(nb, folder / "made.ipynb")
-    return folder / "made.ipynb"
-
-
-def test_nbval_tells_another_output_and_can_be_told_not_to_compare(tmp_path: Path) -> None:
-    ipynb = stored(tmp_path, ("print(2)", "2\n"), ("print(3)", "4\n"), ("1 / 0", ""))
-    assert [cell.passed for cell in nbval_run.run_nbval(ipynb, cell_timeout=30).cells] == [True, False, False]
-    run = nbval_run.run_nbval(ipynb, cell_timeout=30, compare=False)
-    assert [cell.passed for cell in run.cells] == [True, True, False]
-    assert "ZeroDivisionError" in run.failures[0]
-
-
-def test_nbval_notices_a_dead_kernel_at_once(tmp_path: Path) -> None:
-    ipynb = stored(tmp_path, ("import os\nos._exit(1)", ""), ("x = 1", ""))
-    start = time.monotonic()
-    run = nbval_run.run_nbval(ipynb, cell_timeout=300)
-    assert time.monotonic() - start < 30
-    assert [cell.passed for cell in run.cells] == [False, False]
-    assert "the kernel died" in run.failures[0]
-
-
-def test_nbval_passes_no_cell_after_a_time_out(tmp_path: Path) -> None:
-    ipynb = stored(tmp_path, ("x = 0\nwhile True:\n    x += 1", ""), ("y = 1", ""))
-    run = nbval_run.run_nbval(ipynb, cell_timeout=1)
-    assert [cell.passed for cell in run.cells] == [False, False]
-    assert "Timeout of 1 seconds" in run.failures[0]
-
-
-def test_nbval_needs_a_notebook(tmp_path: Path) -> None:
-    (tmp_path / "broken.ipynb").write_text("not json")
-    with pytest.raises(NotebookError, match=r"nbval did not run on broken\.ipynb"):
-        nbval_run.run_nbval(tmp_path / "broken.ipynb", cell_timeout=5)
+def test_a_kernel_that_dies_is_noticed_at_once(tmp_path: Path) -> None:
+    began, told = time.monotonic(), []
+    with pytest.raises(kernel.StoppedError) as stopped:
+        kernel.run(
+            cells("x = 1", "import os\nos._exit(1)", "y = 1"), tmp_path / "a.ipynb", timeout=300,
+            allow_errors=True, done=lambda cell, seconds: told.append(cell.source),
+        )  # fmt: skip
+    assert time.monotonic() - began < 30
+    assert stopped.value.why == "ended the kernel (out of memory?)"
+    assert told == ["x = 1"]

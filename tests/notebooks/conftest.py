@@ -5,19 +5,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-
-from course_utils.nbval_run import NbvalRun, run_nbval
-
-SANITIZE = Path(__file__).with_name("sanitize.cfg")
-CELL_TIMEOUT = 120.0  # seconds
+from nbval_run import NbvalRun, run_nbval
 
 
 @pytest.fixture(scope="session")
 def run_once() -> Callable[[Path], NbvalRun]:
     """Runs a notebook under nbval without a network; the second call returns the first one's result."""
-
-    @cache
-    def run(ipynb: Path) -> NbvalRun:
-        return run_nbval(ipynb, cell_timeout=CELL_TIMEOUT, sanitize=SANITIZE, offline=True)
-
-    return run
+    return cache(run_nbval)

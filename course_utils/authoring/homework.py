@@ -1,4 +1,4 @@
-"""Homework: one marked source gives the student's and the solution's notebook, and checks say what is wrong.
+"""Homework: one marked source gives the student's and the solution's notebook; which exercises of one pass.
 
 A source is a py:percent file. What students must not see stands between `### BEGIN SOLUTION` and
 `### END SOLUTION`; lines `### STUB: code` between the two are what students get instead. An exercise's cell
@@ -7,187 +7,18 @@ has a key, `# %% key="q1"`; its check follows, `# %% key="check-q1" tags=["check
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
 
-import torch
-from torch import Tensor
+import nbformat
+from nbformat import NotebookNode
+
+from course_utils.authoring import kernel, notebooks
 
 
 class HomeworkError(ValueError):
     """A homework's source or notebook is not as it must be."""
-
-
-# --- Checks: what a check cell calls ------------------------------------------------------------------------
-
-
-def check_shape(name: str, got: Any, want: Sequence[int], *, hint: str = "") -> None:
-    """Raise an AssertionError that says how a shape is wrong.
-
-    Args:
-        name: what is checked, in the student's words: `"q1: mask(x)"`.
-        got: the student's value: a tensor, an array or a number.
-        want: the right shape; () for one number.
-        hint: added to the message.
-
-    Raises:
-        AssertionError: `got` is not numeric, or has another shape.
-    """
-    shape, want = tuple(_numbers(name, got, hint).shape), tuple(want)
-    if shape == want:
-        return
-    guess = ""
-    if shape == () and want:
-        guess = ": everything was reduced to one number, which axes should stay?"
-    elif sorted(shape) == sorted(want):
-        guess = ": the axes are in another order"
-    elif len(shape) > len(want):
-        guess = ": an axis that should be summed or averaged over is still there"
-    _fail(name, f"has shape {shape}, should have {want}{guess}", hint)
-
-
-def check_range(name: str, got: Any, low: float, high: float, *, hint: str = "") -> None:
-    """Raise an AssertionError if a value leaves [low, high].
-
-    Args:
-        name: what is checked, in the student's words.
-        got: the student's value: a tensor, an array or a number.
-        low: the smallest value allowed.
-        high: the largest value allowed.
-        hint: added to the message.
-
-    Raises:
-        AssertionError: `got` is not numeric, not finite, or leaves the range.
-    """
-    numbers = _finite(name, got, hint)
-    smallest, largest = numbers.min().item(), numbers.max().item()
-    if smallest < low or largest > high:
-        what = f"runs from {smallest:.4g} to {largest:.4g}" if numbers.numel() > 1 else f"is {smallest:.4g}"
-        _fail(name, f"{what}, should stay in [{low:g}, {high:g}]", hint)
-
-
-def check_close(name: str, got: Any, want: Any, *, tol: float = 1e-4, hint: str = "") -> None:
-    """Raise an AssertionError that says how a value is wrong: its shape, sign, a factor, an offset, or where.
-
-    Args:
-        name: what is checked, in the student's words: `"q2: the loss"`.
-        got: the student's value: a tensor, an array or a number.
-        want: the right value.
-        tol: relative and absolute tolerance, > 0.
-        hint: added to the message.
-
-    Raises:
-        AssertionError: `got` is not numeric, not finite, or not `want`.
-    """
-    right = _numbers(name, want, "")
-    check_shape(name, got, right.shape, hint=hint)
-    numbers = _finite(name, got, hint)
-
-    def close(a: Tensor, b: Tensor) -> bool:
-        return bool(((a - b).abs() <= tol + tol * b.abs()).all())
-
-    if not close(numbers, right):
-        _fail(name, _difference(numbers, right, close), hint)
-
-
-def check_raises(name: str, call: Callable[[], Any], *, hint: str = "") -> str:
-    """Raise an AssertionError unless a call raises a ValueError; returns what that says.
-
-    Args:
-        name: what is checked, in the student's words: `"q1: y = [0, 4] with classes = 4"`.
-        call: the student's function, with input that it must refuse.
-        hint: added to the message.
-
-    Raises:
-        AssertionError: the call returns, or raises something else.
-    """
-    raised: Exception | None = None
-    try:
-        call()
-    except Exception as error:
-        raised = error
-    if raised is None:
-        _fail(name, "passes, should raise a ValueError", hint)
-    if not isinstance(raised, ValueError):
-        _fail(name, f"raises {type(raised).__name__}, should raise ValueError", hint)
-    return str(raised)
-
-
-def check_gradients(name: str, value: Any, of: Sequence[Tensor], *, hint: str = "") -> tuple[Tensor, ...]:
-    """The gradients of a value, or an AssertionError that says that it has none.
-
-    Args:
-        name: what is checked, in the student's words: `"q4: the loss"`.
-        value: the student's value: a tensor with one number.
-        of: with respect to these tensors; where the value does not depend on one, its gradient is 0.
-        hint: added to the message.
-
-    Raises:
-        AssertionError: `value` is no tensor, or does not depend on anything that requires a gradient.
-    """
-    if not (isinstance(value, Tensor) and value.requires_grad):
-        _fail(name, "has no gradient: something was detached, or made a plain number", hint)
-    return torch.autograd.grad(value, list(of), allow_unused=True, materialize_grads=True)
-
-
-def _difference(got: Tensor, want: Tensor, close: Callable[[Tensor, Tensor], bool]) -> str:
-    """The simplest mistake that explains the difference of two tensors of one shape."""
-    several = got.numel() > 1 and bool((want != want.flatten()[0]).any())
-    if close(-got, want):
-        return "has the wrong sign"
-    if got.ndim == 2 and got.shape[0] == got.shape[1] and close(got.T, want):
-        return "is transposed"
-    if close(got.square(), want) and bool((want >= 0).all()):
-        return "is the square root of the right value"
-    if close(want.square(), got):
-        return "is the square of the right value"
-    factor = ((got * want).sum() / want.square().sum().clamp_min(1e-30)).item()
-    whole = min((abs(f - round(f)) for f in (factor, 1 / factor) if round(f)), default=1.0) if factor else 1.0
-    if factor and close(got, factor * want):
-        if several:
-            return f"is {factor:.4g} times the right value: a factor is missing or too many"
-        if whole < 1e-4:
-            both = f"is {got.flatten()[0]:.6g}, should be {want.flatten()[0]:.6g}"
-            return f"{both}. It is {factor:.4g} times the right value: is a factor missing or too many?"
-    offset = (got - want).mean().item()
-    if several and close(got, want + offset):
-        return f"differs from the right value by {offset:.4g} everywhere: a term is missing or too many"
-    worst = int((got - want).abs().argmax())
-    where = (
-        ""
-        if got.ndim == 0
-        else f" at index {tuple(int(i) for i in torch.unravel_index(torch.tensor(worst), got.shape))}"
-    )
-    return f"is {got.flatten()[worst]:.6g}{where}, should be {want.flatten()[worst]:.6g}"
-
-
-def _numbers(name: str, value: Any, hint: str) -> Tensor:
-    """The value as a float64 tensor on the CPU, or a failed check that says why it is none."""
-    if value is None:
-        _fail(name, "is None: is a `return` missing?", hint)
-    if value is ...:
-        _fail(name, "is still `...`: write your answer there", hint)
-    try:
-        return torch.as_tensor(value).detach().to("cpu", torch.float64)
-    except (TypeError, ValueError, RuntimeError):
-        _fail(name, f"is a {type(value).__name__}, should be a tensor or a number", hint)
-
-
-def _finite(name: str, value: Any, hint: str) -> Tensor:
-    numbers = _numbers(name, value, hint)
-    bad = int((~numbers.isfinite()).sum())
-    if bad:
-        _fail(name, f"has {bad} of {numbers.numel()} values that are NaN or infinite", hint)
-    if numbers.numel() == 0:
-        _fail(name, "is empty", hint)
-    return numbers
-
-
-def _fail(name: str, problem: str, hint: str) -> NoReturn:
-    end = "" if problem.endswith("?") else "."
-    raise AssertionError(f"{name} {problem}{end}{f' {hint}' if hint else ''}")
 
 
 # --- From one source to two notebooks -----------------------------------------------------------------------
@@ -196,6 +27,7 @@ HEADER = re.compile(r'# %%(?P<markdown> \[markdown\])?(?: key="(?P<key>[^"]*)"| 
 MARK = re.compile(r"### (BEGIN|END) SOLUTION|### STUB:(?: .*)?")
 ALMOST_MARK = re.compile(r"(BEGIN|END)[\s_-]*SOLUTION|#\s*STUB\s*:", re.IGNORECASE)
 CHECK = re.compile(r"(?m)^# CHECK (?P<key>[A-Za-z0-9_-]+)")
+HEADING = re.compile(r"(?m)^#+ q?(\d{1,2}) · (?!Open question)")
 WRONG = re.compile(r"# WRONG (?P<key>[A-Za-z0-9_-]+): (?P<what>.+)")
 
 
@@ -355,30 +187,28 @@ def build(source: Path | str, *, timeout: float = 300) -> tuple[Path, Path]:
 
     Raises:
         HomeworkError: the source is not well-formed, or a check prints nothing.
-        course_utils.notebook.NotebookError: the solution does not run; nothing is written then.
+        course_utils.authoring.kernel.NotebookError: the solution does not run; nothing is written then.
     """
-    from course_utils import notebook
-
     source = Path(source)
     student, solution = (
         source.parent.parent / kind / source.with_suffix(".ipynb").name for kind in ("student", "solution")
     )
     texts = split(source.read_text(encoding="utf-8"), name=source.name)
     student_text, solution_text = (
-        notebook.with_links(text, ipynb) for text, ipynb in zip(texts, (student, solution), strict=True)
+        notebooks.with_links(text, ipynb) for text, ipynb in zip(texts, (student, solution), strict=True)
     )
 
-    nb = notebook.parse(solution_text)
+    nb = notebooks.parse(solution_text)
     solution.parent.mkdir(parents=True, exist_ok=True)
-    notebook.run(nb, solution, timeout=timeout)
+    kernel.run(nb, solution, timeout=timeout)
     for cell in nb.cells:
         printed = any(output.output_type == "stream" for output in cell.get("outputs", []))
         if CHECK.match(cell.source) and not printed:
             raise HomeworkError(f"{source.name}: {cell.source.splitlines()[0]!r} printed nothing")
-    notebook.save(nb, solution)
-    notebook.write_text(solution.with_suffix(".py"), solution_text)
-    notebook.build_text(student_text, student, execute=False)
-    notebook.write_text(student.with_suffix(".py"), student_text)
+    notebooks.save(nb, solution)
+    notebooks.write_text(solution.with_suffix(".py"), solution_text)
+    notebooks.build_text(student_text, student, execute=False)
+    notebooks.write_text(student.with_suffix(".py"), student_text)
     return student, solution
 
 
@@ -393,32 +223,61 @@ class Result:
     message: str
 
 
-def results(ipynb: Path | str, *, compare: bool = False, cell_timeout: float = 60) -> dict[str, Result]:
-    """Which exercises of a homework notebook pass, by key, found by running it under nbval.
+def results(ipynb: Path | str, *, keys: Iterable[str] = (), cell_timeout: float = 60) -> dict[str, Result]:
+    """Which exercises of a homework notebook pass, by key, found by running it.
+
+    An exercise passes if its check ran to its end and printed something. One whose check is gone does not: which
+    exercises there are, `keys`, the cells' keys, the headings and the numbers of the other checks tell.
 
     Args:
         ipynb: a student's or the solution's notebook.
-        compare: also compare what cells print with what the notebook stores; for the solution.
+        keys: exercises that the notebook must have.
         cell_timeout: seconds that one cell may take.
 
     Raises:
-        HomeworkError: the notebook has no check cells.
-        course_utils.notebook.NotebookError: nbval could not run.
+        HomeworkError: the file is not a notebook, or has no exercises.
     """
-    from course_utils import nbval_run
-
-    found = {}
-    for cell in nbval_run.run_nbval(ipynb, cell_timeout=cell_timeout, compare=compare).cells:
-        if match := CHECK.match(cell.source):
-            found[match["key"]] = Result(cell.passed, reason(cell.message))
+    ipynb = Path(ipynb)
+    try:
+        nb = nbformat.read(ipynb, as_version=4)
+    except (ValueError, AttributeError, KeyError, nbformat.reader.NotJSONError) as error:
+        raise HomeworkError(f"{ipynb.name} is not a notebook: {str(error)[:200]}") from None
+    gone = Result(False, "has no check: copy its cell, which begins '# CHECK', anew from the homework")
+    found = dict.fromkeys(_exercises(nb, keys), gone)
     if not found:
-        raise HomeworkError(f"{Path(ipynb).name} has no check cells: none begins with '# CHECK q1'")
+        raise HomeworkError(f"{ipynb.name} has no check cells: none begins with '# CHECK q1'")
+
+    def done(cell: NotebookNode, seconds: float) -> None:
+        for match in CHECK.finditer(cell.source):
+            printed = any(output.output_type == "stream" for output in cell.outputs)
+            why = kernel.reason(cell) or ("" if printed else gone.message)
+            found[match["key"]] = Result(not why, why)
+            waiting.discard(match["key"])
+
+    waiting = {
+        match["key"] for cell in nb.cells if cell.cell_type == "code" for match in CHECK.finditer(cell.source)
+    }
+    try:
+        kernel.run(nb, ipynb, timeout=cell_timeout, allow_errors=True, done=done)
+    except kernel.StoppedError as stopped:
+        message = str(stopped).removeprefix(f"{ipynb.name}: ").split("\n")[0]
+        found |= {key: Result(False, f"was not run: {message}") for key in found if key in waiting}
     return found
 
 
-def reason(message: str) -> str:
-    """The end of nbval's report on a cell: the exception's own text."""
-    return message.strip().rsplit("\n\n", 1)[-1].removeprefix("AssertionError: ").strip()
+def _exercises(nb: NotebookNode, keys: Iterable[str]) -> list[str]:
+    """The keys of the exercises that a notebook has or should have, in their order."""
+    found = set(keys)
+    for cell in nb.cells:
+        key = str(cell.metadata.get("key", ""))
+        if cell.cell_type == "code":
+            found |= {match["key"] for match in CHECK.finditer(cell.source)}
+            found |= {key.removeprefix("check-")} if key.startswith("check-") else set()
+        elif heading := HEADING.search(cell.source):
+            found.add(f"q{heading[1]}")
+    last = max((int(key[1:]) for key in found if re.fullmatch(r"q\d{1,2}", key)), default=0)
+    found |= {f"q{number}" for number in range(1, last + 1)}
+    return sorted(found, key=lambda key: (len(key), key))
 
 
 def report(found: dict[str, Result]) -> str:
@@ -445,13 +304,9 @@ def uncaught(source: Path | str, *, least: int = 3, timeout: float = 300) -> lis
         HomeworkError: a wrong answer names no exercise, or the solution itself fails.
         FileNotFoundError: there is no `hwNN_wrong.py`.
     """
-    import nbformat
-
-    from course_utils import notebook
-
     source = Path(source)
     wrong_file = source.with_name(f"{source.stem}_wrong.py")
-    nb = notebook.parse(split(source.read_text(encoding="utf-8"), name=source.name)[1])
+    nb = notebooks.parse(split(source.read_text(encoding="utf-8"), name=source.name)[1])
     solution = [cell for cell in nb.cells if cell.cell_type == "code"]
     exercises = [match["key"] for cell in solution if (match := CHECK.match(cell.source))]
     wrong: dict[str, list[tuple[str, str]]] = {key: [] for key in exercises}
@@ -479,12 +334,12 @@ def uncaught(source: Path | str, *, least: int = 3, timeout: float = 300) -> lis
             trials.append((f"{key}: {what}", trial))
         cells.append(original)
     nb.cells = cells
-    notebook.run(nb, source, timeout=timeout, allow_errors=True)
+    kernel.run(nb, source, timeout=timeout, allow_errors=True)
 
     for cell in solution:
-        if failure := _error(cell):
+        if failed := kernel.failure(cell):
             raise HomeworkError(
-                f"{source.name}: the solution fails with {failure[0]}: {failure[1]}\n\n{cell.source}"
+                f"{source.name}: the solution fails with {failed[0]}: {failed[1]}\n\n{cell.source}"
             )
     problems = [
         f"{key}: {len(answers)} wrong answers, {least} needed"
@@ -494,13 +349,9 @@ def uncaught(source: Path | str, *, least: int = 3, timeout: float = 300) -> lis
     return problems + [f"{what}: {problem}" for what, trial in trials if (problem := _not_caught(trial))]
 
 
-def _error(cell: Any) -> tuple[str, str] | None:
-    return next(((o.ename, o.evalue) for o in cell.outputs if o.output_type == "error"), None)
-
-
-def _not_caught(trial: Sequence[Any]) -> str:
+def _not_caught(trial: Sequence[NotebookNode]) -> str:
     """Why a trial (the wrong cell, …, the check) does not count as caught; "" if it does."""
-    own, check = _error(trial[0]), _error(trial[-1])
+    own, check = kernel.failure(trial[0]), kernel.failure(trial[-1])
     if own is not None:
         return f"stops before its check with {own[0]}: {own[1]}"
     if check is None:

@@ -14,7 +14,8 @@ from nbconvert.exporters.html import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
-from course_utils.notebook import STATE, VIEW, NotebookError, write_text
+from course_utils.authoring.kernel import NotebookError
+from course_utils.authoring.notebooks import STATE, VIEW, write_text
 
 PAGE = """{%- extends "index.html.j2" -%}
 {%- block html_head_js_requirejs -%}{%- endblock -%}
@@ -206,7 +207,7 @@ class _Exporter(HTMLExporter):
         return str(MarkdownWithMath(renderer=renderer).render(source))
 
 
-# --- Command line: python -m course_utils.page FILES --------------------------------------------------------
+# --- Command line: python -m course_utils.authoring.pages FILES ----------------------------------------------
 
 app = typer.Typer(add_completion=False)
 

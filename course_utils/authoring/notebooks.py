@@ -16,33 +16,19 @@ from collections.abc import Callable
 from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import jupytext
+import nbformat
 import typer
+from nbformat import NotebookNode
 
-try:
-    import jupytext
-    import nbformat
-    from ipykernel.kernelspec import get_kernel_dict
-    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-    from jupyter_client.manager import AsyncKernelManager
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-    from nbformat import NotebookNode
-except ImportError as error:
-    raise ImportError(
-        f"course_utils.notebook needs {error.name!r}, which is not installed. "
-        "Install the notebook tools: pip install 'course-utils[lab]'"
-    ) from error
+from course_utils.authoring.kernel import NotebookError, run
+from course_utils.files import replacing
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 MODEL_ID = re.compile(r"[0-9a-f]{32}")
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
-
-
-class NotebookError(RuntimeError):
-    """A notebook cannot be built: a cell fails, or its source lacks something every notebook has."""
 
 
 # --- Reading and comparing the pair -----------------------------------------------------------------------
@@ -230,52 +216,6 @@ def build_text(text: str, ipynb: Path | str, *, execute: bool = True, timeout: f
     return Path(ipynb)
 
 
-def run(nb: NotebookNode, place: Path | str, *, timeout: float = 600, allow_errors: bool = False) -> None:
-    """Execute a notebook's cells in place, in a fresh kernel of the running interpreter.
-
-    Args:
-        nb: the notebook; its outputs are replaced.
-        place: the notebook's file (it need not exist); the kernel works in its folder.
-        timeout: seconds that one cell may take.
-        allow_errors: go on after a cell that fails, and store its error.
-
-    Raises:
-        NotebookError: a cell fails (unless allowed), takes too long or ends the kernel.
-    """
-    place = Path(place)
-    current: dict[str, Any] = {"number": 0, "source": "(before the first cell)"}
-
-    def remember(cell: NotebookNode, cell_index: int) -> None:
-        current.update(number=cell_index + 1, source=cell.source)
-
-    client = NotebookClient(
-        nb,
-        km=AsyncKernelManager(kernel_spec_manager=_ThisInterpreter()),
-        timeout=timeout,
-        record_timing=False,
-        allow_errors=allow_errors,
-        on_cell_start=remember,
-        resources={"metadata": {"path": str(place.resolve().parent)}},
-    )
-    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    try:
-        client.execute(cleanup_kc=True, env=environment)
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        what = {
-            CellTimeoutError: f"takes longer than {timeout:g} s",
-            DeadKernelError: "ended the kernel (out of memory?)",
-        }.get(type(error), "fails")
-        trace = ANSI.sub("", error.traceback) if isinstance(error, CellExecutionError) else current["source"]
-        raise NotebookError(f"{place.name}: cell {current['number']} {what}\n\n{trace}") from None
-
-
-class _ThisInterpreter(KernelSpecManager):
-    """Starts the running Python as kernel, whatever kernels are registered."""
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return KernelSpec(**get_kernel_dict())
-
-
 def save(nb: NotebookNode, ipynb: Path | str) -> None:
     """Write a notebook without anything that differs between two runs of the same code on the same machine.
 
@@ -292,14 +232,8 @@ def save(nb: NotebookNode, ipynb: Path | str) -> None:
 
 def write_text(path: Path | str, text: str) -> None:
     """Write a file whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as scratch:
+        scratch.write_text(text, encoding="utf-8", newline="\n")
 
 
 # --- Normalising: the same run gives the same bytes ---------------------------------------------------------
@@ -434,7 +368,7 @@ def _normalise_widgets(nb: NotebookNode) -> None:
         nb.cells, nb.metadata = nbformat.from_dict(json.loads(new))
 
 
-# --- Command line: python -m course_utils.notebook build|check FILES ----------------------------------------
+# --- Command line: python -m course_utils.authoring.notebooks build|check FILES ------------------------------
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Build and check paired notebooks.")
 Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="The notebooks' .py files.")]
@@ -462,7 +396,7 @@ def check_command(files: Files) -> None:
             failed = True
             typer.echo(f"{file}: {problem}", err=True)
     if failed:
-        typer.echo("Build these again: python -m course_utils.notebook build FILES", err=True)
+        typer.echo("Build these again: python -m course_utils.authoring.notebooks build FILES", err=True)
         raise typer.Exit(1)
 
 

@@ -1,0 +1,136 @@
+"""The command line: course homework build|check|wrong|progress|grade."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from course_utils.authoring.homework import HomeworkError, build, report, results, uncaught
+from course_utils.authoring.kernel import NotebookError
+from course_utils.grading.gate import refusals
+from course_utils.grading.grade import grade
+from course_utils.grading.reading import (
+    Homework,
+    SubmissionError,
+    answers,
+    read_homework,
+    read_submission,
+    which_homework,
+)
+from course_utils.grading.sandbox import Limits, isolation
+
+T = TypeVar("T")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Build homework, see which exercises pass, and grade what students hand in.",
+)  # fmt: skip
+Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False)]
+FOLDER = Path(__file__).parents[2] / "notebooks" / "homework"
+STUDENT, SOLUTION = FOLDER / "student", FOLDER / "solution"
+
+
+@app.command("build")
+def build_command(sources: Files, timeout: float = 300) -> None:
+    """Make the student's and the solution's notebook of each source."""
+    for source in sources:
+        for ipynb in _or_exit(partial(build, source, timeout=timeout)):
+            typer.echo(str(ipynb))
+
+
+@app.command("check")
+def check_command(notebooks: Files) -> None:
+    """Say which exercises of each homework notebook pass, and what is wrong with the others."""
+    passed = True
+    for ipynb in notebooks:
+        own = _or_exit(partial(_solution_of, ipynb))
+        found = _or_exit(partial(results, ipynb, keys=own.keys if own else ()))
+        typer.echo(report(found))
+        if own is not None:
+            for key, why in refusals(answers(read_submission(ipynb)[0], own), own.allowed).items():
+                typer.echo(f"{key}  the grader will not run this: {why}")
+        passed = passed and all(result.passed for result in found.values())
+    raise typer.Exit(0 if passed else 1)
+
+
+def _solution_of(ipynb: Path) -> Homework | None:
+    """The homework that a student's notebook is of, where its solution is at hand."""
+    try:
+        nb, _ = read_submission(ipynb)
+    except SubmissionError as error:
+        raise HomeworkError(f"{ipynb.name} {error}") from None
+    solution = SOLUTION / f"{which_homework(ipynb.name, nb)}.ipynb"
+    return read_homework(solution) if solution.is_file() else None
+
+
+@app.command("wrong")
+def wrong_command(sources: Files) -> None:
+    """Say which plausible wrong answers the checks of each source let through."""
+    problems = [problem for source in sources for problem in _or_exit(partial(uncaught, source))]
+    typer.echo("\n".join(problems) or "every wrong answer is caught")
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command("progress")
+def progress_command(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)] = STUDENT) -> None:
+    """A table of all your homework: which exercises pass. Runs every hwNN.ipynb of a folder, some minutes."""
+    notebooks = sorted(folder.glob("hw[0-9][0-9].ipynb"))
+    if not notebooks:
+        typer.echo(f"{folder} holds no hw01.ipynb or the like", err=True)
+        raise typer.Exit(2)
+    done = of = 0
+    for ipynb in notebooks:
+        own = _or_exit(partial(_solution_of, ipynb))
+        found = _or_exit(partial(results, ipynb, keys=own.keys if own else ()))
+        passed = sum(result.passed for result in found.values())
+        done, of = done + passed, of + len(found)
+        marks = "  ".join(f"{key} {'✓' if result.passed else '·'}" for key, result in found.items())
+        typer.echo(f"{ipynb.stem}  {passed} of {len(found)}  {marks}")
+    typer.echo(f"{done} of {of} exercises pass")
+
+
+@app.command("grade")
+def grade_command(
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="the submissions, at any depth")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="the table; a page for each submission goes to the folder beside it")
+    ],
+    solutions: Annotated[Path, typer.Option(exists=True, file_okay=False)] = SOLUTION,
+    hidden: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="further checks: hw01_hidden.py …")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="at once; by default one a processor")] = None,
+    cell_seconds: Annotated[float, typer.Option(help="how long one cell may take")] = 60,
+    seconds: Annotated[float, typer.Option(help="how long one submission may take")] = 600,
+) -> None:
+    """Grade submissions by the solution's checks, each in a sandbox; called again, it goes on where it stopped."""
+    if isolation() != "namespace":
+        typer.echo(
+            "This system gives no namespaces (Linux with `unshare` does): submissions are held by the gate and by "
+            "limits only, and could read files. See notebooks/homework/README.md.",
+            err=True,
+        )
+    limits = Limits(cell_seconds=cell_seconds, seconds=seconds)
+    rows = _or_exit(partial(grade, folder, out, solutions=solutions, hidden=hidden, jobs=jobs, limits=limits))
+    not_graded = [row for row in rows if row.note]
+    typer.echo(f"wrote {out}: {len(rows)} submissions, {len(not_graded)} of them not graded")
+    for row in not_graded:
+        typer.echo(f"  {row.file}: {row.note}")
+
+
+def _or_exit(action: Callable[[], T]) -> T:
+    """The action's result; an error that explains itself ends the program with one line and status 2."""
+    try:
+        return action()
+    except (HomeworkError, NotebookError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,85 @@
+"""Run a notebook under nbval as a reader does, offline, and read what it says of each cell."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+import nbformat
+
+from course_utils.authoring import offline
+from course_utils.authoring.notebooks import VIEW
+
+SANITIZE = Path(__file__).with_name("sanitize.cfg")
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """What nbval says of one code cell."""
+
+    source: str
+    message: str  # "" when it passed
+    ended: float  # seconds from the start of the kernel
+    has_image: bool  # the notebook stores a picture or a widget, and so shows one
+
+    @property
+    def passed(self) -> bool:
+        return not self.message
+
+
+@dataclass(frozen=True)
+class NbvalRun:
+    """What nbval says of a notebook."""
+
+    cells: list[CellRun]
+
+    @property
+    def seconds(self) -> float:
+        """From the start of the kernel to the end of the last cell."""
+        return self.cells[-1].ended
+
+    @property
+    def failures(self) -> list[str]:
+        """One text a cell that did not pass."""
+        return [f"code cell {n}: {cell.message}" for n, cell in enumerate(self.cells, 1) if cell.message]
+
+
+def run_nbval(ipynb: Path, *, cell_timeout: float = 120.0) -> NbvalRun:
+    """nbval's verdict on each cell, in a process without network, but for the machine itself."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "pytest.ini").write_text("[pytest]\n")
+        command = [sys.executable, "-m", "pytest", "-q", str(ipynb), f"--junitxml={folder / 'report.xml'}"]
+        command += ["-c", str(folder / "pytest.ini"), "--noconftest", "-p", "no:cacheprovider", "--nbval"]
+        command += ["--nbval-current-env", f"--nbval-cell-timeout={cell_timeout:g}"]
+        command += [f"--nbval-sanitize-with={SANITIZE}"]
+        kept = {k: v for k, v in os.environ.items() if k not in ("MPLBACKEND", "PYTEST_ADDOPTS")}
+        done = subprocess.run(
+            offline.without_network(command), env=offline.guarded(kept, folder), cwd=ipynb.parent,
+            capture_output=True, text=True,
+        )  # fmt: skip
+        report = folder / "report.xml"
+        cases = ElementTree.parse(report).findall(".//testcase") if report.exists() else []
+        code = [cell for cell in nbformat.read(ipynb, as_version=4).cells if cell.cell_type == "code"]
+        assert len(cases) == len(code), f"nbval did not run on {ipynb.name}:\n{done.stdout}\n{done.stderr}"
+    messages = [
+        "\n".join(entry.text or "failed" for entry in case if entry.tag != "system-out") for case in cases
+    ]
+    if any("Timeout of" in message for message in messages):  # nbval expects the cells after it to fail
+        late = next(n for n, message in enumerate(messages) if "Timeout of" in message)
+        messages = [
+            m or "a cell before this one took too long" if n > late else m for n, m in enumerate(messages)
+        ]
+    ended = accumulate(float(case.attrib["time"]) for case in cases)
+    return NbvalRun(
+        [CellRun(c.source, m, t, _shows(c)) for c, m, t in zip(code, messages, ended, strict=True)]
+    )
+
+
+def _shows(cell: nbformat.NotebookNode) -> bool:
+    kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
+    return any(kind.startswith("image/") or kind == VIEW for kind in kinds)
