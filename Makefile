@@ -6,14 +6,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 HW ?= 03
 
-.PHONY: lab test lint notebooks html homework clean
+.PHONY: lab test check lint notebooks html homework clean
 
-lab: .venv/lab
-	$(BIN)/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root) \
-		$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
+lab: .venv/lab  # without make: python -m course_utils.authoring.lab
+	$(BIN)/python -m course_utils.authoring.lab
 
 test: .venv/test lint
 	$(BIN)/python -m pytest
+
+check: lint  # the quick half: no notebooks, no browser
+	$(BIN)/python -m pytest --ignore tests/notebooks --ignore tests/browser
 
 lint: .venv/test
 	$(BIN)/ruff check .
@@ -21,11 +23,11 @@ lint: .venv/test
 	$(BIN)/mypy
 
 notebooks: .venv/test  # execute all of them anew
-	$(BIN)/python -m course_utils.notebook build notebooks/[0-9]*.py
+	$(BIN)/python -m course_utils.authoring.notebooks build notebooks/[0-9]*.py
 	$(BIN)/course homework build notebooks/homework/source/hw[0-9][0-9].py
 
 html: .venv/lab  # one page a notebook, alive without a kernel or a network
-	$(BIN)/python -m course_utils.page --out html notebooks/[0-9]*.ipynb
+	$(BIN)/python -m course_utils.authoring.pages --out html notebooks/[0-9]*.ipynb
 
 homework: .venv/test  # which exercises of a homework pass: make homework HW=03
 	$(BIN)/course homework check notebooks/homework/student/hw$(HW).ipynb

@@ -49,7 +49,8 @@ import torch
 from torch import nn
 
 from course_utils.data import load_images, resize
-from course_utils.viz import PALETTE, show_images, show_rows, table
+from course_utils.style import PALETTE, curve
+from course_utils.viz import show_images, show_rows, table
 
 # %% [markdown]
 # ## 1 · The images
@@ -206,10 +207,10 @@ def overlap(distance: float, spread: float, prior: float) -> tuple[torch.Tensor,
     p_y1, wrong = joint[1] / joint.sum(dim=0), joint.min(dim=0).values
     fig, (above, below) = plt.subplots(2, 1, figsize=(4.2, 3.4), sharex=True, layout="constrained")
     for k in (0, 1):
-        above.plot(s, joint[k], color=PALETTE[k], label=f"p(x, y = {k})")
-    above.plot(s, joint.sum(dim=0), color="black", lw=0.8, label="p(x)")
+        above.plot(s, joint[k], **curve(k), label=f"p(x, y = {k})")
+    above.plot(s, joint.sum(dim=0), color="black", ls="-", lw=0.8, label="p(x)")
     above.fill_between(s, wrong, color="0.45")
-    below.plot(s, p_y1, color=PALETTE[1])
+    below.plot(s, p_y1, **curve(1))
     for place in s[1:][(p_y1[1:] > 0.5) != (p_y1[:-1] > 0.5)]:
         for ax in (above, below):
             ax.axvline(place, color="black", ls="--", lw=0.8)
@@ -444,7 +445,7 @@ ax.legend(frameon=False, bbox_to_anchor=(0, 1.02), loc="lower left", fontsize=8)
 plt.show()
 
 # %% [markdown]
-# The black line was drawn from the blue points alone. A tenth of them lies outside; most red points do, too. Those
+# The black line was drawn from the blue points alone. A tenth of them lies outside; most orange points do, too. Those
 # inside look like a 0 to two coordinates. So use all 196 pixels.
 #
 # How good is it? Take $-f(x)$ as a score of anomaly. **AUROC** is the chance that a random anomaly gets a higher score

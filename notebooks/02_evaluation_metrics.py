@@ -47,8 +47,8 @@ import torch
 from course_utils.autoencoders import squared_error
 from course_utils.data import load_images
 from course_utils.nets import blur, over_batches
-from course_utils.viz import show_images, show_rows, table
 from course_utils.pretrained import load_pretrained
+from course_utils.viz import show_images, show_rows, table
 
 # %% [markdown]
 # ## 1 · Why it is hard (M1)
@@ -481,7 +481,7 @@ for ax, name in zip(axes, ("sharp, varied", "soft, varied", "sharp, narrow"), st
         # a circle, stretched by a root of the covariance
         ellipse = 2 * torch.stack([circle.cos(), circle.sin()], dim=1) @ torch.linalg.cholesky(flat.T.cov()).T
         ax.scatter(*flat[:400].T, s=3, color=color, alpha=0.5)
-        ax.plot(*(flat.mean(dim=0) + ellipse).T, color=color)
+        ax.plot(*(flat.mean(dim=0) + ellipse).T, color=color, ls="-")
     ax.set_title(f"real, and {name}")
 plt.show()
 
@@ -506,7 +506,7 @@ curves = {
 assert all((torch.tensor(curve).diff() > 0).all() for curve in curves.values())
 fig, ax = plt.subplots(figsize=(5, 2.8), layout="constrained")
 for kind, curve in curves.items():
-    ax.plot(curve, "-o", label=kind)
+    ax.plot(curve, marker="o", label=kind)
 ax.set(xticks=range(4), xlabel="amount of damage", ylabel="FID", yscale="log")
 ax.legend(frameon=False)
 plt.show()
@@ -834,7 +834,7 @@ assert growth["precision_recall"] > 1.5 * growth["fid"]
 # %%
 fig, ax = plt.subplots(figsize=(4.5, 2.8), layout="constrained")
 for name, row in times.items():
-    ax.plot(sizes, row, "-o", label=name)
+    ax.plot(sizes, row, marker="o", label=name)
 ax.plot(sizes, [times["precision_recall"][0] * (n / sizes[0]) ** 2 for n in sizes], "k:", label="slope of N²")
 ax.set(xscale="log", yscale="log", xlabel="images in each set, N", ylabel="seconds")
 ax.set_xticks(sizes, sizes)

@@ -370,7 +370,7 @@ assert missing[-1].median() < 0.3
 assert missing[-1].min() > -0.5  # not above the exact value, but for chance
 
 fig, ax = plt.subplots(figsize=(5, 2.5), layout="constrained")
-ax.plot(Ks, missing, color="C0", alpha=0.3, lw=1)
+ax.plot(Ks, missing, color="C0", ls="-", alpha=0.3, lw=1)
 ax.plot(Ks, missing.median(dim=1).values, "ko-", label="median")
 ax.set(xscale="log", yscale="symlog", xlabel="$K$", ylabel="missing nats")
 ax.legend(frameon=False)
@@ -590,7 +590,7 @@ fig, axes = plt.subplots(2, 8, figsize=(10, 3), sharex=True, sharey=True, layout
 for rank, (j, ax) in enumerate(zip(order, axes.flat, strict=True), start=1):
     ax.hist(aggregate[:, j], bins=40, range=(-4, 4), density=True, color="C0", alpha=0.4)
     ax.hist(mu[:, j], bins=40, range=(-4, 4), density=True, color="C1", histtype="step")
-    ax.plot(bell, prior.log_prob(bell).exp(), "k", lw=1)
+    ax.plot(bell, prior.log_prob(bell).exp(), "k-", lw=1)
     ax.set(title=f"$z_{{{rank}}}$, σ ≈ {(0.5 * logvar[:, j]).exp().mean():.2f}", ylim=(0, 1))
 plt.show()
 
@@ -637,8 +637,8 @@ walks = {
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.4), layout="constrained")
 for name, z in walks.items():
     readable = [is_readable(over_batches(shipped.decode, step)).double().mean() for step in z]
-    left.plot(ts, z.norm(dim=2).mean(dim=1), "o-", label=name)
-    right.plot(ts, readable, "o-", label=name)
+    left.plot(ts, z.norm(dim=2).mean(dim=1), marker="o", label=name)
+    right.plot(ts, readable, marker="o", label=name)
 left.set(xlabel="$t$", ylabel="mean distance from the origin", ylim=(0, 5))
 right.set(xlabel="$t$", ylabel="share readable", ylim=(0, 1))
 left.legend(frameon=False)

@@ -268,6 +268,7 @@ plt.show()
 
 # %%
 from course_utils.explorers import Choice, Explorer, Pad, Panel, Readout, Slider
+from course_utils.style import PALETTE
 from course_utils.viz import rendered, show_images, show_rows, table
 
 
@@ -275,7 +276,7 @@ def draw_turn(points: torch.Tensor, pull: torch.Tensor, field: torch.Tensor) -> 
     fig, ax = plt.subplots(figsize=(5.4, 4.0), layout="constrained")
     ax.contourf(across, up, field, levels=torch.linspace(0, 1, 21), cmap="RdBu", alpha=0.6)
     ax.scatter(*real[:400].T, s=3, color="black")
-    ax.scatter(*points[:400].T, s=4, color="#e76300")
+    ax.scatter(*points[:400].T, s=4, color=PALETTE[1])
     ax.quiver(*points[: len(pull)].T, *pull.T, angles="xy", scale_units="xy", scale=1.5, width=0.004)
     ax.set(xlim=(-3, 3), ylim=(-2.3, 2.3), xticks=[], yticks=[], aspect="equal")
     return rendered(fig, dpi=72)
@@ -406,11 +407,11 @@ print("D is p / (p + q), and V is 2 JSD - log 4, at all eight distances.")
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
 left.fill_between(line, p, color="C0", alpha=0.3, label="p")
 left.fill_between(line, density(line - 2), color="C1", alpha=0.3, label="q")
-left.plot(line, optimal[2.0], color="black", lw=1, label="p / (p + q)")
+left.plot(line, optimal[2.0], color="black", ls="-", lw=1, label="p / (p + q)")
 left.plot(line, answers[2.0], "--", color="C3", label="D, trained")
 left.set(xlim=(-4, 6), xlabel="x", title="δ = 2")
 left.legend(frameon=False, fontsize=8)
-right.plot(deltas, known_value.values(), color="black", lw=1, label="2 JSD − log 4")
+right.plot(deltas, known_value.values(), color="black", ls="-", lw=1, label="2 JSD − log 4")
 right.plot(deltas, value.values(), "o", color="C3", label="V of the trained D")
 right.axhline(-math.log(4), color="0.5", ls=":")
 right.legend(frameon=False, fontsize=8)
@@ -444,8 +445,8 @@ print("At the far left the minimax pull is gone; the four others still pull.")
 
 # %%
 fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
-for (kind, pull), style in zip(pulls.items(), ("-", "-", "-.", "-", "--"), strict=True):
-    ax.plot(scores.detach(), pull, style, label=kind)
+for kind, pull in pulls.items():
+    ax.plot(scores.detach(), pull, label=kind)
 ax.set(
     xlabel="score s of a made image: sure that it is made ← → taken for real",
     ylabel="pull upwards",
@@ -480,7 +481,7 @@ assert max(abs(pull[-1]) for pull in by_shift.values()) < 0.1
 # %%
 fig, ax = plt.subplots(figsize=(5, 2.6), layout="constrained")
 for kind, pull in by_shift.items():
-    ax.plot(deltas, pull, "-o", ms=4, label=kind)
+    ax.plot(deltas, pull, marker="o", ms=4, label=kind)
 ax.set(xlabel="δ, how far q is from p", ylabel="pull towards δ = 0")
 ax.legend(frameon=False)
 plt.show()
@@ -504,7 +505,7 @@ def draw_shift(delta: float) -> torch.Tensor:
     above.fill_between(line, p, color="C0", alpha=0.4)
     above.fill_between(line, density(line - delta), color="C1", alpha=0.4)
     above.set(yticks=[], ylabel="p, q")
-    below.plot(line, optimal[delta], color="black", lw=1)
+    below.plot(line, optimal[delta], color="black", ls="-", lw=1)
     below.plot(line, answers[delta], "--", color="C3")
     below.axhline(0.5, color="0.6", ls=":")
     below.set(xlim=(-4, 9), ylim=(-0.05, 1.05), xlabel="x", ylabel="D(x)")
@@ -603,7 +604,7 @@ def show_games(films: torch.Tensor) -> None:  # (3 games, 15 moments, 1000, 2)
     for row, game_film in zip(axes, films, strict=True):
         for ax, moment in zip(row, (2, 5, 8, 11, 14), strict=True):
             ax.scatter(*centres.T, s=90, color="0.88")
-            ax.scatter(*game_film[moment].T, s=1.5, color="#e76300")
+            ax.scatter(*game_film[moment].T, s=1.5, color=PALETTE[1])
             ax.set(xlim=(-3.2, 3.2), ylim=(-3.2, 3.2), xticks=[], yticks=[], aspect="equal")
     for ax, moment in zip(axes[0], (2, 5, 8, 11, 14), strict=True):
         ax.set_title(f"turn {20 * (moment + 1)}", fontsize=9)
@@ -928,8 +929,8 @@ assert fine["GAN, shipped"] > fine["VAE, shipped"] + 0.1
 
 # %%
 fig, ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")
-for (name, values), style in zip(ratio.items(), ("k:", "-", "-", "-", "-", "--"), strict=True):
-    ax.plot(range(1, 15), values, style, label=name)
+for name, values in ratio.items():
+    ax.plot(range(1, 15), values, label=name)
 ax.set(xlabel="periods across the image", ylabel="power, real = 1", ylim=(0, 1.5))
 ax.legend(frameon=False, bbox_to_anchor=(1, 1), fontsize=8)
 plt.show()
@@ -1046,8 +1047,8 @@ assert without_class[-1, 0] < without_class[0, 0] - 0.3
 
 # %%
 fig, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
-for (name, values), style in zip(verdict.items(), ("-o", "-^", "-s"), strict=True):
-    ax.plot(values[:, 1], values[:, 0], style, ms=4, label=name)
+for (name, values), marker in zip(verdict.items(), "o^s", strict=True):
+    ax.plot(values[:, 1], values[:, 0], marker=marker, ms=4, label=name)
 _, precision, recall, _ = scores["real training images"]
 ax.plot(recall, precision, "k*", ms=10, label="real training images")
 ax.set(xlabel="recall: diversity", ylabel="precision: fidelity", ylim=(0.1, 1.05))

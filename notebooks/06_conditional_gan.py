@@ -198,7 +198,9 @@ from course_utils.gan import GAN, Discriminator, Generator
 generator = Generator(16, num_classes=10, width=32)
 generator.embed.load_state_dict(e.state_dict()), generator.body.load_state_dict(body.state_dict())
 by_projection = Discriminator(num_classes=10, width=32, condition="projection")
-by_channel = Discriminator(num_classes=10, width=32, condition="embedding")  # so the package calls the channel
+by_channel = Discriminator(
+    num_classes=10, width=32, condition="embedding"
+)  # so the package calls the channel
 for model, parts in ((by_projection, (h, psi, v)), (by_channel, (body_2, head_2, channel))):
     for mine, its in zip(parts, (model.body, model.head, model.embed), strict=True):
         its.load_state_dict(mine.state_dict())

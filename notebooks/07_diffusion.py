@@ -415,7 +415,7 @@ def draw_walk(walk: dict[int, torch.Tensor], t: int) -> torch.Tensor:
     fig, ax = plt.subplots(figsize=(4.4, 4.2), layout="constrained")
     before = torch.stack([walk[s] for s in range(min(1000, t + 50), t - 1, -5)])
     for i in range(40):
-        ax.plot(*before[:, i].T, lw=0.8, color="C0", alpha=0.6)
+        ax.plot(*before[:, i].T, "-", lw=0.8, color="C0", alpha=0.6)
     ax.scatter(*walk[t].T, s=5, color="black")
     ax.set(xlim=(-3.4, 3.4), ylim=(-3.4, 3.4), xticks=[], yticks=[], aspect="equal")
     return rendered(fig, dpi=64)
@@ -584,7 +584,9 @@ for kind in ("eps", "x0"):
 
 # %%
 @torch.no_grad()
-def errors_at(model: DiffusionModel, t: int) -> list[float]:  # mean squared errors of x_0 and of eps, on test digits
+def errors_at(
+    model: DiffusionModel, t: int
+) -> list[float]:  # mean squared errors of x_0 and of eps, on test digits
     x_0, eps = test.x[:200], eps_200
     t_all = torch.full((200,), t)
     seen = model.predict(model.q_sample(x_0, t_all, eps), t_all)
@@ -872,16 +874,22 @@ table(["", "milliseconds an image", "minutes for 50,000 images"], rows)
 # formula by $\sqrt{\bar\alpha_s}$, and you see it. Better solvers of differential equations follow it in fewer steps.
 # **DPM-Solver++** (Lu et al., 2022) looks at how $\hat x_0$ changed in the step before, and goes on in that
 # direction.
+#
+# One detail that every sampler of images has. An image lies in $[-1, 1]$, a guess need not. So $\hat x_0$ is
+# **clipped** (클리핑, 자르기) to $[-1, 1]$, and $\hat\varepsilon$ becomes what then makes $x_t$ of it. Where little is left of
+# the image, a small error of the network would otherwise be multiplied by $1 / \sqrt{\bar\alpha_t}$, which at $t = T$ is
+# about 20,000 for this schedule. In the package it is `clip_x0`.
 
 # %% tags=["Q2"]
 x, a_bar = x_T[:8], shipped.schedule.alpha_bar.float()
 with torch.no_grad():
     for t, s in [(1000, 750), (750, 500), (500, 250), (250, 0)]:
-        seen = shipped.predict(x, torch.full((8,), t), asked[:8])
-        x = a_bar[s].sqrt() * seen.x0 + (1 - a_bar[s]).sqrt() * seen.eps
+        x0_hat = shipped.predict(x, torch.full((8,), t), asked[:8]).x0.clamp(-1, 1)
+        eps_hat = (x - a_bar[t].sqrt() * x0_hat) / (1 - a_bar[t]).sqrt()
+        x = a_bar[s].sqrt() * x0_hat + (1 - a_bar[s]).sqrt() * eps_hat
 *_, last = ddim_sample(shipped, x_T[:8], steps=4, y=asked[:8])
 assert torch.allclose(x, last.x_t, atol=1e-3)
-print("DDIM in two lines, and the package agrees.")
+print("DDIM in three lines, and the package agrees.")
 
 # %%
 step_counts = {"DDPM": [4, 8, 16, 64], "DDIM, η = 0": [2, 4, 8, 16], "DPM-Solver++": [2, 4, 8, 16]}
@@ -899,7 +907,7 @@ for name, counts in step_counts.items():
 floor = judge(train.x[:250], train.y[:250])[1]
 fig, ax = plt.subplots(figsize=(6.5, 3.6), layout="constrained")
 for name, by_steps in quality.items():
-    ax.loglog(list(by_steps), list(by_steps.values()), "o-", label=name)
+    ax.loglog(list(by_steps), list(by_steps.values()), marker="o", label=name)
 ax.axhline(floor, color="0.5", ls=":", label="250 real digits")
 ax.set(xlabel="steps", ylabel="FID of 250 images")
 ax.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"], minor=False)
@@ -1276,6 +1284,7 @@ Explorer(
 # | skip connection | 스킵 연결 | a bridge from the way down to the way up in a U-Net |
 # | attention | 어텐션 | each place of a map looks at all others |
 # | classifier-free guidance | 분류기 없는 안내 | the difference that the class makes to the prediction, taken more than once |
+# | clipping | 클리핑 (자르기) | what lies outside of an interval is put on its edge |
 # | Euler's method | 오일러 방법 | a differential equation followed in straight steps |
 # | distillation | 증류 | a student learns in one step what its teacher does in several |
 # | inpainting | 인페인팅 | filling a hole in an image |

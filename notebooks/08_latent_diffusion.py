@@ -52,8 +52,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from course_utils.data import scenes
-from course_utils.data import load_images
+from course_utils.data import load_images, scenes
 from course_utils.features import scene_accuracy
 from course_utils.viz import show_images, show_rows, table
 
@@ -280,8 +279,8 @@ import time
 
 from course_utils.data import Images, batches
 from course_utils.diffusion import DiffusionModel, dpmpp_2m_sample, image_to_image
-from course_utils.recipes import scene_tokenizer, text_diffusion
 from course_utils.nets import seeded
+from course_utils.recipes import scene_tokenizer, text_diffusion
 from course_utils.training import Objective, exponential_average, fit
 
 tokenize = scene_tokenizer()
@@ -571,9 +570,7 @@ noise = torch.randn(60, *ldm.diffusion.shape, generator=torch.Generator().manual
 stars = {"": paint(sample_codes(ldm.diffusion, [loose] * 60, 0, w=3.0, noise=noise))}
 for colour in ("red", "blue"):
     avoided = tokenize([loose.replace("star", f"{colour} star")] * 60)
-    stars[colour] = paint(
-        sample_codes(ldm.diffusion, [loose] * 60, 0, w=3.0, noise=noise, negative=avoided)
-    )
+    stars[colour] = paint(sample_codes(ldm.diffusion, [loose] * 60, 0, w=3.0, noise=noise, negative=avoided))
 show_rows({f"not {name}" if name else "no negative prompt": x[:8] for name, x in stars.items()}, scale=0.7)
 
 # %% tags=["L2", "nbval-ignore-output"]
@@ -768,8 +765,12 @@ class Mixed(torch.nn.Module):
 
 
 mixed = DiffusionModel(
-    TextUNet(unet, Mixed()), cosine_schedule(), prediction_type="v", num_classes=tokenize.nothing,
-    condition_shape=(16,), clip_x0=False,
+    TextUNet(unet, Mixed()),
+    cosine_schedule(),
+    prediction_type="v",
+    num_classes=tokenize.nothing,
+    condition_shape=(16,),
+    clip_x0=False,
 )
 by_words = paint(sample_codes(mixed, [first] * 11, 0, noise=ends[:1].expand(11, *shape)))
 show_rows({"between noises": by_noise, "between sentences": by_words}, scale=0.75)

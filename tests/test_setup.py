@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from graphlib import TopologicalSorter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,14 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-# Google Colab's own versions, from its package list of August 2026.
+# Google Colab's own versions: of August 2026, and where that list says nothing, of June 2026
+# (googlecolab/backend-info, pip-freeze.gpu.txt at commit 03a8903).
 COLAB = {
     "torch": "2.11", "torchvision": "0.26", "ipywidgets": "7.7.1", "anywidget": "0.9.21", "matplotlib": "3.10",
     "numpy": "2.1.3", "scipy": "1.16.3",
+} | {
+    "accelerate": "1.13.0", "ipython": "7.34.0", "mlxtend": "0.23.4", "pillow": "11.3.0", "safetensors": "0.7.0", "scikit-learn": "1.6.1",
+    "tqdm": "4.67.3", "traitlets": "5.7.1", "typer": "0.25.1",
 }  # fmt: skip
 
 
@@ -45,15 +49,50 @@ def test_constraints_pin_every_direct_dependency_within_its_bounds():
     pinned = {
         r.name.lower().replace("_", "-"): r for r in map(Requirement, (x for x in lines if x[:1] != "#"))
     }
-    for name, requirement in requirements("lab", "test", "site").items():
+    for name, requirement in requirements("lab", "test").items():
         versions = [s.version for s in pinned[name].specifier if s.operator == "=="]
         assert len(versions) == 1, name
         assert requirement.specifier.contains(versions[0]), name
 
 
+def test_every_dependency_is_compared_with_colabs_version():
+    assert set(COLAB) == set(requirements())
+
+
 @pytest.mark.parametrize("name", COLAB)
 def test_colab_satisfies_the_lower_bound(name: str):
     assert requirements()[name].specifier.contains(COLAB[name])
+
+
+# What is imported, and the package that brings it where it has another name.
+BROUGHT_BY = {
+    "PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "markdown_it": "markdown-it-py", "cycler": "matplotlib",
+}  # fmt: skip
+
+
+def imported(files: Iterable[Path]) -> set[str]:
+    """The packages that these files import, in functions too; not the standard library, not the course itself."""
+    found = set()
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add((node.module or "").split(".")[0])
+    own = {path.stem for path in ROOT.glob("*/**/*.py") if ".venv" not in path.parts} | {"course_utils"}
+    names = found - set(sys.stdlib_module_names) - own - {"google"}  # google: Colab's own
+    return {BROUGHT_BY.get(name, name).lower().replace("_", "-") for name in names}
+
+
+def test_what_is_imported_is_declared():
+    """Of the package: what authors and teachers run needs the extra `lab`, all else the dependencies only."""
+    package = ROOT / "course_utils"
+    tools = [*(package / "authoring").rglob("*.py"), *(package / "grading").rglob("*.py")]
+    rest = [path for path in package.rglob("*.py") if path not in tools]
+    assert imported(rest) - set(requirements("inception")) == set(), "`inception` says so where it is missing"
+    drawing = {"grimp"}  # of ARCHITECTURE.md's diagram, for which there is the extra `test`
+    assert imported(tools) - set(requirements("lab")) - drawing == set()
+    assert imported((ROOT / "tests").rglob("*.py")) - set(requirements("lab", "test")) == set()
 
 
 def test_torch_and_torchvision_are_a_pair():
@@ -68,11 +107,6 @@ def test_readme_starts_with_the_two_commands():
     commands = re.search(r"```\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
     assert [line.split("#")[0].strip() for line in commands.splitlines()] == ["make lab", "make test"]
     assert "make test" in (ROOT / ".ci" / "run").read_text().splitlines()
-
-
-def test_workflow_does_what_ci_does():
-    steps = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]["test"]["steps"]
-    assert steps[-1] == {"run": ".ci/run"}
 
 
 def test_address_of_the_repository_is_written_once():
@@ -92,9 +126,9 @@ def test_wheel_carries_the_models_and_loads_them(tmp_path: Path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     code = (
-        "import course_utils, course_utils.zoo as zoo, course_utils.explorers\n"
-        "print(course_utils.__file__, *zoo.RECIPES)\n"
-        "for name in zoo.RECIPES: zoo.load_pretrained(name, 'cpu')\n"
+        "import course_utils, course_utils.pretrained as pretrained, course_utils.explorers\n"
+        "print(course_utils.__file__, *pretrained.shipped_models())\n"
+        "for name in pretrained.shipped_models(): pretrained.load_pretrained(name, 'cpu')\n"
     )
     run = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n{code}"]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True)
@@ -107,19 +141,3 @@ def test_import_of_the_package_is_quick():
     code = "import sys, course_utils.__main__; print('torch' in sys.modules, 'nbconvert' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
-
-
-def test_modules_import_one_way():
-    """Imports inside functions count too: they only hide a circle."""
-    needs = {}
-    for path in (ROOT / "course_utils").glob("*.py"):
-        tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        lines = [
-            n for n in tree if isinstance(n, ast.ImportFrom) and (n.module or "").startswith("course_utils")
-        ]
-        names = {(n.module or "").removeprefix("course_utils.") for n in lines} | {
-            a.name for n in lines for a in n.names
-        }
-        needs[path.stem] = {name for name in names if (ROOT / "course_utils" / f"{name}.py").exists()}
-    assert needs["zoo"] >= {"nets", "train"}, "imports are found"
-    tuple(TopologicalSorter(needs).static_order())  # raises CycleError

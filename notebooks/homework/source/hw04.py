@@ -26,8 +26,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, distributions, nn
 
-from course_utils.data import batches, load_images
 from course_utils.checks import check_close, check_gradients, check_range, check_shape
+from course_utils.data import batches, load_images
 from course_utils.nets import seeded
 from course_utils.pretrained import load_pretrained
 

@@ -31,9 +31,9 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import logsigmoid, softplus
 
+from course_utils.checks import check_close, check_gradients, check_raises, check_range, check_shape
 from course_utils.data import toy_points
 from course_utils.gan import Discriminator
-from course_utils.checks import check_close, check_gradients, check_raises, check_range, check_shape
 from course_utils.nets import seeded
 
 # %% [markdown]

@@ -27,10 +27,10 @@ from sklearn.metrics import accuracy_score, recall_score
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from course_utils.checks import check_close, check_gradients, check_raises, check_range, check_shape
 from course_utils.data import load_images, toy_points
 from course_utils.features import feature_extractor
 from course_utils.gan import Discriminator, discriminator_loss
-from course_utils.checks import check_close, check_gradients, check_raises, check_range, check_shape
 from course_utils.nets import seeded
 from course_utils.pretrained import load_pretrained
 

@@ -28,10 +28,10 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from course_utils import diffusion
-from course_utils.features import feature_extractor
 from course_utils.checks import check_close, check_range, check_shape
-from course_utils.viz import show_images
+from course_utils.features import feature_extractor
 from course_utils.pretrained import load_pretrained
+from course_utils.viz import show_images
 
 # %% [markdown]
 # ## 1 · The schedule
@@ -351,7 +351,10 @@ some_times, cosine = torch.tensor([20, 3, 0, 11, 7, 16]), diffusion.cosine_sched
 for shape in [(6, 2), (6, 4, 5), (6, 3, 4, 5)]:
     x0, eps = (torch.randn(shape, generator=draw) for _ in range(2))
     bars = cosine[some_times].float().view(-1, *[1] * (len(shape) - 1))
-    x_t, v = bars.sqrt() * x0 + (1 - bars).sqrt() * eps, diffusion.target(x0, eps, bars.sqrt(), (1 - bars).sqrt(), "v")
+    x_t, v = (
+        bars.sqrt() * x0 + (1 - bars).sqrt() * eps,
+        diffusion.target(x0, eps, bars.sqrt(), (1 - bars).sqrt(), "v"),
+    )
     both = x0_and_eps_from_v(x_t, v, some_times, cosine)
     check_close(f"q4: x0 for drawn numbers of the shape {shape}", both[0], x0)
     check_close(f"q4: eps for drawn numbers of the shape {shape}", both[1], eps)

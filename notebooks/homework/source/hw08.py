@@ -26,16 +26,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils.checks import check_close, check_raises, check_range, check_shape
 from course_utils.data import load_images
+from course_utils.data.scenes import WORDS
 from course_utils.diffusion import Step, dpmpp_2m_sample
 from course_utils.features import scene_accuracy
-from course_utils.checks import check_close, check_raises, check_range, check_shape
 from course_utils.latent import LatentDiffusion
-from course_utils.recipes import scene_tokenizer
 from course_utils.nets import over_batches
-from course_utils.data.scenes import WORDS
-from course_utils.viz import show_rows
 from course_utils.pretrained import load_pretrained
+from course_utils.recipes import scene_tokenizer
+from course_utils.viz import show_rows
 
 test = load_images("scenes", "test", n=200)
 codecs = {

@@ -617,7 +617,9 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
     z = ldm.codec.encode(x)
     z_t = ldm.diffusion.q_sample(z, torch.full((len(z),), t_0), torch.randn(z.shape, generator=generator))
-    *_, last = sampler(ldm.diffusion, z_t, steps=max(1, t_0 // 100), y=tokenize(sentences), guidance=w, start=t_0)
+    *_, last = sampler(
+        ldm.diffusion, z_t, steps=max(1, t_0 // 100), y=tokenize(sentences), guidance=w, start=t_0
+    )
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
