@@ -358,13 +358,13 @@ def spoiled(kind: str) -> Callable[[Tensor], Tensor]:
         signal.raise_signal(signal.SIGINT)
         return value
 
-    kinds = {"nan": lambda v: v * torch.nan, "inf": lambda v: v * torch.inf, "gradient": Bad.apply}
+    kinds = {"nan": lambda v: v * torch.nan, "inf": lambda v: v + torch.inf, "gradient": Bad.apply}
     return (kinds | {"error": error, "interrupt": interrupt})[kind]
 
 
 ERRORS = {
-    "nan": (FloatingPointError, r"{name} is nan at step {step}.*learning rate"),
-    "inf": (FloatingPointError, r"{name} is inf at step {step}.*learning rate"),
+    "nan": (FloatingPointError, r"{name} is nan at step {step}; lower the learning rate"),
+    "inf": (FloatingPointError, r"{name} is inf at step {step}; lower the learning rate"),
     "gradient": (FloatingPointError, r"{name} is [\d.]+ at step {step}, but its gradient.*learning rate"),
     "error": (RuntimeError, "out of memory"),
     "interrupt": (KeyboardInterrupt, None),
@@ -455,14 +455,14 @@ def in_the_average(monkeypatch, objective):
 
 
 def in_the_bar(monkeypatch, objective):
-    plain = training._Progress.update
+    plain = training.progress.Progress.update
 
     def update(self, record):
         if record.step == 3:
             signal.raise_signal(signal.SIGINT)
         plain(self, record)
 
-    monkeypatch.setattr(training._Progress, "update", update)
+    monkeypatch.setattr(training.progress.Progress, "update", update)
 
 
 def in_saving(monkeypatch, objective):
@@ -514,18 +514,14 @@ def test_an_error_in_the_middle_of_an_update_is_never_saved_as_a_step(several: b
     objective, path = regression(optimizer=Torn), tmp_path / "c"
     whole = regression(optimizer=Halfway)
     whole.optimizer.happens = lambda: None
-    turns = 2 if several else 1
+    turns = 2 if several else 1  # with two turns there is a copy to go back to
     with pytest.raises(RuntimeError, match="out of memory"):
-        run([objective] * turns, line_data() * 6, checkpoint=path, save_every=1 if not several else 100)
-    if not several:
-        objective.optimizer = Halfway(objective.module.parameters(), lr=0.1)
-        objective.optimizer.happens = lambda: None
-        with pytest.raises(ValueError, match="Torn there, Halfway here"):
-            run(objective, line_data() * 6, checkpoint=path)
+        run([objective] * turns, line_data() * 6, checkpoint=path)
+    assert path.exists() == several
     again = regression(optimizer=Torn)
     again.optimizer.happens = lambda: None
     records = run([again] * turns, line_data() * 6, checkpoint=path)
-    assert records[0].step == (2 if several else 3)
+    assert records[0].step == (2 if several else 1)
     run([whole] * turns, line_data() * 6)
     assert torch.equal(again.module.weight, whole.module.weight)
 
@@ -609,7 +605,8 @@ BODY = """
 import signal, sys
 sys.path.insert(0, sys.argv[1])
 from test_training import fit, line_data, regression
-for record in fit(regression(), line_data() * 50, checkpoint=sys.argv[2], progress=False, device="cpu"):
+steps = fit(regression(), line_data() * 50, checkpoint=sys.argv[2], progress=False, device="cpu")
+for record in steps:
     if record.step == 17:
         signal.raise_signal(signal.SIGINT)
 """
@@ -1035,10 +1032,10 @@ def test_the_curve_in_a_notebook(names: list[str], monkeypatch: pytest.MonkeyPat
             shown.append(data)
 
     monkeypatch.setattr(matplotlib.figure, "Figure", Kept)
-    monkeypatch.setattr(training, "_in_notebook", lambda: True)
+    monkeypatch.setattr(training.progress, "_in_notebook", lambda: True)
     monkeypatch.setattr(IPython.display, "display", lambda data, **_: (shown.append(data), Handle())[1])
     clock = iter(range(10**6))
-    monkeypatch.setattr(training.time, "perf_counter", lambda: 0.05 * next(clock))
+    monkeypatch.setattr(training.progress.time, "perf_counter", lambda: 0.05 * next(clock))
     objectives = [dataclasses.replace(regression(), name=name) for name in names]
     steps = fit(objectives, line_data() * 400, device="cpu")
     records = [next(steps) for _ in range(120)]
@@ -1065,4 +1062,5 @@ def test_the_curve_in_a_notebook(names: list[str], monkeypatch: pytest.MonkeyPat
     curves = [[record.losses[name] for record in records[:drawn]] for name in names]
     assert [list(line.get_ydata()) for line in faint] == curves
     assert len({line.get_color() for line in faint}) == len(names)
-    assert " taken · " in shown[-1]["text/plain"]
+    assert " taken · " in figures[-1].axes[0].get_title(loc="left")
+    assert {data["text/plain"] for data in shown} == {"training curve"}  # which nbval compares

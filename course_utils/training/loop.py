@@ -10,10 +10,6 @@ put back as it was before that step; so what is saved is always the state betwee
 from __future__ import annotations
 
 import atexit
-import base64
-import io
-import itertools
-import json
 import math
 import signal
 import threading
@@ -22,118 +18,26 @@ import warnings
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
-from tqdm import tqdm
 
-from course_utils.files import replacing
 from course_utils.inputs import check_at_least, pick_device
-from course_utils.style import PALETTE
-
-
-def constant(done: float) -> float:
-    """Learning-rate schedule: the optimiser's own rate throughout."""
-    return 1.0
-
-
-def warmup_cosine(done: float, warmup: float = 0.05) -> float:
-    """Learning-rate schedule: up from 0 in a straight line, then down to 0 along a cosine; `done` in [0, 1].
-
-    `fit` asks for the rate in the middle of each step, so the first step moves, and so does the last.
-    """
-    if done < warmup:
-        return done / warmup
-    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
-
-
-class BatchSequence(Protocol):
-    """Batches by their number: `data.batches` makes one, and a list of tuples is one."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, step: int, /) -> tuple[Tensor, ...]: ...
-
-
-@dataclass
-class Objective:
-    """A loss, and the module whose weights one optimiser moves to lower it. A GAN has two of them.
-
-    Attributes:
-        module: the weights to train; `fit` moves it to the device.
-        loss: `loss(*batch, generator=generator)` → a scalar, averaged over the batch. Draw all randomness
-            from the generator, and it is the same again after a resume.
-        optimizer: over `module.parameters()`.
-        name: what records and curves call this loss.
-        schedule: factor on the learning rate as a function of the share of steps done, 0 … 1; step i of n is taken
-            with its value at (i - ½) / n. Between steps the optimiser has its own rate.
-        ema: `exponential_average(module)`, updated after each step.
-    """
-
-    module: nn.Module
-    loss: Callable[..., Tensor]
-    optimizer: torch.optim.Optimizer
-    name: str = "loss"
-    schedule: Callable[[float], float] = constant
-    ema: AveragedModel | None = None
-
-
-@dataclass(frozen=True)
-class Record:
-    """What one step did: its number (from 1), each objective's loss and learning rate, seconds since the start."""
-
-    step: int
-    losses: dict[str, float]
-    lr: dict[str, float]
-    seconds: float
-
-    @property
-    def loss(self) -> float:
-        """The loss of the first objective."""
-        return next(iter(self.losses.values()))
-
-
-class ExponentialAverage(AveragedModel):
-    """See `exponential_average`."""
-
-    def __init__(self, module: nn.Module, decay: float):
-        super().__init__(module, use_buffers=True)
-        self.decay = decay
-
-    @torch.no_grad()
-    def update_parameters(self, model: nn.Module) -> None:
-        """Take the module's present weights and buffers into the average."""
-        t = int(self.n_averaged)
-        decay = min(self.decay, (1 + t) / (10 + t)) if t else 0.0
-        pairs = [
-            (old, new.to(old.device)) for old, new in zip(_tensors(self.module), _tensors(model), strict=True)
-        ]
-        means = [old for old, _ in pairs if old.is_floating_point()]
-        torch._foreach_lerp_(means, [new for old, new in pairs if old.is_floating_point()], 1 - decay)
-        for old, new in pairs:
-            if not old.is_floating_point():
-                old.copy_(new)
-        self.n_averaged += 1
-
-
-def exponential_average(module: nn.Module, decay: float = 0.999) -> ExponentialAverage:
-    """A copy of the module that follows its weights and buffers: ema ← decay · ema + (1 - decay) · weights.
-
-    At first it follows faster, or it would remember the untrained weights for 1 / (1 - decay) updates: update number
-    t = 0, 1, … takes min(decay, (1 + t) / (10 + t)) for the decay, as TensorFlow's `ExponentialMovingAverage` does
-    with `num_updates`, and the first is a plain copy. Until 1 - decay ≈ 9 / t that averages over the last ninth of
-    all updates (a power-law profile, Karras et al., "EDM2", 2024, section 3.1, with γ = 8).
-
-    Raises:
-        ValueError: decay not in [0, 1].
-    """
-    if not 0 <= decay <= 1:
-        raise ValueError(f"decay={decay} must lie in 0 … 1, such as 0.999")
-    return ExponentialAverage(module, decay)
+from course_utils.training.checkpoint import Checkpoint, facts_of
+from course_utils.training.objective import (
+    BatchSequence,
+    Objective,
+    Record,
+    get_rng,
+    optimised,
+    set_rng,
+    tensors_of,
+    unique,
+)
+from course_utils.training.progress import Progress
 
 
 def fit(
@@ -193,7 +97,7 @@ def fit(
     if checkpoint is not None:
         if Path(checkpoint).is_dir():
             raise ValueError(f"checkpoint={str(checkpoint)!r} is a folder; name a file in it")
-        file = _Checkpoint(Path(checkpoint), turns, _facts(turns, batches, seed, clip, run), place)
+        file = Checkpoint(Path(checkpoint), turns, facts_of(turns, batches, seed, clip, run), place)
         if file.path.exists():
             file.check()
     return Training(_Loop(turns, batches, seed, clip, place, accelerator, file, save_every, progress))
@@ -209,7 +113,7 @@ def _check(
                 "Objective(module, loss, optimizer)"
             )
         own = {id(weight) for weight in objective.module.parameters()}
-        if any(id(weight) not in own for weight in _weights(objective)):
+        if any(id(weight) not in own for weight in optimised(objective)):
             raise ValueError(
                 f"the optimizer of {objective.name!r} moves weights that its module does not have; "
                 "make the optimizer over module.parameters()"
@@ -221,7 +125,7 @@ def _check(
         )
     if not turns or not len(batches):
         raise ValueError(f"nothing to train: {len(turns)} objectives, {len(batches)} batches")
-    different = _unique(turns)
+    different = unique(turns)
     names = [objective.name for objective in different]
     if len(set(names)) < len(names):
         raise ValueError(f"objectives are named {names}; give each a name of its own, Objective(…, name=…)")
@@ -288,11 +192,11 @@ class _Loop:
         clip: float | None,
         place: torch.device,
         accelerator: Any,
-        file: _Checkpoint | None,
+        file: Checkpoint | None,
         save_every: int,
         progress: bool,
     ):
-        self.turns, self.objectives, self.batches = turns, _unique(turns), batches
+        self.turns, self.objectives, self.batches = turns, unique(turns), batches
         self.seed, self.clip, self.place, self.accelerator = seed, clip, place, accelerator
         self.file, self.save_every, self.progress = file, save_every, progress
         self.done = self.saved = 0
@@ -302,7 +206,7 @@ class _Loop:
         self._begin()
         before = _Before(self.turns, self.place)
         main, last = self.accelerator.is_main_process, len(self.batches)
-        show = _Progress(self.done, last, enabled=self.progress and main)
+        show = Progress(self.done, last, enabled=self.progress and main)
         began = time.perf_counter()
         try:
             for step in range(self.done + 1, last + 1):
@@ -435,17 +339,17 @@ class _Before:
     """
 
     def __init__(self, turns: list[Objective], place: torch.device):
-        self.objectives, self.early, self.place = _unique(turns), _unique(turns[:-1]), place
+        self.objectives, self.early, self.place = unique(turns), unique(turns[:-1]), place
 
     def take(self) -> None:
         modules = [objective.module for objective in self.objectives]
-        self.rng = _rng(self.place)
+        self.rng = get_rng(self.place)
         self.trained = [p for module in modules for p in module.parameters() if p.requires_grad]
         tensors = [buffer for module in modules for buffer in module.buffers()]
         self.states = []
         for objective in self.early:
-            tensors += _weights(objective) + _tensors(objective.ema)
-            for weight in _weights(objective):
+            tensors += optimised(objective) + tensors_of(objective.ema)
+            for weight in optimised(objective):
                 state = objective.optimizer.state.get(weight)
                 self.states.append((objective.optimizer, weight, None if state is None else dict(state)))
                 tensors += [value for value in (state or {}).values() if isinstance(value, Tensor)]
@@ -464,7 +368,7 @@ class _Before:
             objective.optimizer.zero_grad()
         for weight in self.trained:  # those of the other objectives may stand still just then
             weight.requires_grad_(True)
-        _set_rng(self.rng, self.place)
+        set_rng(self.rng, self.place)
 
 
 @contextmanager
@@ -517,33 +421,6 @@ def _move(objective: Objective, factor: float) -> float:
     return rate
 
 
-def _unique(turns: Sequence[Objective]) -> list[Objective]:
-    """Each objective once, however many turns it has."""
-    return list({id(objective): objective for objective in turns}.values())
-
-
-def _weights(objective: Objective) -> list[Tensor]:
-    return [weight for group in objective.optimizer.param_groups for weight in group["params"]]
-
-
-def _tensors(module: nn.Module | None) -> list[Tensor]:
-    return [] if module is None else [*module.parameters(), *module.buffers()]
-
-
-def _rng(place: torch.device) -> dict[str, Tensor]:
-    """The state of torch's own random numbers, which dropout draws from."""
-    states = {"rng.cpu": torch.get_rng_state()}
-    if place.type != "cpu":
-        states["rng.device"] = torch.get_device_module(place).get_rng_state()
-    return states
-
-
-def _set_rng(states: Mapping[str, Tensor], place: torch.device) -> None:
-    torch.set_rng_state(states["rng.cpu"])
-    if "rng.device" in states and place.type != "cpu":
-        torch.get_device_module(place).set_rng_state(states["rng.device"])
-
-
 def _share(batch: Sequence[Tensor], rank: int, processes: int, place: torch.device) -> tuple[Tensor, ...]:
     """This process's part of a batch, on its device."""
     if len(batch[0]) % processes:
@@ -558,245 +435,3 @@ def _generator(place: torch.device, *key: int) -> torch.Generator:
 
 def _has_bf16(place: torch.device) -> bool:
     return place.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-
-
-# ------------------------------------------------------------------------------------------ checkpoints
-
-_FORMAT = 2
-
-
-def _facts(
-    turns: list[Objective],
-    batches: BatchSequence,
-    seed: int,
-    clip: float | None,
-    run: Mapping[str, object] | None,
-) -> dict[str, Any]:
-    """What makes a run what it is, in JSON's types."""
-    facts: dict[str, Any] = {
-        "run": dict(run or {}),
-        "steps": len(batches),
-        "shapes of a batch": [list(part.shape) for part in batches[0]],
-        "seed of the batches": getattr(batches, "seed", None),
-        "seed": seed,
-        "clip": clip,
-        "turns": [objective.name for objective in turns],
-        "objectives": {},
-    }
-    for objective in _unique(turns):
-        groups = [
-            {key: value.tolist() if isinstance(value, Tensor) else value for key, value in group.items()}
-            | {"params": len(group["params"])}
-            for group in objective.optimizer.param_groups
-        ]
-        ema = objective.ema
-        facts["objectives"][objective.name] = {
-            "module": type(objective.module).__name__,
-            "dtypes": sorted({str(weight.dtype) for weight in objective.module.parameters()}),
-            "optimizer": type(objective.optimizer).__name__,
-            "groups": groups,
-            "schedule at 0, ¼, ½, ¾, 1": [round(objective.schedule(k / 4), 6) for k in range(5)],
-            "ema": None if ema is None else getattr(ema, "decay", type(ema).__name__),
-        }
-    try:
-        return json.loads(json.dumps(facts))
-    except TypeError as reason:
-        raise ValueError(
-            f"run={run!r} and the optimisers' settings are written into the checkpoint: they must be text, numbers, "
-            f"lists or None ({reason})"
-        ) from reason
-
-
-def _differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
-    """What differs between two runs' facts, each with both values."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        keys = [key for key in {**there, **here} if there.get(key, ...) != here.get(key, ...)]
-        if "optimizer" in keys:
-            keys = [key for key in keys if key != "groups"]  # another class has other settings
-        for key in keys:
-            yield from _differences(there.get(key, "nothing"), here.get(key, "nothing"), f"{name} {key}")
-    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here) == 1:
-        yield from _differences(there[0], here[0], name)
-    elif there != here:
-        yield f"{name.strip()}: {there} there, {here} here"
-
-
-class _Checkpoint:
-    """Everything that the next step depends on, in one file: tensors, and as metadata the facts of the run."""
-
-    def __init__(self, path: Path, turns: list[Objective], facts: dict[str, Any], place: torch.device):
-        self.path, self.objectives, self.facts, self.place = path, _unique(turns), facts, place
-
-    def _modules(self) -> Iterator[tuple[str, Objective, nn.Module]]:
-        """Every module and average, with the beginning of its tensors' names in the file."""
-        for i, objective in enumerate(self.objectives):
-            yield f"{i}.module.", objective, objective.module
-            if objective.ema is not None:
-                yield f"{i}.ema.", objective, objective.ema
-
-    def save(self, step: int) -> None:
-        """Replace the file by one with the present state, that after `step` steps."""
-        from safetensors.torch import save_file
-
-        tensors = _rng(self.place)
-        for prefix, _, module in self._modules():
-            tensors |= {prefix + key: value for key, value in module.state_dict().items()}
-        optimizers: list[dict[str, Any]] = []
-        for i, objective in enumerate(self.objectives):
-            state = objective.optimizer.state_dict()
-            plain: dict[str, Any] = {}
-            for weight, entries in state["state"].items():
-                for key, value in entries.items():
-                    if isinstance(value, Tensor):
-                        tensors[f"{i}.optimizer.{weight}.{key}"] = value
-                    else:
-                        plain[f"{weight}.{key}"] = value
-            optimizers.append(plain)
-        notes = {"format": _FORMAT, "step": step, "facts": self.facts, "optimizers": optimizers}
-        whole = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-        with replacing(self.path) as scratch:
-            save_file(whole, scratch, metadata={"course": json.dumps(notes)})
-
-    def check(self) -> dict[str, Any]:
-        """The notes of the file, or a ValueError unless it is a whole checkpoint of this run."""
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                notes = json.loads((file.metadata() or {})["course"])
-                shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118 (not a dict)
-            if notes["format"] != _FORMAT:
-                raise ValueError(f"format {notes['format']}, not {_FORMAT}")
-        except (SafetensorError, KeyError, TypeError, ValueError) as reason:
-            raise ValueError(
-                f"checkpoint {self.path} cannot be read ({reason}): it is damaged, of another version of the course, "
-                "or no checkpoint; name another file, or move it away to start anew"
-            ) from reason
-        differences = list(_differences(notes["facts"], self.facts))
-        for prefix, objective, module in self._modules():
-            there = {key.removeprefix(prefix): s for key, s in shapes.items() if key.startswith(prefix)}
-            here = {key: list(value.shape) for key, value in module.state_dict().items()}
-            differences += list(_differences(there, here, f"{objective.name}'s weights"))[:3]
-        if differences:
-            raise ValueError(
-                f"checkpoint {self.path} is of another run ({'; '.join(differences)}); with what is there it goes on. "
-                "Or name another file, or move it away to start anew"
-            )
-        return notes
-
-    def load(self) -> int:
-        """Put the state of the file back; returns the number of steps that it had done."""
-        from safetensors.torch import load_file
-
-        notes, tensors = self.check(), load_file(self.path)
-        for prefix, _, module in self._modules():
-            module.load_state_dict(_below(tensors, prefix))
-        for i, objective in enumerate(self.objectives):
-            weights = _weights(objective)
-            state: dict[int, dict[str, Any]] = {}
-            for name, value in _below(tensors, f"{i}.optimizer.").items():
-                index, key = name.split(".", 1)
-                like = weights[int(index)]
-                if value.shape == like.shape:
-                    value = torch.empty_like(like).copy_(value)  # keeps the strides
-                state.setdefault(int(index), {})[key] = value
-            for name, value in notes["optimizers"][i].items():
-                index, key = name.split(".", 1)
-                state.setdefault(int(index), {})[key] = value
-            groups = objective.optimizer.state_dict()["param_groups"]
-            objective.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        _set_rng(tensors, self.place)
-        return notes["step"]
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-
-
-# --------------------------------------------------------------------------------------------- progress
-
-
-class _Progress:
-    """A bar with the time left in a terminal; in a notebook the loss curve under such a line, drawn once a second."""
-
-    def __init__(self, start: int, steps: int, *, enabled: bool):
-        self.enabled, self.notebook = enabled, enabled and _in_notebook()
-        self.start, self.total = start, steps
-        self.steps: list[int] = []
-        self.curves: dict[str, list[float]] = {}
-        self.began = self.drawn = time.perf_counter()
-        self.bar = tqdm(initial=start, total=steps, disable=not enabled or self.notebook)
-        self.display: Any = None
-        self.over = False
-
-    def update(self, record: Record) -> None:
-        if self.notebook:
-            self.steps.append(record.step)
-            for name, value in record.losses.items():
-                self.curves.setdefault(name, []).append(value)
-            if time.perf_counter() - self.drawn > 1:
-                self._show()
-        elif self.enabled:
-            self.bar.update()
-            self.bar.set_postfix(
-                {name: f"{value:.4g}" for name, value in record.losses.items()}, refresh=False
-            )
-
-    def close(self) -> None:
-        self.bar.close()
-        self.over = True
-        if self.notebook and self.steps:
-            self._show()
-
-    def _show(self) -> None:
-        from IPython.display import display
-
-        data = {"image/png": self._draw(), "text/plain": self._line()}
-        if self.display is None:
-            self.display = display(data, raw=True, display_id=True)
-        else:
-            self.display.update(data, raw=True)
-        self.drawn = time.perf_counter()
-
-    def _line(self) -> str:
-        """Where training stands: `step 120 of 400 · 0:43 left · loss 0.1234`."""
-        seconds, step = time.perf_counter() - self.began, self.steps[-1]
-        left = seconds / (step - self.start) * (self.total - step)
-        clock = f"{_clock(seconds)} taken" if self.over else f"{_clock(left)} left"
-        losses = [f"{name} {values[-1]:.4g}" for name, values in self.curves.items()]
-        return " · ".join([f"step {step} of {self.total}", clock, *losses])
-
-    def _draw(self) -> str:
-        """The curves as a PNG in base64: each loss, faint, and its running mean over 5 % of the steps."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(6, 2.4), layout="constrained")
-        axes = figure.subplots()
-        window = max(1, len(self.steps) // 20)
-        for color, (name, values) in zip(itertools.cycle(PALETTE), self.curves.items(), strict=False):
-            axes.plot(self.steps, values, color=color, alpha=0.25, lw=0.8)
-            smooth = np.convolve(values, np.full(window, 1 / window), mode="valid")
-            middle = self.steps[window // 2 :][: len(smooth)]
-            axes.plot(middle, smooth, color=color, label=name)
-        axes.set(xlabel="step", ylabel="loss", xlim=(0, self.total))
-        axes.set_title(self._line(), loc="left", size=9, wrap=True)
-        axes.spines[["top", "right"]].set_visible(False)
-        if len(self.curves) > 1:
-            axes.legend(frameon=False, loc="upper right")
-        file = io.BytesIO()
-        FigureCanvasAgg(figure).print_png(file)
-        return base64.b64encode(file.getvalue()).decode()
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes}:{seconds:02}"
-
-
-def _in_notebook() -> bool:
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return False
-    return hasattr(get_ipython(), "kernel")
