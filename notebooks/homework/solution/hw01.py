@@ -29,8 +29,8 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal
 
 from course_utils import metrics
+from course_utils.checks import check_close, check_range, check_shape
 from course_utils.data import load_images
-from course_utils.homework import check_close, check_range, check_shape
 from course_utils.viz import show_rows, table
 
 train, test = load_images("digits", "train"), load_images("digits", "test")

@@ -26,12 +26,12 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from course_utils import metrics
+from course_utils.checks import check_close, check_range, check_shape
 from course_utils.data import load_images
 from course_utils.features import feature_extractor
-from course_utils.homework import check_close, check_range, check_shape
 from course_utils.nets import blur, over_batches
+from course_utils.pretrained import load_pretrained
 from course_utils.viz import table
-from course_utils.zoo import load_pretrained
 
 train, test = load_images("digits", "train"), load_images("digits", "test")
 see = feature_extractor("digits", "cpu")

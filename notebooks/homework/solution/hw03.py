@@ -22,10 +22,10 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from course_utils.autoencoders import Autoencoder
+from course_utils.checks import check_close, check_gradients, check_range, check_shape
 from course_utils.data import batches, load_images
-from course_utils.homework import check_close, check_gradients, check_range, check_shape
 from course_utils.nets import over_batches, seeded
-from course_utils.zoo import load_pretrained
+from course_utils.pretrained import load_pretrained
 
 train, test = load_images("digits", "train"), load_images("digits", "test")
 

@@ -27,12 +27,12 @@ from sklearn.metrics import accuracy_score, recall_score
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from course_utils.checks import check_close, check_gradients, check_raises, check_range, check_shape
 from course_utils.data import load_images, toy_points
 from course_utils.features import feature_extractor
 from course_utils.gan import Discriminator, discriminator_loss
-from course_utils.homework import check_close, check_gradients, check_raises, check_range, check_shape
 from course_utils.nets import seeded
-from course_utils.zoo import load_pretrained
+from course_utils.pretrained import load_pretrained
 
 test = load_images("digits", "test")
 
@@ -161,7 +161,7 @@ wanted = (w + v[y], rows, phi.sum(dim=0), torch.tensor(3.0))
 for name, slope, expected in zip(("features", "embedding", "weight", "bias"), slopes, wanted, strict=True):
     check_close(f"q2: the gradient of the sum of the scores, {name},", slope, expected)
 with seeded(0):
-    its = Discriminator(classes=5, width=3)
+    its = Discriminator(num_classes=5, width=3)
 x, y = test.x[:7], torch.tensor([4, 0, 4, 2, 1, 3, 3])
 with torch.no_grad():
     check_close(
@@ -376,13 +376,13 @@ print("The loss if all scores are 0:", round(matching_loss(zeros, zeros, zeros).
 class PointDiscriminator(nn.Module):
     """Points (N, 2) and labels (N,) to scores (N,)."""
 
-    def __init__(self, classes: int, width: int = 64):
+    def __init__(self, num_classes: int, width: int = 64):
         super().__init__()
-        self.classes = classes
+        self.num_classes = num_classes
         self.phi = nn.Sequential(
             nn.Linear(2, width), nn.LeakyReLU(0.2), nn.Linear(width, width), nn.LeakyReLU(0.2)
         )
-        self.embedding = nn.Parameter(torch.randn(classes, width))
+        self.embedding = nn.Parameter(torch.randn(num_classes, width))
         self.weight, self.bias = nn.Parameter(torch.zeros(width)), nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -394,7 +394,7 @@ class PointDiscriminator(nn.Module):
 # with the labels `y_asked` that they were asked for, and a generator for the wrong labels.
 #
 # 1. Compute your `matching_loss` of three kinds of pairs: $(x, y)$; $(\hat{x}, y_\text{asked})$; and $(x, \tilde{y})$
-#    with $\tilde{y}$ from your `wrong_labels` (the number of classes is `D.classes`).
+#    with $\tilde{y}$ from your `wrong_labels` (the number of classes is `D.num_classes`).
 # 2. With `mismatched=False` no wrong labels are shown: the made pairs stand in for the third kind, too. (Then $L_D$ is
 #    the ordinary loss of a GAN: one half and one half of the same mean.)
 # 3. Let `optimizer` take one step down this loss, and this loss only. (`D` may still hold gradients, such as those that
@@ -424,7 +424,7 @@ def train_step(
     y_asked: Tensor, generator: torch.Generator, mismatched: bool = True,
 ) -> float:  # fmt: skip
     made = D(x_hat, y_asked)
-    real_wrong = D(x, wrong_labels(y, D.classes, generator)) if mismatched else made
+    real_wrong = D(x, wrong_labels(y, D.num_classes, generator)) if mismatched else made
     loss = matching_loss(D(x, y), made, real_wrong)
     optimizer.zero_grad()
     loss.backward()

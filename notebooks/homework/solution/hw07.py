@@ -28,10 +28,10 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from course_utils import diffusion
+from course_utils.checks import check_close, check_range, check_shape
 from course_utils.features import feature_extractor
-from course_utils.homework import check_close, check_range, check_shape
+from course_utils.pretrained import load_pretrained
 from course_utils.viz import show_images
-from course_utils.zoo import load_pretrained
 
 # %% [markdown]
 # ## 1 · The schedule
@@ -191,7 +191,7 @@ schedule = diffusion.linear_schedule(50)
 check_close(
     "q2: x_t for images (6, 3, 4, 5) at six times",
     noisy(x0, some_times, eps, schedule.alpha_bar),
-    diffusion.DDPM(nn.Identity(), schedule).q_sample(x0, some_times, eps),
+    diffusion.DiffusionModel(nn.Identity(), schedule).q_sample(x0, some_times, eps),
 )
 row = noisy(torch.ones(4, 1), torch.arange(4), torch.full((4, 1), -2.0), left)
 print("x0 = 1 and eps = -2 at t = 0, 1, 2, 3:", [round(v, 1) for v in row[:, 0].tolist()])
@@ -343,7 +343,10 @@ some_times, cosine = torch.tensor([20, 3, 0, 11, 7, 16]), diffusion.cosine_sched
 for shape in [(6, 2), (6, 4, 5), (6, 3, 4, 5)]:
     x0, eps = (torch.randn(shape, generator=draw) for _ in range(2))
     bars = cosine[some_times].float().view(-1, *[1] * (len(shape) - 1))
-    x_t, v = bars.sqrt() * x0 + (1 - bars).sqrt() * eps, diffusion.target(x0, eps, bars, "v")
+    x_t, v = (
+        bars.sqrt() * x0 + (1 - bars).sqrt() * eps,
+        diffusion.target(x0, eps, bars.sqrt(), (1 - bars).sqrt(), "v"),
+    )
     both = x0_and_eps_from_v(x_t, v, some_times, cosine)
     check_close(f"q4: x0 for drawn numbers of the shape {shape}", both[0], x0)
     check_close(f"q4: eps for drawn numbers of the shape {shape}", both[1], eps)
@@ -544,7 +547,7 @@ def eps_hat(x_t: Tensor, t: int, y: Tensor) -> Tensor:
 def digits(w: float) -> Tensor:
     draw, times = torch.Generator().manual_seed(7), diffusion.time_steps(shipped.schedule.T, 10)
     x = torch.randn(100, 1, 28, 28, generator=draw, dtype=torch.float64)
-    nobody = drop_labels(asked, shipped.classes, 1.0, draw)
+    nobody = drop_labels(asked, shipped.num_classes, 1.0, draw)
     for t, s in pairwise(times):
         x = ddim_step(x, guided(eps_hat(x, t, asked), eps_hat(x, t, nobody), w), t, s, bars)
     return x.float().clamp(-1, 1)

@@ -26,22 +26,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils.checks import check_close, check_raises, check_range, check_shape
 from course_utils.data import load_images
+from course_utils.data.scenes import WORDS
 from course_utils.diffusion import Step, dpmpp_2m_sample
 from course_utils.features import scene_accuracy
-from course_utils.homework import check_close, check_raises, check_range, check_shape
-from course_utils.latent import LatentDiffusion, Tokenizer
+from course_utils.latent import LatentDiffusion
 from course_utils.nets import over_batches
-from course_utils.scenes import WORDS
+from course_utils.pretrained import load_pretrained
+from course_utils.recipes import scene_tokenizer
 from course_utils.viz import show_rows
-from course_utils.zoo import load_pretrained
 
 test = load_images("scenes", "test", n=200)
 codecs = {
     4: load_pretrained("kl-autoencoder-scenes", "cpu"),
     8: load_pretrained("kl-autoencoder-f8-scenes", "cpu"),
 }
-ldm, tokenize = load_pretrained("ldm-scenes", "cpu"), Tokenizer()
+ldm, tokenize = load_pretrained("ldm-scenes", "cpu"), scene_tokenizer()
 
 # %% [markdown]
 # ## 1 · What the autoencoder loses
@@ -204,7 +205,7 @@ for f, codec in codecs.items():
     check_close(f"q2: the scale of the codes of 200 scenes, f = {f},", scale_of(mu), codec.scale, tol=0.03)
     z, draw = normalised(mu, scale_of(mu)), torch.Generator().manual_seed(1)
     for t in (1, 300, 700, 1000):
-        x_t = ldm.ddpm.q_sample(z, torch.full((200,), t), torch.randn(z.shape, generator=draw))
+        x_t = ldm.diffusion.q_sample(z, torch.full((200,), t), torch.randn(z.shape, generator=draw))
         check_close(f"q2: the variance of x_t at t = {t}, f = {f},", x_t.var(), 1.0, tol=0.02)
 print("The scale of codes that are half 5 and half -1:", round(float(scale_of(3 * flips + 2)), 1))
 
@@ -390,13 +391,14 @@ for away, words, w in (
         words + w * (torch.tensor([8.0, 5.0, 8.0]) - words),
         hint="Ask the network with the sentences and with `away` at the same x_t and t, and put both into `guided`.",
     )
-z_t, t = torch.randn(3, *ldm.ddpm.shape, generator=draw), torch.tensor([250, 500, 900])
+z_t, t = torch.randn(3, *ldm.diffusion.shape, generator=draw), torch.tensor([250, 500, 900])
 for away in ("a red star in the middle on white", "a small blue cross at the left on green"):
     with torch.no_grad():
-        v = guided_v(ldm.ddpm.net, z_t, t, sentences, away, 3.0)
-        seen = ldm.ddpm.away_from(tokenize([away])[0]).predict_x0_eps(z_t, t, tokenize(sentences), 3.0)
-    alpha_bar = ldm.ddpm.schedule.at(t, z_t)
-    want = alpha_bar.sqrt() * seen.eps - (1 - alpha_bar).sqrt() * seen.x0
+        v = guided_v(ldm.diffusion.net, z_t, t, sentences, away, 3.0)
+        avoided = tokenize([away] * len(z_t))
+        seen = ldm.diffusion.predict(z_t, t, tokenize(sentences), guidance=3.0, negative=avoided)
+    signal, noise = ldm.diffusion.schedule.signal_noise(t, z_t)
+    want = signal * seen.eps - noise * seen.x0
     check_close(f"q4: v of the shipped model, away from {away!r},", v, want, tol=1e-3)
 print(
     "Guided, from 2 towards 5 with w = 2:", round(guided(torch.tensor(5.0), torch.tensor(2.0), 2.0).item(), 2)
@@ -482,7 +484,7 @@ print("Codes kept of 16 × 16, if the 30 left columns of 64 are kept:", int(code
 #
 # 1. encode the images $x$ (N, 3, 64, 64) to codes $z$ of variance 1, with `ldm.codec.encode`;
 # 2. add noise up to $t_0$: $z_{t_0} = \sqrt{\bar\alpha_{t_0}}\, z + \sqrt{1 - \bar\alpha_{t_0}}\, \varepsilon$, with
-#    $\varepsilon$ from the generator; `ldm.ddpm.schedule.alpha_bar[t]` is $\bar\alpha_t$, a float64 number; $z_{t_0}$
+#    $\varepsilon$ from the generator; `ldm.diffusion.schedule.alpha_bar[t]` is $\bar\alpha_t$, a float64 number; $z_{t_0}$
 #    must be float32, as the network is;
 # 3. walk back from $t_0$ in ten steps with the sampler that is given, for the new sentences, with guidance $w$;
 # 4. decode where it arrives, and clamp to [-1, 1].
@@ -495,7 +497,7 @@ print("Codes kept of 16 × 16, if the 30 left columns of 64 are kept:", int(code
 # <details><summary>Hint 1</summary>
 #
 # `torch.randn(z.shape, generator=generator)` is $\varepsilon$, and `tokenize(sentences)` is `y`. The model is
-# `ldm.ddpm`.
+# `ldm.diffusion`.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -538,10 +540,10 @@ def restyle(
     generator: torch.Generator,
 ) -> Tensor:
     z = ldm.codec.encode(x)
-    alpha_bar = ldm.ddpm.schedule.alpha_bar[t_0].float()
+    alpha_bar = ldm.diffusion.schedule.alpha_bar[t_0].float()
     eps = torch.randn(z.shape, generator=generator)
     z_t = alpha_bar.sqrt() * z + (1 - alpha_bar).sqrt() * eps
-    *_, last = sampler(ldm.ddpm, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
+    *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 
 
@@ -562,7 +564,7 @@ class Recorder:
 with torch.no_grad():
     z = ldm.codec.encode(real)
     for style, t_0, w in (("striped", 10, 2.0), ("striped", 400, 3.0), ("outlined", 700, 1.5)):
-        recorder, a = Recorder(1.5 * z.flip(0)), ldm.ddpm.schedule.alpha_bar[t_0].item()
+        recorder, a = Recorder(1.5 * z.flip(0)), ldm.diffusion.schedule.alpha_bar[t_0].item()
         x_new = restyle(ldm, real, wished[style], t_0, w, recorder, torch.Generator().manual_seed(1))
         got, case = recorder.given, f"t_0 = {t_0},"
         assert got, "q6: the sampler that is given was not called."

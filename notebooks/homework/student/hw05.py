@@ -31,9 +31,9 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import logsigmoid, softplus
 
+from course_utils.checks import check_close, check_gradients, check_raises, check_range, check_shape
 from course_utils.data import toy_points
 from course_utils.gan import Discriminator
-from course_utils.homework import check_close, check_gradients, check_raises, check_range, check_shape
 from course_utils.nets import seeded
 
 # %% [markdown]
@@ -357,7 +357,7 @@ check_close(
     hint="Sum over all numbers of an image: channels, rows and columns.",
 )
 with seeded(0):
-    convolutional = Discriminator(width=3, channels=2, size=8).to(memory_format=torch.contiguous_format)
+    convolutional = Discriminator(width=3, in_channels=2, size=8).to(memory_format=torch.contiguous_format)
 images = torch.randn(5, 2, 8, 8, generator=torch.Generator().manual_seed(0))
 each = [torch.autograd.functional.jacobian(convolutional, x[None]).square().sum() for x in images]
 check_close(
