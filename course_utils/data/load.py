@@ -43,7 +43,8 @@ def load_images(
             `celeba` (torchvision), `toy:gaussians` and the other densities of `toy_points`, or `scenes`.
         split: `train` or `test`.
         size: height and width in pixels; by default the set's own (64 for flowers102, celeba and scenes).
-        n: only the first n images; by default all (for what is made on the spot: 2,000).
+        n: only the first n images; by default all (for what is made on the spot: 2,000). No set is sorted by class:
+            `digits` go 0, 1, …, 9, 0, 1, …, the others are mixed. Statistics that split images again shuffle first.
         root: where torchvision's sets lie or are downloaded to; by default `data_root()`.
 
     Raises:

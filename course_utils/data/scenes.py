@@ -136,6 +136,8 @@ def parse(sentences: Sequence[str]) -> dict[str, Tensor]:
         ValueError: a word that is not among WORDS; words in another order than the grammar's; a ground of the colour
             of an object, which would not be seen.
     """
+    if isinstance(sentences, str):
+        raise ValueError(f"sentences must be a list, not one string; write [{sentences!r}]")
     if not sentences:
         raise ValueError("sentences is empty; give at least one caption")
     rows = [_parse_one(sentence) for sentence in sentences]
@@ -226,6 +228,7 @@ def agreement(read: Tensor, asked: Tensor) -> dict[str, Tensor]:
 
 def render(attributes: dict[str, Tensor], *, size: int = 64) -> Tensor:
     """Draw scenes, anti-aliased: float32 (n, 3, size, size) in [-1, 1], on the attributes' device."""
+    check_at_least(1, size=size)
     device = attributes["ground"].device
     palette = torch.tensor(list(COLOURS.values()), device=device)
     line = (torch.arange(size, device=device) + 0.5) * (2 / size) - 1

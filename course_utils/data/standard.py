@@ -25,6 +25,7 @@ class _Source:
     folder: str
     build: Callable[[Path, str, bool], Any]  # (root, split, download) -> torchvision's data set
     size: int | None = None  # images of many sizes are brought to this one
+    sorted: bool = False  # by class on the disk: brought into an order of chance that is always the same
     classes: tuple[str, ...] = ()
 
 
@@ -49,7 +50,10 @@ TORCHVISION = {
         lambda root, split, load: _tv("CIFAR10")(root, train=split == "train", download=load),
     ),
     "flowers102": _Source(
-        "flowers-102", lambda root, split, load: _tv("Flowers102")(root, split=split, download=load), size=64
+        "flowers-102",
+        lambda root, split, load: _tv("Flowers102")(root, split=split, download=load),
+        size=64,
+        sorted=True,
     ),
     "celeba": _Source(
         "celeba",
@@ -70,6 +74,7 @@ _DIGEST_FILE = "sha256.json"
 
 
 def torchvision_images(name: str, split: str, size: int | None, n: int | None, root: Path) -> Images:
+    """A set by its name, as `load_images` gives it; all of it at its own size where it is one array on the disk."""
     source = TORCHVISION[name]
     folder = root / source.folder
     if not folder.exists():
@@ -86,7 +91,10 @@ def torchvision_images(name: str, split: str, size: int | None, n: int | None, r
         y = torch.as_tensor(dataset.targets, dtype=torch.int64)[:n]
         return Images(to_float(np.asarray(dataset.data)[:n]), y, classes)
     pixels, labels = [], []
-    for i in range(min(n or len(dataset), len(dataset))):
+    order = torch.arange(len(dataset))
+    if source.sorted:
+        order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))
+    for i in order[:n].tolist():
         try:
             picture, target = dataset[i]
             pixels.append(_square(picture, size or source.size))

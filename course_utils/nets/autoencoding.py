@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from course_utils.inputs import check_codes, check_maps, check_size
+from course_utils.inputs import check_at_least, check_codes, check_maps, check_size
 
 
 class Encoder(nn.Sequential):
@@ -19,6 +19,7 @@ class Encoder(nn.Sequential):
 
     def __init__(self, out_features: int, *, in_channels: int = 1, size: int = 28):
         check_size(size)
+        check_at_least(1, out_features=out_features, in_channels=in_channels)
         super().__init__(
             nn.Conv2d(in_channels, 32, 4, stride=2, padding=1),
             nn.ReLU(),
@@ -48,6 +49,7 @@ class Decoder(nn.Sequential):
 
     def __init__(self, in_features: int, *, out_channels: int = 1, size: int = 28):
         check_size(size)
+        check_at_least(1, in_features=in_features, out_channels=out_channels)
         small = size // 4
         super().__init__(
             nn.Linear(in_features, 128),
@@ -77,6 +79,7 @@ class Decoder(nn.Sequential):
     def before_tanh(self, z: Tensor) -> Tensor:
         """The image before its last layer, all numbers: atanh of what `forward` gives, but exact near ±1."""
         check_codes(z, self.in_features)
+        z = z.to(next(self.parameters()).dtype)  # of a model in half precision, whose posterior is in float32
         for layer in self:
             if not isinstance(layer, nn.Tanh):
                 z = layer(z)

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from course_utils.inputs import check_at_least
+
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
@@ -26,6 +28,7 @@ def conv_block(in_channels: int, out_channels: int, *, kernel: int = 3, stride: 
 @torch.no_grad()
 def over_batches(model: Callable[[Tensor], Tensor], x: Tensor, batch_size: int = 1000) -> Tensor:
     """A model's output for any number of inputs (N, …), a batch at a time, without gradients."""
+    check_at_least(1, batch_size=batch_size)
     if isinstance(model, nn.Module):
         x = x.to(next(model.parameters(), x).device)
     return torch.cat([model(part) for part in x.split(batch_size)])

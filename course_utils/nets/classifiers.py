@@ -7,7 +7,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.data.scenes import LAYOUTS, READING
-from course_utils.inputs import Model, check_images, check_labels
+from course_utils.inputs import (
+    Model,
+    can_look,
+    check_at_least,
+    check_images,
+    check_labels,
+    check_maps,
+    check_tensor,
+    noise_like,
+    uniform_like,
+)
 from course_utils.nets.blocks import conv_block
 from course_utils.nets.images import blur, shift_and_turn
 
@@ -22,6 +32,8 @@ class Classifier(Model):
 
     def __init__(self, num_classes: int = 10, *, in_channels: int = 1):
         super().__init__()
+        check_at_least(1, in_channels=in_channels)
+        check_at_least(2, num_classes=num_classes)
         self.in_channels, self.num_classes = in_channels, num_classes
         self.body = nn.Sequential(
             conv_block(in_channels, 32, kernel=5, stride=2),  # 28 → 14
@@ -33,7 +45,7 @@ class Classifier(Model):
         self.to(memory_format=torch.channels_last)
 
     def features(self, x: Tensor) -> Tensor:
-        """Images (N, in_channels, H, W) to features (N, 128), the mean of the last layer over the image."""
+        """Images (N, in_channels, H, W) to (N, 128), the mean of the last layer over the image."""
         check_images(x, (self.in_channels, None, None))
         return self.body(x).mean(dim=(2, 3))
 
@@ -41,8 +53,8 @@ class Classifier(Model):
         return self.head(self.features(x))
 
     def loss(self, x: Tensor, y: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Cross-entropy of labels y (N,) in nats, averaged over the batch; the images are moved a little if a
-        generator is given (see `shift_and_turn`)."""
+        """Cross-entropy in nats, averaged over the batch; with a generator, of images moved by `shift_and_turn`."""
+        check_images(x, (self.in_channels, None, None))
         check_labels(y, len(x), self.num_classes)
         if generator is not None:
             x = shift_and_turn(x, generator=generator)
@@ -72,8 +84,11 @@ class SceneReader(Model):
         self.to(memory_format=torch.channels_last)
 
     def feature_maps(self, x: Tensor) -> list[Tensor]:
-        """What each stage sees: (N, 32, 32, 32), (N, 64, 16, 16), (N, 96, 8, 8), (N, 128, 4, 4)."""
-        check_images(x, (3, 64, 64))
+        """What each stage sees: (N, 32, 32, 32), (N, 64, 16, 16), (N, 96, 8, 8), (N, 128, 4, 4).
+
+        The images may lie beyond [-1, 1], as those of a decoder do while it learns.
+        """
+        check_maps(x, (3, 64, 64))
         maps = []
         for stage in self.stages:
             x = stage(x)
@@ -82,6 +97,7 @@ class SceneReader(Model):
 
     def features(self, x: Tensor) -> Tensor:
         """What the last hidden layer sees, for metrics: images (N, 3, 64, 64) to (N, 256)."""
+        check_images(x, (3, 64, 64))
         return self.head[:3](self.feature_maps(x)[-1])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -95,14 +111,21 @@ class SceneReader(Model):
         return facts
 
     def loss(self, x: Tensor, y: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Cross-entropy in nats, summed over the facts y (N, 10) and averaged over the batch; facts of an object that
-        is not there do not count. With a generator the images are first spoiled as generated ones are: out of focus,
-        noisy, of slightly other colours."""
+        """Cross-entropy in nats, summed over the facts y (N, 10) that are there and averaged over the batch; with a
+        generator, of images spoiled as generated ones are."""
+        check_images(x, (3, 64, 64))
+        check_tensor(y, "y")
+        if y.shape != (len(x), len(self.kinds)) or y.dtype != torch.int64:
+            want, got = (len(x), len(self.kinds)), f"{y.dtype} {tuple(y.shape)}"
+            raise ValueError(f"y must be int64 {want}, the facts as scenes.reading gives them, not {got}")
+        if can_look(y) and any(int(fact.max()) >= kind for fact, kind in zip(y.T, self.kinds, strict=True)):
+            raise ValueError(f"y holds up to {y.amax(dim=0).tolist()}; allowed: below {self.kinds}")
         if generator is not None:
             x = _spoil(x, generator)
+        logits = self.head(self.feature_maps(x)[-1]).split(self.kinds, dim=1)
         each = [
             F.cross_entropy(part, fact, ignore_index=-1, reduction="sum")
-            for part, fact in zip(self(x).split(self.kinds, dim=1), y.unbind(dim=1), strict=True)
+            for part, fact in zip(logits, y.unbind(dim=1), strict=True)
         ]
         return torch.stack(each).sum() / len(x)
 
@@ -111,10 +134,10 @@ def _spoil(x: Tensor, generator: torch.Generator) -> Tensor:
     """Half of the images blurred by up to a pixel, all of them with a little noise and colours moved a little."""
 
     def draw(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
+        return uniform_like(x.new_empty(shape), generator)
 
     share = draw(len(x), 1, 1, 1) * (draw(len(x), 1, 1, 1) < 0.5)
     x = torch.lerp(x, blur(x, 1.0), share)
     x = x + 0.08 * (2 * draw(len(x), 3, 1, 1) - 1)
-    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    noise = noise_like(x, generator)
     return x + 0.1 * draw(len(x), 1, 1, 1) * noise

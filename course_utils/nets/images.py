@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils.inputs import check_images, check_maps, check_not_negative, uniform_like
+
 
 def shift_and_turn(
     x: Tensor, *, degrees: float = 10.0, shift: float = 0.07, scale: float = 0.1, generator: torch.Generator
@@ -19,10 +21,9 @@ def shift_and_turn(
         shift: moved by up to this share of the width and height.
         scale: grown or shrunk by up to this share.
     """
-    n, device = len(x), x.device
-    turn, dx, dy, grow = (
-        2 * torch.rand(4, n, generator=generator, device=device, dtype=x.dtype) - 1
-    ).unbind()
+    check_images(x)
+    n = len(x)
+    turn, dx, dy, grow = (2 * uniform_like(x.new_empty(4, n), generator) - 1).unbind()
     angle, size = torch.deg2rad(degrees * turn), 1 + scale * grow
     cos, sin = angle.cos() / size, angle.sin() / size
     theta = torch.stack([cos, -sin, 2 * shift * dx, sin, cos, 2 * shift * dy], dim=1).view(n, 2, 3)
@@ -36,8 +37,8 @@ def blur(x: Tensor, sigma: float) -> Tensor:
     Raises:
         ValueError: sigma below 0.
     """
-    if sigma < 0:
-        raise ValueError(f"sigma={sigma} must be at least 0")
+    check_maps(x, (None, None, None))
+    check_not_negative(sigma=sigma)
     if sigma == 0:
         return x
     reach = math.ceil(4 * sigma)

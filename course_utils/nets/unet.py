@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.inputs import Model, check_at_least, check_labels, check_maps
+from course_utils.inputs import Model, check_at_least, check_labels, check_maps, check_num_classes, is_whole
 from course_utils.nets.blocks import zero_init
 
 HEADS = 4  # of every attention
@@ -48,7 +48,10 @@ class UNet(Model):
     ):
         super().__init__()
         check_at_least(1, in_channels=in_channels, num_res_blocks=num_res_blocks)
-        if width < 16 or width % 16:
+        optional = {"out_channels": out_channels, "context_dim": context_dim}
+        check_at_least(1, **{name: value for name, value in optional.items() if value is not None})
+        check_num_classes(num_classes)
+        if not is_whole(width) or width < 16 or width % 16:
             raise ValueError(f"width={width} must be a multiple of 16")
         self.in_channels, self.width, self.num_classes = in_channels, width, num_classes
         self.context_dim = context_dim
@@ -79,12 +82,15 @@ class UNet(Model):
         if x_t.shape[2] % 4 or x_t.shape[3] % 4:
             raise ValueError(f"x_t is {x_t.shape[2]} × {x_t.shape[3]}; both must be divisible by 4")
         check_labels(y, len(x_t), None if self.num_classes is None else self.num_classes + 1)
-        if (context is None) != (self.context_dim is None):
-            raise ValueError(
-                f"context must be tokens ({len(x_t)}, L, {self.context_dim})"
-                if context is None
-                else "context was given, but this network looks at no tokens"
-            )
+        if t.shape != (len(x_t),):
+            raise ValueError(f"t must be ({len(x_t)},), a time for each image, not {tuple(t.shape)}")
+        if self.context_dim is None and context is not None:
+            raise ValueError("context was given, but this network looks at no tokens")
+        if self.context_dim is not None and (
+            context is None or context.shape[::2] != (len(x_t), self.context_dim)
+        ):
+            got = None if context is None else tuple(context.shape)
+            raise ValueError(f"context must be tokens ({len(x_t)}, L, {self.context_dim}), not {got}")
         e = self.time(sinusoids(t, self.width).to(x_t.dtype))
         if self.embed is not None:
             e = e + self.embed(y)
@@ -113,6 +119,9 @@ def sinusoids(t: Tensor, width: int) -> Tensor:
 
     Source: Vaswani et al., "Attention is all you need", 2017, section 3.5.
     """
+    check_at_least(2, width=width)
+    if t.ndim != 1 or width % 2:
+        raise ValueError(f"t must be (N,), not {tuple(t.shape)}, and width={width} even")
     frequency = torch.exp(torch.linspace(0, -math.log(10_000), width // 2, device=t.device))
     angle = t[:, None].float() * frequency
     return torch.cat([angle.sin(), angle.cos()], dim=1)
@@ -124,10 +133,8 @@ class _TimeBlock(nn.Module):
     def __init__(self, width: int, emb: int):
         super().__init__()
         self.norm1, self.conv1 = nn.GroupNorm(8, width), nn.Conv2d(width, width, 3, padding=1)
-        self.norm2, self.conv2 = (
-            nn.GroupNorm(8, width, affine=False),
-            zero_init(nn.Conv2d(width, width, 3, padding=1)),
-        )
+        self.norm2 = nn.GroupNorm(8, width, affine=False)
+        self.conv2 = zero_init(nn.Conv2d(width, width, 3, padding=1))
         self.scale_shift = zero_init(nn.Linear(emb, 2 * width))
 
     def forward(self, x: Tensor, e: Tensor, context: Tensor | None = None) -> Tensor:
@@ -157,6 +164,9 @@ class CrossAttention(nn.Module):
 
     def __init__(self, width: int, context_dim: int):
         super().__init__()
+        check_at_least(1, context_dim=context_dim)
+        if not is_whole(width) or width < 8 or width % 8:
+            raise ValueError(f"width={width} must be a multiple of 8")
         self.norm, self.q = nn.GroupNorm(8, width), nn.Linear(width, width)
         self.kv = nn.Linear(context_dim, 2 * width)
         self.out = zero_init(nn.Linear(width, width))
