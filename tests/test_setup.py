@@ -21,10 +21,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # (googlecolab/backend-info, pip-freeze.gpu.txt at commit 03a8903).
 COLAB = {
     "torch": "2.11", "torchvision": "0.26", "ipywidgets": "7.7.1", "anywidget": "0.9.21", "matplotlib": "3.10",
-    "numpy": "2.1.3", "scipy": "1.16.3",
+    "numpy": "2.1.3", "scipy": "1.16.3", "ipython": "7.34",
 } | {
-    "accelerate": "1.13.0", "ipython": "7.34.0", "mlxtend": "0.23.4", "pillow": "11.3.0", "safetensors": "0.7.0", "scikit-learn": "1.6.1",
-    "tqdm": "4.67.3", "traitlets": "5.7.1", "typer": "0.25.1",
+    "accelerate": "1.13.0", "mlxtend": "0.23.4", "pillow": "11.3.0", "safetensors": "0.7.0",
+    "scikit-learn": "1.6.1", "tqdm": "4.67.3", "traitlets": "5.7.1", "typer": "0.25.1",
 }  # fmt: skip
 
 
@@ -66,7 +66,8 @@ def test_colab_satisfies_the_lower_bound(name: str):
 
 # What is imported, and the package that brings it where it has another name.
 BROUGHT_BY = {
-    "PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "markdown_it": "markdown-it-py", "cycler": "matplotlib",
+    "PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "markdown_it": "markdown-it-py",
+    "cycler": "matplotlib",
 }  # fmt: skip
 
 
