@@ -1,4 +1,7 @@
-"""A real JupyterLab server and a real Chromium for the tests in this folder."""
+"""A real JupyterLab, started as `make lab` starts it, and a real Chromium for the tests in this folder.
+
+One server, one browser and one JupyterLab page serve all tests; between two of them its notebooks are closed.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -29,6 +32,9 @@ FLAGS = (
     "disable-quic",
     "no-first-run",
 )
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+VIEW = "application/vnd.jupyter.widget-view+json"
+LAB = "import sys; from course_utils.authoring.lab import open_lab; open_lab(sys.argv[1], sys.argv[2:])"
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +52,8 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that fails the test where a widget put an error on the console."""
-    context = browser.new_context(viewport={"width": 1200, "height": 1000})
-    tab = context.new_page()
+def note_errors(tab: Page) -> list[str]:
+    """The errors that widgets put on the page's console from here on."""
     errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
@@ -59,30 +62,45 @@ def page(browser: Browser) -> Iterator[Page]:
 
     tab.on("console", note)
     tab.on("pageerror", lambda error: errors.append(str(error)))
-    yield tab
-    context.close()
-    assert not errors, "errors on the console:\n" + "\n".join(errors)
+    return errors
 
 
 def is_ours(message: ConsoleMessage) -> bool:
-    """JupyterLab itself reports what a stopped kernel or a missing file does not answer."""
+    """JupyterLab itself reports what a stopped kernel or a missing file does not answer, and a widget that it asks
+    for too early; tests that need the widget look for it.
+    """
     its_own = (
         "Failed to load resource",
         "WebSocket connection to",
         "restore the debugger state",
         "Kernel is dead",
+        "widget model not found",
     )
     return not any(text in message.text for text in its_own)
 
 
-@dataclass(frozen=True)
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of its own, which fails the test where a widget put an error on the console."""
+    context = browser.new_context(viewport={"width": 1200, "height": 1000})
+    tab = context.new_page()
+    errors = note_errors(tab)
+    yield tab
+    context.close()
+    assert not errors, "errors on the console:\n" + "\n".join(errors)
+
+
+@dataclass
 class Lab:
-    """A running JupyterLab, its notebooks' folder and its signatures."""
+    """A running JupyterLab: its folder of notebooks, its signatures, and the page that shows it."""
 
     url: str
     token: str
     root: Path
     data: Path
+    page: Page
+    errors: list[str]
+    refused: list[str] = field(default_factory=list)  # addresses beyond the server that the page asked for
 
     def api(self, method: str, path: str) -> Any:
         headers = {"Authorization": f"token {self.token}"}
@@ -108,58 +126,112 @@ class Lab:
             NotebookNotary(data_dir=str(self.data)).sign(nbformat.read(self.root / name, as_version=4))
         return name
 
-    def open(self, page: Page, name: str) -> None:
-        """Open a notebook in a workspace of its own and wait until its kernel waits for work."""
-        page.goto(f"{self.url}/lab/workspaces/{Path(name).stem}/tree/{name}?reset&token={self.token}")
-        page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
-        page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=60_000)
+    def command(self, name: str, **arguments: object) -> None:
+        """One of JupyterLab's commands, done when it has ended."""
+        run = "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => null)"
+        self.page.evaluate(run, [name, arguments])
 
-    def run_all(self, page: Page) -> None:
-        page.locator(".jp-NotebookPanel .jp-Cell").first.click(position={"x": 5, "y": 5})
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    def open(self, name: str) -> Locator:
+        """Open a notebook and wait until its kernel waits for work."""
+        self.command("docmanager:open", path=name)
+        self.wait_until_idle()
+        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+
+    def wait_until_idle(self, timeout: float = 60_000) -> None:
+        self.page.locator("#jp-main-statusbar >> text=/\\| Idle/").wait_for(timeout=timeout)
+
+    def run_all(self) -> None:
+        """Start all cells; they run when this returns."""
+        self.page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+
+    def models(self, name: str) -> set[str]:
+        """The explorers that the outputs of a saved notebook show."""
+        cells = nbformat.read(self.root / name, as_version=4).cells
+        data = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+        return {views[VIEW]["model_id"] for views in data if VIEW in views}
+
+    def dirty(self) -> bool:
+        """Whether JupyterLab takes the open notebook for changed."""
+        return self.page.locator("#jp-main-dock-panel .lm-TabBar-tab.lm-mod-current.jp-mod-dirty").count() > 0
+
+    def close_all(self) -> None:
+        """Close what is open, without a question and without saving."""
+        self.page.evaluate(
+            """() => {
+              for (const widget of [...window.jupyterapp.shell.widgets("main")]) {
+                if (widget.context) widget.context.model.dirty = false;
+                widget.close();
+              }
+            }"""
+        )
+        expect(self.page.locator(".jp-NotebookPanel")).to_have_count(0)
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def running_lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     home = tmp_path_factory.mktemp("jupyter")
-    folders = {name: home / name.lower() for name in ("ROOT", "CONFIG", "DATA", "RUNTIME", "WORKSPACES")}
-    for folder in folders.values():
-        folder.mkdir()
-    news = folders["CONFIG"] / "lab-settings" / "@jupyterlab" / "apputils-extension"
-    news.mkdir(parents=True)
-    (news / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    root = home / "notebooks"
+    shutil.copytree(NOTEBOOKS, root, ignore=shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__"))
+    startup = home / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    shutil.copy(Path(__file__).with_name("replay.py"), startup)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {
         **os.environ,
-        "JUPYTER_CONFIG_DIR": str(folders["CONFIG"]),
-        "JUPYTER_DATA_DIR": str(folders["DATA"]),
-        "JUPYTER_RUNTIME_DIR": str(folders["RUNTIME"]),
-        "JUPYTERLAB_WORKSPACES_DIR": str(folders["WORKSPACES"]),
-        "JUPYTERLAB_SETTINGS_DIR": str(folders["CONFIG"] / "lab-settings"),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "IPYTHONDIR": str(home / "ipython"),
+        "REPLAY": str(NOTEBOOKS),
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folders['ROOT']}"]
-    command += ["--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"]
     token = secrets.token_hex(16)
-    command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
+    command = [sys.executable, "-c", LAB, str(root), "--no-browser", "--allow-root"]
+    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
+    command += ["--ServerApp.ip=127.0.0.1", "--LabApp.expose_app_in_browser=True"]
     log = home / "server.log"
     with log.open("w") as out:
         server = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
-    lab = Lab(f"http://127.0.0.1:{port}", token, folders["ROOT"], folders["DATA"])
+    context = browser.new_context(viewport={"width": 1200, "height": 1000})
+    tab = context.new_page()
+    lab = Lab(f"http://127.0.0.1:{port}", token, root, home / "data", tab, note_errors(tab))
+
+    def refuse(route: Route) -> None:
+        lab.refused.append(route.request.url)
+        route.abort("internetdisconnected")
+
+    context.route(lambda address: not address.startswith((lab.url, "data:", "blob:")), refuse)
     try:
         _wait(lambda: lab.api("GET", "status"), server, log)
+        tab.goto(f"{lab.url}/lab?reset&token={token}")
+        tab.locator("#jp-main-statusbar").wait_for(timeout=180_000)
+        tab.wait_for_function("() => window.jupyterapp")
+        lab.close_all()
         yield lab
         lab.stop_kernels()
     finally:
+        context.close()
         server.terminate()
         server.wait(timeout=30)
 
 
+@pytest.fixture
+def lab(running_lab: Lab) -> Iterator[Lab]:
+    """JupyterLab with nothing open; an error that a widget puts on its console fails the test."""
+    running_lab.errors.clear()
+    running_lab.refused.clear()
+    yield running_lab
+    running_lab.close_all()
+    running_lab.stop_kernels()
+    assert not running_lab.errors, "errors on the console:\n" + "\n".join(running_lab.errors)
+
+
 def _wait(ready: Callable[[], object], server: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         try:
             ready()

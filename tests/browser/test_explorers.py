@@ -1,9 +1,7 @@
-"""Explorers driven by mouse and keyboard: in JupyterLab with and without a kernel, restored, and as a page."""
+"""Explorers driven by mouse and keyboard: in JupyterLab with and without a kernel, and as a page."""
 
 from __future__ import annotations
 
-import base64
-import io
 import re
 import time
 from pathlib import Path
@@ -14,16 +12,16 @@ import numpy as np
 import pytest
 import torch
 from nbclient import NotebookClient
-from PIL import Image
-from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from course_utils.page import to_html
+from course_utils.authoring.pages import to_html
+
+from .hands import STATE, assert_answers, drag, explorers_in, panel, pixels
 
 if TYPE_CHECKING:
     from .conftest import Lab
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-STATE = "application/vnd.jupyter.widget-state+json"
 
 # A linear model whose decoded images are known in closed form: the left half's grey is z1, the right half's z2.
 MODEL = """\
@@ -56,28 +54,6 @@ def toy_notebook(live: bool) -> nbformat.NotebookNode:
     cells = [nbformat.v4.new_code_cell(code) for code in (MODEL, SHOW.format(live=live))]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-
-
-def panel(view: Locator | Page, title: str) -> Locator:
-    return view.locator("figure", has=view.page.get_by_text(title, exact=True)).locator("canvas").first
-
-
-def pixels(canvas: Locator) -> np.ndarray:
-    """What a canvas shows, (H, W, RGB)."""
-    url = canvas.evaluate("canvas => canvas.toDataURL()")
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
-
-
-def drag(page: Page, board: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Press at one place of the map and release at another, both as shares of its width and height."""
-    board.scroll_into_view_if_needed()
-    box: FloatRect | None = board.bounding_box()
-    assert box is not None
-    places = [(box["x"] + u * box["width"], box["y"] + v * box["height"]) for u, v in (start, end)]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    page.mouse.move(*places[1], steps=8)
-    page.mouse.up()
 
 
 def shown_code(view: Locator | Page) -> tuple[float, float]:
@@ -113,16 +89,16 @@ def executed() -> nbformat.NotebookNode:
     return notebook
 
 
-def test_drag_with_a_kernel_and_after_it_is_gone(page: Page, lab: Lab) -> None:
-    lab.open(page, lab.add(toy_notebook(live=True), "live.ipynb"))
-    lab.run_all(page)
-    view = page.locator(".cx")
+def test_drag_with_a_kernel_and_after_it_is_gone(lab: Lab) -> None:
+    shown = lab.open(lab.add(toy_notebook(live=True), "live.ipynb"))
+    lab.run_all()
+    view = shown.locator(".cx")
     expect(view).to_be_visible(timeout=60_000)
     board = view.locator(".cx-board")
     start = shown_code(view)
     before = pixels(panel(view, "decoded image"))
 
-    drag(page, board, (0.5, 0.5), (0.31, 0.22))
+    drag(lab.page, board, (0.5, 0.5), (0.31, 0.22))
     expect(view.locator(".cx-live")).to_be_visible(timeout=10_000)
     live = shown_code(view)
     assert live[0] < start[0]
@@ -131,7 +107,7 @@ def test_drag_with_a_kernel_and_after_it_is_gone(page: Page, lab: Lab) -> None:
     assert_shows_its_code(view)
 
     lab.stop_kernels()
-    drag(page, board, (0.31, 0.22), (0.82, 0.68))
+    drag(lab.page, board, (0.31, 0.22), (0.82, 0.68))
     gone = shown_code(view)
     assert gone[0] > live[0] + 0.5
     assert gone[1] < live[1] - 0.5
@@ -139,11 +115,11 @@ def test_drag_with_a_kernel_and_after_it_is_gone(page: Page, lab: Lab) -> None:
     assert_shows_its_code(view)
 
 
-def test_live_code_lies_between_the_nodes(page: Page, lab: Lab) -> None:
+def test_live_code_lies_between_the_nodes(lab: Lab) -> None:
     """Not only a badge: with a kernel the shown z follows the pointer, closer than the grid's nodes allow."""
-    lab.open(page, lab.add(toy_notebook(live=True), "between.ipynb"))
-    lab.run_all(page)
-    view = page.locator(".cx")
+    shown = lab.open(lab.add(toy_notebook(live=True), "between.ipynb"))
+    lab.run_all()
+    view = shown.locator(".cx")
     expect(view).to_be_visible(timeout=60_000)
     pad = view.locator(".cx-board input").first
     ends = []
@@ -154,39 +130,39 @@ def test_live_code_lies_between_the_nodes(page: Page, lab: Lab) -> None:
     nodes = np.linspace(*ends, 9)
 
     # The edge between two of the nine columns: as far from their nodes as z1 can be.
-    drag(page, view.locator(".cx-board"), (0.9, 0.5), (4 / 9, 0.5))
+    drag(lab.page, view.locator(".cx-board"), (0.9, 0.5), (4 / 9, 0.5))
     expected = (nodes[3] + nodes[4]) / 2
     deadline = time.monotonic() + 10
     while abs(shown_code(view)[0] - expected) > 0.02:
         assert time.monotonic() < deadline, f"shows {shown_code(view)}, the pointer is at z1 = {expected:.3f}"
-        page.wait_for_timeout(50)
+        time.sleep(0.05)
     assert_shows_its_code(view)
 
 
-def test_views_of_one_explorer_move_together(page: Page, lab: Lab, executed: nbformat.NotebookNode) -> None:
+def test_views_of_one_explorer_move_together(lab: Lab, executed: nbformat.NotebookNode) -> None:
     notebook = nbformat.from_dict(executed)
     again = nbformat.v4.new_code_cell("explorer", execution_count=4, outputs=notebook.cells[1].outputs)
     notebook.cells.append(again)
-    lab.open(page, lab.add(notebook, "twice.ipynb"))
-    views = page.locator(".cx")
+    shown = lab.open(lab.add(notebook, "twice.ipynb"))
+    views = shown.locator(".cx")
     expect(views).to_have_count(3, timeout=60_000)
     first, other, second = views.all()
     before = pixels(panel(other, "clean"))
-    drag(page, first.locator(".cx-board"), (0.5, 0.5), (0.2, 0.2))
+    drag(lab.page, first.locator(".cx-board"), (0.5, 0.5), (0.2, 0.2))
     assert_shows_its_code(second)
     assert shown_code(first) == shown_code(second)
     assert (pixels(panel(first, "decoded image")) == pixels(panel(second, "decoded image"))).all()
     assert (pixels(panel(other, "clean")) == before).all()
-    for group in page.get_by_role("radiogroup").all():  # the groups of different views do not mix
+    for group in shown.get_by_role("radiogroup").all():  # the groups of different views do not mix
         assert sum(radio.is_checked() for radio in group.get_by_role("radio").all()) == 1
 
 
-def test_keyboard(page: Page, lab: Lab, executed: nbformat.NotebookNode) -> None:
-    lab.open(page, lab.add(executed, "keyboard.ipynb"))
+def test_keyboard(lab: Lab, executed: nbformat.NotebookNode) -> None:
+    shown = lab.open(lab.add(executed, "keyboard.ipynb"))
     lab.stop_kernels()
-    view = page.locator(".cx").first
+    view = shown.locator(".cx").first
     expect(view).to_be_visible(timeout=60_000)
-    cell = page.locator(".jp-Cell.jp-mod-active")
+    cell = shown.locator(".jp-Cell.jp-mod-active")
     pad = view.locator(".cx-board input").first
     pad.focus()
     active = cell.get_attribute("id") or cell.inner_text()
@@ -224,9 +200,9 @@ def test_keyboard(page: Page, lab: Lab, executed: nbformat.NotebookNode) -> None
     assert (pixels(marked) != last).any()
 
 
-def test_play_runs_to_the_end_and_stops(page: Page, lab: Lab, executed: nbformat.NotebookNode) -> None:
-    lab.open(page, lab.add(executed, "play.ipynb"))
-    view = page.locator(".cx").first
+def test_play_runs_to_the_end_and_stops(lab: Lab, executed: nbformat.NotebookNode) -> None:
+    shown = lab.open(lab.add(executed, "play.ipynb"))
+    view = shown.locator(".cx").first
     expect(view).to_be_visible(timeout=60_000)
     view.get_by_role("button", name="Play t").click()
     view.get_by_role("button", name="Pause t").wait_for()
@@ -234,9 +210,9 @@ def test_play_runs_to_the_end_and_stops(page: Page, lab: Lab, executed: nbformat
     assert view.get_by_role("slider", name="t", exact=True).get_attribute("aria-valuetext") == "1"
 
 
-def test_a_move_takes_less_than_a_frame(page: Page, lab: Lab, executed: nbformat.NotebookNode) -> None:
-    lab.open(page, lab.add(executed, "latency.ipynb"))
-    board = page.locator(".cx-board")
+def test_a_move_takes_less_than_a_frame(lab: Lab, executed: nbformat.NotebookNode) -> None:
+    shown = lab.open(lab.add(executed, "latency.ipynb"))
+    board = shown.locator(".cx-board")
     expect(board).to_be_visible(timeout=60_000)
     times = board.evaluate(DRAG_TIMES)
     assert len(times) == 200
@@ -264,52 +240,7 @@ DRAG_TIMES = """board => {
 # Saved notebooks and pages: nothing is run ------------------------------------------------------------------
 
 
-def explorers_in(path: Path) -> int:
-    notebook = nbformat.read(path, as_version=4)
-    models = notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {}).values()
-    return sum("course_utils.explorers" in model["state"].get("_anywidget_id", "") for model in models)
-
-
 SAVED = [None, *(path for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")) if explorers_in(path))]
-
-
-def saved(path: Path | None, executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    return executed if path is None else nbformat.read(path, as_version=4)
-
-
-def assert_answers(view: Locator) -> None:
-    """Drag the explorer's map, or else move its first slider or choice: a picture changes."""
-    page = view.page
-    expect(view).to_be_visible(timeout=60_000)
-    view.scroll_into_view_if_needed()
-    picture = view.locator("figure canvas").first
-    boards = view.locator(".cx-board")
-    if boards.count():
-        drag(page, boards.first, (0.5, 0.5), (0.3, 0.3))
-        before = pixels(picture)
-        drag(page, boards.first, (0.3, 0.3), (0.7, 0.6))
-        assert (pixels(picture) != before).any()
-    else:
-        pictures = view.locator("figure canvas")
-        slider, choices = view.locator(".cx-slide input").first, view.get_by_role("radio")
-        moves = [lambda: slider.press("Home"), lambda: slider.press("End")]
-        if not slider.count():
-            moves = [lambda: choices.nth(0).check(force=True), lambda: choices.nth(1).check(force=True)]
-        moves[0]()
-        before_all = [pixels(pictures.nth(k)) for k in range(pictures.count())]
-        moves[1]()
-        assert any((pixels(pictures.nth(k)) != before_all[k]).any() for k in range(pictures.count()))
-
-
-@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem if path else "toy")
-def test_restored_from_the_saved_state(
-    page: Page, lab: Lab, executed: nbformat.NotebookNode, path: Path | None
-) -> None:
-    lab.open(page, lab.add(saved(path, executed), f"restored-{path.stem if path else 'toy'}.ipynb"))
-    view = page.locator(".cx").first
-    expect(view).to_be_visible(timeout=60_000)  # stopped while JupyterLab restores them, they would not come
-    lab.stop_kernels()
-    assert_answers(view)
 
 
 @pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem if path else "toy")
@@ -428,16 +359,14 @@ def test_touch_moves_the_cursor(browser: Browser, exported: str) -> None:
     context.close()
 
 
-def test_an_untrusted_notebook_shows_the_still_picture(
-    page: Page, lab: Lab, executed: nbformat.NotebookNode
-) -> None:
+def test_an_untrusted_notebook_shows_the_still_picture(lab: Lab, executed: nbformat.NotebookNode) -> None:
     """As on GitHub: no script runs, the picture stored beside the widget stands there."""
     notebook = nbformat.from_dict(executed)
     notebook.cells[1].source += "  # changed, so that no stored signature fits"
-    lab.open(page, lab.add(notebook, "untrusted.ipynb", trusted=False))
-    pictures = page.locator(".jp-OutputArea-output img")
+    shown = lab.open(lab.add(notebook, "untrusted.ipynb", trusted=False))
+    pictures = shown.locator(".jp-OutputArea-output img")
     expect(pictures).to_have_count(2, timeout=30_000)
-    expect(page.locator(".cx")).to_have_count(0)
+    expect(shown.locator(".cx")).to_have_count(0)
     for picture in pictures.all():
         assert picture.evaluate("picture => picture.naturalWidth") >= 600
 

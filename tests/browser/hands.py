@@ -1,0 +1,66 @@
+"""What a reader's hands and eyes do with an explorer: drag, move a slider, look."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import nbformat
+import numpy as np
+from PIL import Image
+from playwright.sync_api import FloatRect, Locator, Page, expect
+
+STATE = "application/vnd.jupyter.widget-state+json"
+
+
+def panel(view: Locator | Page, title: str) -> Locator:
+    return view.locator("figure", has=view.page.get_by_text(title, exact=True)).locator("canvas").first
+
+
+def pixels(canvas: Locator) -> np.ndarray:
+    """What a canvas shows, (H, W, RGB)."""
+    url = canvas.evaluate("canvas => canvas.toDataURL()")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
+
+
+def drag(page: Page, board: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Press at one place of the map and release at another, both as shares of its width and height."""
+    board.scroll_into_view_if_needed()
+    box: FloatRect | None = board.bounding_box()
+    assert box is not None
+    places = [(box["x"] + u * box["width"], box["y"] + v * box["height"]) for u, v in (start, end)]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    page.mouse.move(*places[1], steps=8)
+    page.mouse.up()
+
+
+def explorers_in(path: Path) -> int:
+    notebook = nbformat.read(path, as_version=4)
+    models = notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {}).values()
+    return sum("course_utils.explorers" in model["state"].get("_anywidget_id", "") for model in models)
+
+
+def assert_answers(view: Locator) -> None:
+    """Drag the explorer's map, or else move its first slider or choice: a picture changes."""
+    page = view.page
+    expect(view).to_be_visible(timeout=60_000)
+    view.scroll_into_view_if_needed()
+    picture = view.locator("figure canvas").first
+    boards = view.locator(".cx-board")
+    if boards.count():
+        drag(page, boards.first, (0.5, 0.5), (0.3, 0.3))
+        before = pixels(picture)
+        drag(page, boards.first, (0.3, 0.3), (0.7, 0.6))
+        assert (pixels(picture) != before).any()
+    else:
+        pictures = view.locator("figure canvas")
+        slider, choices = view.locator(".cx-slide input").first, view.get_by_role("radio")
+        moves = [lambda: slider.press("Home"), lambda: slider.press("End")]
+        if not slider.count():
+            moves = [lambda: choices.nth(0).check(force=True), lambda: choices.nth(1).check(force=True)]
+        moves[0]()
+        before_all = [pixels(pictures.nth(k)) for k in range(pictures.count())]
+        moves[1]()
+        assert any((pixels(pictures.nth(k)) != before_all[k]).any() for k in range(pictures.count()))
