@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.diffusion import DiffusionModel
-from course_utils.inputs import Model, Rebuildable, check_at_least, check_images, check_tokens
+from course_utils.inputs import Model, Rebuildable, check_at_least, check_images, check_tokens, is_whole
 from course_utils.nets import CrossAttention, UNet
 
 
@@ -37,7 +37,7 @@ class WordTokenizer(Rebuildable):
     Calling it: n sentences to int64 (n, length). Capital letters and a full stop at the end do not count.
 
     Args:
-        words: all that are known.
+        words: all that are known, each once, in small letters.
         length: L, the largest number of words in a sentence.
 
     Raises:
@@ -47,8 +47,12 @@ class WordTokenizer(Rebuildable):
     def __init__(self, words: Sequence[str], length: int = 16):
         check_at_least(1, length=length)
         self.words, self.length, self.nothing = tuple(words), length, len(words)
+        if len(set(self.words)) < self.nothing or any(word != word.lower() for word in self.words):
+            raise ValueError("words must be in small letters, each once")
 
     def __call__(self, sentences: Sequence[str]) -> Tensor:
+        if isinstance(sentences, str):
+            raise ValueError(f"sentences must be a list, not one string; write [{sentences!r}]")
         number = {word: k for k, word in enumerate(self.words)}
         tokens = torch.full((len(sentences), self.length), self.nothing)
         for row, sentence in zip(tokens, sentences, strict=True):
@@ -78,7 +82,7 @@ class TextEncoder(Model):
     def __init__(self, num_tokens: int, *, width: int = 96, layers: int = 2, length: int = 16):
         super().__init__()
         check_at_least(1, num_tokens=num_tokens, layers=layers, length=length)
-        if width < 4 or width % 4:
+        if not is_whole(width) or width < 4 or width % 4:
             raise ValueError(f"width={width} must be a multiple of 4, the number of heads")
         self.num_tokens, self.width, self.length = num_tokens, width, length
         self.embed = nn.Embedding(num_tokens + 1, width)
@@ -174,8 +178,7 @@ class LatentDiffusion(Model):
     def loss(self, x: Tensor, y: Tensor | None = None, *, generator: torch.Generator | None = None) -> Tensor:
         """The loss of the diffusion model on the codes of images x (N, C, H, W), with tokens y (N, L)."""
         check_images(x)
-        with torch.no_grad():
-            z = self.codec.encode(x)
+        z = self.codec.encode(x).detach()  # its weights ask for no gradients
         return self.diffusion.loss(z, y, generator=generator)
 
     @torch.no_grad()
@@ -202,8 +205,8 @@ class LatentDiffusion(Model):
 class DiffusersCodec(nn.Module):
     """A Stable Diffusion autoencoder as a codec: `DiffusersCodec(AutoencoderKL.from_pretrained(…))`.
 
-    vae: a `diffusers.AutoencoderKL`; its `shift_factor`, if it has one, and its `scaling_factor` bring
-            the codes to mean 0 and variance 1.
+    vae: a `diffusers.AutoencoderKL`; its `shift_factor`, if it has one, and its `scaling_factor` bring the codes to
+    mean 0 and variance 1. It is not trained.
     """
 
     def __init__(self, vae: Any):
@@ -212,6 +215,7 @@ class DiffusersCodec(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """The mean codes: images (N, 3, H, W) in [-1, 1] to (N, c, H / f, W / f)."""
+        check_images(x)
         return (self.vae.encode(x).latent_dist.mode() - self._shift()) * self.vae.config.scaling_factor
 
     def decode(self, z: Tensor) -> Tensor:
@@ -232,6 +236,12 @@ class ClipText(nn.Module):
         super().__init__()
         self.model = model.eval().requires_grad_(False)
         self.width = model.config.hidden_size
+
+    def train(self, mode: bool = True) -> ClipText:
+        """As `nn.Module.train`, but CLIP, which is not trained, stays as it is."""
+        super().train(mode)
+        self.model.eval()
+        return self
 
     def forward(self, tokens: Tensor) -> Tensor:
         start = torch.full_like(tokens[:, :1], self.model.config.bos_token_id)

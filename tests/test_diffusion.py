@@ -1,15 +1,20 @@
 """Diffusion: against closed forms, the ideal denoiser of a known density, and the schedulers of diffusers."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
 
 import diffusers
 import pytest
 import torch
+from no_waiting import NoWaiting, as_on_an_accelerator
 from torch import Tensor, nn
 
 from course_utils.diffusion import (
-    DDPM,
+    SAMPLERS,
+    DiffusionModel,
     IdealDenoiser,
     Schedule,
     Step,
@@ -21,16 +26,18 @@ from course_utils.diffusion import (
     heun_sample,
     image_to_image,
     inpaint,
+    karras_time_steps,
     linear_schedule,
     loss_weight,
     posterior,
-    predict_x0_eps,
     super_resolve,
     target,
-    time_steps,
-    unet_ddpm,
+    to_x0_eps,
+    unet_diffusion,
     zero_terminal_snr,
 )
+from course_utils.diffusion.process import log_level
+from course_utils.nets import UNet
 
 SCHEDULES = {
     "linear": linear_schedule(),
@@ -43,6 +50,11 @@ each_prediction = pytest.mark.parametrize("predict", ["eps", "x0", "v"])
 
 def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def unclipped(net: nn.Module, schedule: Schedule, **options: Any) -> DiffusionModel:
+    """For data that lie anywhere."""
+    return DiffusionModel(net, schedule, clip_x0=False, **options)
 
 
 class Smooth(nn.Module):
@@ -113,10 +125,13 @@ def test_a_bad_schedule_is_refused(alpha_bar: Tensor) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: linear_schedule(0), lambda: linear_schedule(10, 0.5, 0.1), lambda: cosine_schedule(0)]
-)
-def test_bad_numbers_for_a_schedule_are_refused(make: Callable[[], Schedule]) -> None:
-    with pytest.raises(ValueError, match="must be at least"):
+    ("make", "what"),
+    [(lambda: linear_schedule(0), "T=0"), (lambda: linear_schedule(10, 0.5, 0.1), r"first=0\.5"),
+     (lambda: cosine_schedule(0), "T=0"), (lambda: cosine_schedule(9, -0.1), r"s=-0\.1"),
+     (lambda: zero_terminal_snr(linear_schedule(1)), "T=1")],
+)  # fmt: skip
+def test_bad_numbers_for_a_schedule_are_refused(make: Callable[[], Schedule], what: str) -> None:
+    with pytest.raises(ValueError, match=what):
         make()
 
 
@@ -124,7 +139,38 @@ def test_a_time_outside_is_refused() -> None:
     x = normal(2, 1, 4, 4)
     for t in (torch.tensor([0, 1001]), torch.tensor([-1, 3]), torch.tensor([1.0, 2.0]), torch.tensor([1])):
         with pytest.raises(ValueError, match="t "):
-            SCHEDULES["linear"].at(t, x)
+            SCHEDULES["linear"].signal_noise(t, x)
+
+
+def test_a_schedule_is_not_changed_by_who_made_it() -> None:
+    given = torch.tensor([1.0, 0.5, 0.2], dtype=torch.float64)
+    schedule = Schedule(given)
+    given.zero_()
+    signal, noise = schedule.signal_noise(torch.tensor([1, 2]), normal(2, 1, 1, 1, dtype=torch.float64))
+    torch.testing.assert_close(signal.flatten().square(), torch.tensor([0.5, 0.2], dtype=torch.float64))
+    torch.testing.assert_close(noise.flatten().square(), torch.tensor([0.5, 0.8], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_signal_and_noise_are_rounded_once(dtype: torch.dtype) -> None:
+    """√(1 - ᾱ) in float64 first: 1 - ᾱ alone would lose its digits where ᾱ is near 1."""
+    schedule, t = SCHEDULES["cosine"], torch.tensor([1, 2, 999, 1000])
+    signal, noise = schedule.signal_noise(t, torch.zeros(4, 3, 2, dtype=dtype))
+    a = schedule.alpha_bar[t]
+    assert signal.shape == noise.shape == (4, 1, 1)
+    assert signal.dtype == noise.dtype == dtype
+    assert torch.equal(signal.flatten(), a.sqrt().to(dtype))
+    assert torch.equal(noise.flatten(), (1 - a).sqrt().to(dtype))
+
+
+def test_what_was_drawn_in_inference_mode_does_not_stop_training() -> None:
+    """The tables of √ᾱ that sampling left behind serve training too."""
+    model = DiffusionModel(_Takes(nn.Conv2d(1, 1, 1)), cosine_schedule(50), shape=(1, 2, 2), steps=2)
+    with torch.inference_mode():
+        model.sample(1)
+        model.loss(normal(2, 1, 2, 2).clamp(-1, 1))
+    model.loss(normal(2, 1, 2, 2).clamp(-1, 1)).backward()
+    assert all(p.grad is not None for p in model.parameters())
 
 
 # --- Forward ------------------------------------------------------------------------------------------------
@@ -133,21 +179,21 @@ def test_a_time_outside_is_refused() -> None:
 @each_schedule
 def test_the_closed_form_is_the_chain(schedule: Schedule) -> None:
     """x_t = √(1 - β_t) x_{t-1} + √β_t ε, a thousand steps of it, has the mean and spread of q(x_t | x₀)."""
-    x = torch.full((40_000,), 0.8, dtype=torch.float64)
-    a, model = schedule.alpha_bar, DDPM(Smooth(), schedule, predict="v")
+    n = 10_000
+    x = torch.full((n,), 0.8, dtype=torch.float64)
+    a, model = schedule.alpha_bar, unclipped(Smooth(), schedule, prediction_type="v")
     draw = torch.Generator().manual_seed(0)
     for t in range(1, 701):
-        beta = 1 - a[t] / a[t - 1]
-        x = (1 - beta).sqrt() * x + beta.sqrt() * torch.randn(x.shape, generator=draw, dtype=x.dtype)
+        beta = (1 - a[t] / a[t - 1]).item()
+        noise = torch.randn(n, generator=draw, dtype=x.dtype)
+        x = math.sqrt(1 - beta) * x + math.sqrt(beta) * noise
         if t in (1, 100, 700):
-            x0 = torch.full((40_000, 1), 0.8, dtype=torch.float64)
-            at_once = model.q_sample(
-                x0, torch.full((40_000,), t), normal(40_000, 1, seed=t, dtype=torch.float64)
-            )
+            x0 = torch.full((n, 1), 0.8, dtype=torch.float64)
+            at_once = model.q_sample(x0, torch.full((n,), t), normal(n, 1, seed=t, dtype=torch.float64))
             for sample in (x, at_once):
                 spread = (1 - a[t]).sqrt().item()
-                assert abs(sample.mean().item() - 0.8 * a[t].sqrt().item()) < 4 * spread / 200
-                assert math.isclose(sample.std().item(), spread, rel_tol=0.02)
+                assert abs(sample.mean().item() - 0.8 * a[t].sqrt().item()) < 4 * spread / math.sqrt(n)
+                assert math.isclose(sample.std().item(), spread, rel_tol=4 / math.sqrt(2 * n))
 
 
 @each_schedule
@@ -175,24 +221,24 @@ def test_posterior_is_bayes(schedule: Schedule) -> None:
 def test_every_prediction_gives_back_image_and_noise(schedule: Schedule, predict: str) -> None:
     x0, eps = normal(6, 1, 4, 4, dtype=torch.float64), normal(6, 1, 4, 4, seed=1, dtype=torch.float64)
     t = torch.tensor([1, 2, 50, 500, 900, 999])
-    model = DDPM(Smooth(), schedule, predict="v")
-    a = schedule.at(t, x0)
-    seen = predict_x0_eps(target(x0, eps, a, predict), model.q_sample(x0, t, eps), a, predict)
+    model = unclipped(Smooth(), schedule, prediction_type="v")
+    at = schedule.signal_noise(t, x0)
+    seen = to_x0_eps(target(x0, eps, *at, predict), model.q_sample(x0, t, eps), *at, predict)
     torch.testing.assert_close(seen.x0, x0)
     torch.testing.assert_close(seen.eps, eps)
 
 
 def test_predictions_that_say_nothing_are_refused() -> None:
-    x, zero, one = normal(1, 1, 2, 2), torch.zeros(1, 1, 1, 1).double(), torch.ones(1, 1, 1, 1).double()
+    x, zero, one = normal(1, 1, 2, 2), torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
     with pytest.raises(ValueError, match="alpha_bar is 0"):
-        predict_x0_eps(x, x, zero, "eps")
+        to_x0_eps(x, x, zero, one, "eps")
     with pytest.raises(ValueError, match="alpha_bar is 1"):
-        predict_x0_eps(x, x, one, "x0")
-    for call in (lambda: predict_x0_eps(x, x, one, "noise"), lambda: target(x, x, one, "noise")):
-        with pytest.raises(ValueError, match="allowed: eps, x0, v"):
-            call()
+        to_x0_eps(x, x, one, zero, "x0")
+    for call in (to_x0_eps, target):
+        with pytest.raises(ValueError, match="prediction_type='noise' is unknown; allowed: eps, x0, v"):
+            call(x, x, one, one, "noise")
     with pytest.raises(ValueError, match="use 'v' or 'x0'"):
-        DDPM(Smooth(), SCHEDULES["zero-terminal"], predict="eps")
+        unclipped(Smooth(), SCHEDULES["zero-terminal"], prediction_type="eps")
 
 
 @each_schedule
@@ -206,6 +252,9 @@ def test_min_snr_weights_the_same_error_alike_whatever_is_predicted(schedule: Sc
         assert (loss_weight(a, predict, "simple") == 1).all()
     with pytest.raises(ValueError, match="allowed: simple, min-snr"):
         loss_weight(a, "v", "none")
+    for weighting in ("simple", "min-snr"):
+        with pytest.raises(ValueError, match="prediction_type='foo' is unknown; allowed: eps, x0, v"):
+            loss_weight(a, "foo", weighting)
 
 
 @each_prediction
@@ -217,21 +266,39 @@ def test_the_loss_of_the_perfect_answer_is_zero_and_of_nothing_is_known(predict:
 
     class Knows(nn.Module):
         def forward(self, x: Tensor, t: Tensor) -> Tensor:
-            a = schedule.at(t, x)
-            seen = predict_x0_eps(ideal(x, t), x, a, "x0")
-            return target(seen.x0, seen.eps, a, predict)
+            at = schedule.signal_noise(t, x)
+            seen = to_x0_eps(ideal(x, t), x, *at, "x0")
+            return target(seen.x0, seen.eps, *at, predict)
 
     class Nothing(nn.Module):
         def forward(self, x: Tensor, t: Tensor) -> Tensor:
             return torch.zeros_like(x)
 
     draw, batch = torch.Generator().manual_seed(0), x0.expand(2000, 1, 8, 8)
-    assert DDPM(Knows(), schedule, predict=predict).loss(batch, generator=draw) < 1e-6
-    lost = DDPM(Nothing(), schedule, predict=predict).loss(batch, generator=draw).item()
+    assert unclipped(Knows(), schedule, prediction_type=predict).loss(batch, generator=draw) < 1e-6
+    lost = unclipped(Nothing(), schedule, prediction_type=predict).loss(batch, generator=draw).item()
     a = schedule.alpha_bar[1:]
     power = x0.square().mean().item()
     known = {"eps": 1.0, "x0": power, "v": (a + (1 - a) * power).mean().item()}[predict]
     assert math.isclose(lost, known, rel_tol=0.02)
+
+
+@each_prediction
+def test_min_snr_counts_in_the_loss(predict: str) -> None:
+    """A network that gives 0 for x₀ = 0 loses 1, 0 or ᾱ, so much as the time step counts."""
+
+    class Nothing(nn.Module):
+        def forward(self, x: Tensor, t: Tensor) -> Tensor:
+            return torch.full_like(x, 0.5)
+
+    schedule = linear_schedule(10, 0.01, 0.5)
+    model = DiffusionModel(Nothing(), schedule, prediction_type=predict, weighting="min-snr")
+    loss = model.loss(torch.zeros(20_000, 1, 1, 8), generator=torch.Generator().manual_seed(0))
+    a = schedule.alpha_bar[1:]
+    error = 0.25 + {"eps": torch.ones_like(a), "x0": torch.zeros_like(a), "v": a}[predict]
+    snr = a / (1 - a)
+    weight = snr.clamp_max(5) / {"eps": snr, "x0": torch.ones_like(a), "v": snr + 1}[predict]
+    assert loss.item() == pytest.approx((weight * error).mean().item(), rel=0.02)
 
 
 def test_labels_are_left_out_in_the_given_share() -> None:
@@ -242,8 +309,8 @@ def test_labels_are_left_out_in_the_given_share() -> None:
             asked.append(y)
             return torch.zeros_like(x)
 
-    x, y = normal(4000, 1, 4, 4), torch.arange(4000) % 10
-    DDPM(Listens(), SCHEDULES["linear"], classes=10, drop=0.2).loss(
+    x, y = normal(4000, 1, 1, 2), torch.arange(4000) % 10
+    unclipped(Listens(), SCHEDULES["linear"], num_classes=10, p_uncond=0.2).loss(
         x, y, generator=torch.Generator().manual_seed(0)
     )
     kept = asked[0] != 10
@@ -252,7 +319,7 @@ def test_labels_are_left_out_in_the_given_share() -> None:
 
 
 def test_the_loss_is_the_same_again_from_the_same_generator_and_spares_other_randomness() -> None:
-    x, model = normal(8, 1, 4, 4), DDPM(Smooth(), SCHEDULES["linear"])
+    x, model = normal(8, 1, 4, 4), unclipped(Smooth(), SCHEDULES["linear"])
     state = torch.get_rng_state()
     first, second = (model.loss(x, generator=torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first, second)
@@ -273,12 +340,12 @@ def test_the_bound_trains_only_the_variance() -> None:
     torch.manual_seed(0)
     net = Two()
     x = normal(16, 1, 8, 8).clamp(-1, 1)
-    learned = DDPM(net, SCHEDULES["linear"], learn_variance=True)
+    learned = unclipped(net, SCHEDULES["linear"], learn_variance=True)
     learned.loss(x, generator=torch.Generator().manual_seed(0)).backward()
     with_bound = net.mean.weight.grad.clone()
     assert net.variance.weight.grad.abs().max() > 0
     net.zero_grad()
-    plain = DDPM(_Takes(net.mean), SCHEDULES["linear"])
+    plain = unclipped(_Takes(net.mean), SCHEDULES["linear"])
     plain.loss(x, generator=torch.Generator().manual_seed(0)).backward()
     torch.testing.assert_close(with_bound, net.mean.weight.grad)
 
@@ -303,7 +370,9 @@ def test_training_meets_every_time_step_alike_both_ends_included() -> None:
             return super().forward(x, t, y)
 
     T, n = 6, 6000
-    DDPM(Watch(), linear_schedule(T)).loss(normal(n, 1, 1, 2), generator=torch.Generator().manual_seed(0))
+    unclipped(Watch(), linear_schedule(T)).loss(
+        normal(n, 1, 1, 2), generator=torch.Generator().manual_seed(0)
+    )
     (t,) = times
     assert t.unique().tolist() == list(range(1, T + 1))
     expected = n / T
@@ -311,18 +380,308 @@ def test_training_meets_every_time_step_alike_both_ends_included() -> None:
 
 
 def test_guidance_goes_from_no_class_through_the_class_and_beyond() -> None:
-    model = DDPM(Smooth(), SCHEDULES["linear"], classes=10)
+    model = unclipped(Smooth(), SCHEDULES["linear"], num_classes=10)
     x, t, y = normal(4, 1, 6, 6), torch.tensor([1, 20, 500, 1000]), torch.tensor([0, 3, 5, 9])
-    without, with_class = (model.predict_x0_eps(x, t, y, w).eps for w in (0.0, 1.0))
+    without, with_class = (model.predict(x, t, y, guidance=w).eps for w in (0.0, 1.0))
     torch.testing.assert_close(without, Smooth()(x, t, torch.full((4,), 10)))
     torch.testing.assert_close(with_class, Smooth()(x, t, y))
-    torch.testing.assert_close(model.predict_x0_eps(x, t).eps, without)
+    torch.testing.assert_close(model.predict(x, t).eps, without)
     for w in (0.5, 3.0):
-        torch.testing.assert_close(model.predict_x0_eps(x, t, y, w).eps, without + w * (with_class - without))
+        torch.testing.assert_close(
+            model.predict(x, t, y, guidance=w).eps, without + w * (with_class - without)
+        )
     with pytest.raises(ValueError, match="needs a model with classes, and y"):
-        model.predict_x0_eps(x, t, guidance=2.0)
+        model.predict(x, t, guidance=2.0)
     with pytest.raises(ValueError, match="at least 0"):
-        model.predict_x0_eps(x, t, y, -1.0)
+        model.predict(x, t, y, guidance=-1.0)
+
+
+class _Says(nn.Module):
+    """x₀ is the label over 10, whatever is asked; "no class" (10) is 0. It notes what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Tensor] = []
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        self.asked.append(y)
+        return torch.where(y == 10, 0, y / 10).to(x).view(-1, 1, 1, 1).expand(x.shape)
+
+
+def says(**options: Any) -> DiffusionModel:
+    return DiffusionModel(
+        _Says(),
+        SCHEDULES["cosine"],
+        prediction_type="x0",
+        num_classes=10,
+        shape=(1, 2, 2),
+        steps=3,
+        **options,
+    )
+
+
+def test_guidance_leads_away_from_what_is_to_be_avoided() -> None:
+    """x₀ says its label over 10: 2 is asked for, 3 is to be avoided; without a prompt, 0 leads away from 3."""
+    model, x, t = says(), normal(2, 1, 2, 2), torch.tensor([300, 900])
+    two, three = torch.tensor([2, 2]), torch.tensor([3, 3])
+    for y, negative, expected in (
+        (two, three, 0.3 - 3 * 0.1),
+        (None, three, 0.3 - 3 * 0.3),
+        (two, None, 3 * 0.2),
+    ):
+        x0 = model.predict(x, t, y, guidance=3.0, negative=negative).x0
+        torch.testing.assert_close(x0, torch.full_like(x, expected))
+
+
+@pytest.mark.parametrize("guidance", [0.0, 0.5, 1.0])
+def test_what_is_to_be_avoided_is_never_approached(guidance: float) -> None:
+    model, x, three = says(), normal(2, 1, 2, 2), torch.tensor([3, 3])
+    for y in (None, torch.tensor([2, 2])):
+        calls = [
+            lambda y=y: model.predict(x, torch.tensor([5, 5]), y, guidance=guidance, negative=three),
+            lambda y=y: model.sample(2, y, guidance=guidance, negative=three),
+            *(lambda y=y, sampler=sampler: sampler(model, x, steps=2, y=y, guidance=guidance, negative=three)
+              for sampler in SAMPLERS.values()),
+        ]  # fmt: skip
+        for call in calls:
+            with pytest.raises(ValueError, match=f"negative was given, but guidance={guidance}"):
+                call()
+    assert model.net.asked == []
+    with pytest.raises(ValueError, match=r"negative was given, but guidance=1\.0"):  # the model's own
+        model.sample(2, negative=three)
+
+
+def test_without_a_prompt_nothing_is_asked_for() -> None:
+    """In the loss, at guidance 0, and in a sample, after another call had something to avoid."""
+    model, x = says(guidance=2.0), normal(4, 1, 2, 2).clamp(-1, 1)
+    model.sample(2, torch.tensor([2, 2]), negative=torch.tensor(3))
+    model.net.asked.clear()
+    model.loss(x)
+    model.predict(x, torch.full((4,), 9), torch.tensor([1, 2, 3, 4]), guidance=0.0)
+    model.sample(4)
+    assert len(model.net.asked) == 5
+    assert all(torch.equal(y, torch.full((4,), 10)) for y in model.net.asked)
+
+
+# --- Labels ------------------------------------------------------------------------------------------------
+
+WRONG_LABELS = [
+    (torch.tensor([0, 10]), r"holds 0 … 10; allowed: 0 … 9"),
+    (torch.tensor([-1, 3]), r"holds -1 … 3; allowed: 0 … 9"),
+    (torch.tensor([1, 2, 3]), r"must be int64 \(2,\), not torch.int64 \(3,\)"),
+    (torch.tensor([[1, 2]]), r"must be int64 \(2,\), not torch.int64 \(1, 2\)"),
+    (torch.tensor([1.0, 2.0]), r"must be int64 \(2,\), not torch.float32 \(2,\)"),
+    (torch.tensor([1, 2], dtype=torch.int32), r"must be int64 \(2,\), not torch.int32 \(2,\)"),
+]
+
+
+@pytest.mark.parametrize(("y", "what"), WRONG_LABELS)
+def test_labels_that_are_none_are_refused_before_the_network_runs(y: Tensor, what: str) -> None:
+    model, x = says(guidance=2.0), normal(2, 1, 4, 4).clamp(-1, 1)
+    mask = torch.ones(1, 1, 1, 1, dtype=torch.bool)
+    calls = {
+        "loss": lambda: model.loss(x, y),
+        "sample": lambda: model.sample(2, y),
+        "bits": lambda: model.bits_per_dimension(x, y),
+        "image_to_image": lambda: image_to_image(model, x, start=5, steps=2, y=y),
+        "inpaint": lambda: inpaint(model, x, known=x, mask=mask, steps=2, y=y),
+        "super_resolve": lambda: super_resolve(model, x, small=x[..., :2, :2], steps=2, y=y),
+        "student": lambda: distillation_loss(model, says(), x, y, substeps=2),
+        **{
+            name: lambda sampler=sampler: sampler(model, x, steps=2, y=y)
+            for name, sampler in SAMPLERS.items()
+        },
+    }
+    for call in calls.values():
+        with pytest.raises(ValueError, match=f"y {what}"):
+            call()
+    for sampler in SAMPLERS.values():
+        with pytest.raises(ValueError, match=f"negative {what}"):
+            sampler(model, x, steps=2, guidance=2.0, negative=y)
+    assert model.net.asked == []
+
+
+def test_a_prediction_may_be_asked_for_no_class_and_nothing_else_outside() -> None:
+    """Training mixes classes and "no class" in one batch."""
+    model, x, t = says(), normal(2, 1, 2, 2), torch.tensor([1, 2])
+    torch.testing.assert_close(
+        model.predict(x, t, torch.tensor([10, 5])).x0[:, 0, 0, 0], torch.tensor([0.0, 0.5])
+    )
+    with pytest.raises(ValueError, match="allowed: 0 … 10"):
+        model.predict(x, t, torch.tensor([11, 5]))
+    with pytest.raises(ValueError, match="t holds 0 … 2; allowed: 1 … 1000"):
+        model.predict(x, torch.tensor([0, 2]))
+
+
+def test_a_model_without_classes_takes_no_labels_but_trains_on_labelled_images() -> None:
+    model, x, y = (
+        DiffusionModel(Smooth(), SCHEDULES["linear"], shape=(1, 4, 4)),
+        normal(2, 1, 4, 4),
+        torch.ones(2).long(),
+    )
+    for call in (
+        lambda: model.sample(2, y),
+        lambda: model.predict(x, torch.tensor([1, 2]), y),
+        lambda: ddim_sample(model, x, steps=2, y=y),
+    ):
+        with pytest.raises(ValueError, match="y was given, but this model knows no classes"):
+            call()
+    x = x.clamp(-1, 1)
+    losses = [model.loss(x, label, generator=torch.Generator().manual_seed(0)) for label in (y, None)]
+    assert torch.equal(*losses)
+
+
+def test_images_that_are_none_are_refused_in_training() -> None:
+    for x, what in ((normal(2, 1, 4, 4) + 9, "lie in"), (torch.rand(20, 1, 4, 4), r"\[0, 1\]"),
+                    (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), "must be float")):  # fmt: skip
+        with pytest.raises(ValueError, match=what):
+            DiffusionModel(Smooth(), SCHEDULES["linear"]).loss(x)
+    unclipped(Smooth(), SCHEDULES["linear"]).loss(normal(2, 1, 4, 4) + 9)
+    with pytest.raises(ValueError, match="must be float"):
+        unclipped(Smooth(), SCHEDULES["linear"]).loss(torch.zeros(2, 1, 4, 4, dtype=torch.int64))
+
+
+def test_a_network_that_gives_another_shape_is_refused() -> None:
+    x = normal(2, 1, 4, 4).clamp(-1, 1)
+    for outputs, learned in ((1, True), (2, False)):
+        with pytest.raises(ValueError, match=r"net gives \(2, \d, 4, 4\) for x_t \(2, 1, 4, 4\)"):
+            DiffusionModel(Smooth(outputs), SCHEDULES["linear"], learn_variance=learned).loss(x)
+
+
+# --- Dtypes ------------------------------------------------------------------------------------------------
+
+
+class _Keeps(nn.Module):
+    """Half of x by a weight, and of which dtype x was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.dtypes = nn.Parameter(torch.tensor(0.5)), set()
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        self.dtypes.add(x.dtype)
+        return self.weight * x
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_model_samples_in_the_dtype_of_its_weights_and_keeps_its_state_in_float32_at_least(
+    name: str, dtype: torch.dtype
+) -> None:
+    model = DiffusionModel(
+        _Keeps(), SCHEDULES["cosine"], prediction_type="v", shape=(1, 4, 4), steps=5, sampler=name
+    ).to(dtype)
+    x = model.sample(2, generator=torch.Generator().manual_seed(0))
+    assert x.dtype == dtype
+    assert x.abs().max() <= 1
+    assert model.net.dtypes == {dtype}
+    wide = torch.promote_types(dtype, torch.float32)
+    walk = list(SAMPLERS[name](model, normal(2, 1, 4, 4).to(dtype), steps=5))
+    assert all(step.x_t.dtype == wide for step in walk)
+    if (
+        dtype != torch.float64
+    ):  # the same draw, in float32 throughout: what is different is the network's rounding
+        reference = model.float().sample(2, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(x.float(), reference, rtol=0, atol=0 if dtype == torch.float32 else 0.05)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_loss_of_half_precision_is_counted_in_float32(dtype: torch.dtype) -> None:
+    model = DiffusionModel(_Keeps().to(dtype), SCHEDULES["cosine"])
+    loss = model.loss(normal(64, 1, 4, 4).clamp(-1, 1).to(dtype), generator=torch.Generator().manual_seed(0))
+    assert loss.dtype == torch.promote_types(dtype, torch.float32)
+    loss.backward()
+    assert model.net.weight.grad.dtype == dtype
+
+
+def test_a_learned_variance_leaves_the_loss_in_float32() -> None:
+    model = DiffusionModel(Smooth(outputs=2), SCHEDULES["linear"], learn_variance=True)
+    assert model.loss(normal(2, 1, 4, 4).clamp(-1, 1)).dtype == torch.float32
+
+
+# --- No waiting ---------------------------------------------------------------------------------------------
+
+
+def training_steps() -> dict[str, Callable[[], Tensor]]:
+    torch.manual_seed(0)
+    x, y = normal(4, 1, 8, 8).clamp(-1, 1), torch.arange(4)
+    unet = UNet(width=16, num_classes=10)
+    options = {"num_classes": 10, "prediction_type": "v", "steps": 5}
+    model = DiffusionModel(unet, cosine_schedule(), weighting="min-snr", **options)
+    learned = DiffusionModel(UNet(width=16, out_channels=2), cosine_schedule(), learn_variance=True)
+    teacher = DiffusionModel(_Labelled(nn.Conv2d(1, 1, 1)), cosine_schedule(), **options)
+    return {
+        "classes": lambda: model.loss(x, y),
+        "learned variance": lambda: learned.loss(x),
+        "distillation": lambda: distillation_loss(model, teacher, x, y, guidance=2.0),
+    }
+
+
+class _Labelled(_Takes):
+    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("name", ["classes", "learned variance", "distillation"])
+def test_a_training_step_does_not_wait_for_its_device(name: str) -> None:
+    step = training_steps()[name]
+    for _ in range(2):
+        with as_on_an_accelerator():
+            step().backward()
+
+
+def test_waiting_would_be_seen() -> None:
+    with pytest.raises(AssertionError, match="waits for the device"), NoWaiting():
+        training_steps()["classes"]()  # on the CPU labels and images are looked at
+
+
+# --- Weights and their schedule ------------------------------------------------------------------------------
+
+
+def test_weights_load_under_their_schedule_only() -> None:
+    """Also where the processor that trained them rounded the last digits otherwise."""
+    made = {name: DiffusionModel(_Takes(nn.Linear(2, 2)), make(100), prediction_type="v")
+            for name, make in (("cosine", cosine_schedule), ("linear", linear_schedule))}  # fmt: skip
+    weights = made["cosine"].state_dict()
+    again = DiffusionModel(_Takes(nn.Linear(2, 2)), cosine_schedule(100), prediction_type="v")
+    again.load_state_dict(weights)
+    assert torch.equal(again.net.layer.weight, made["cosine"].net.layer.weight)
+    a = weights["_extra_state"]
+    again.load_state_dict({**weights, "_extra_state": a * (1 + 1e-13 * normal(101, dtype=torch.float64))})
+    before = made["linear"].net.layer.weight.clone()
+    for other, T in ((made["linear"], 100), (DiffusionModel(again.net, cosine_schedule(50)), 50)):
+        with pytest.raises(ValueError, match="another schedule") as error:
+            other.load_state_dict(weights)
+        for part in (
+            "T = 100",
+            f"T = {T}",
+            f"{a[-1].item():.3g} at T",
+            f"{other.schedule.alpha_bar[-1]:.3g} at T",
+        ):
+            assert part in str(error.value)
+    assert torch.equal(before, made["linear"].net.layer.weight)
+
+
+def test_weights_without_a_schedule_say_so() -> None:
+    model = DiffusionModel(_Takes(nn.Linear(2, 2)), cosine_schedule(100))
+    weights = {name: value for name, value in model.state_dict().items() if name != "_extra_state"}
+    for strict in (True, False):
+        with pytest.raises(
+            ValueError, match=r"do not say under which schedule they were trained.* '_extra_state'"
+        ):
+            model.load_state_dict(weights, strict=strict)
+    with pytest.raises(ValueError, match=r"there is no '0\._extra_state'"):
+        nn.ModuleList([model]).load_state_dict({f"0.{name}": value for name, value in weights.items()})
+    model.load_state_dict({**weights, "_extra_state": model.schedule.alpha_bar})
+
+
+def test_a_copy_of_a_model_has_its_schedule_and_weights_of_its_own() -> None:
+    model = DiffusionModel(_Takes(nn.Linear(2, 2)), cosine_schedule(100))
+    other = copy.deepcopy(model)
+    other.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        other.net.layer.weight.zero_()
+    assert model.net.layer.weight.abs().sum() > 0
 
 
 # --- Samplers, step by step as diffusers --------------------------------------------------------------------
@@ -347,7 +706,7 @@ def test_a_deterministic_sampler_is_that_of_diffusers(sampler: str, predict: str
     scheduler, net = make(NAMES[predict]), Smooth()
     scheduler.set_timesteps(steps)
     x = normal(3, 1, 8, 8)
-    walk = ours(DDPM(net, SCHEDULES["linear"], predict=predict), x, steps=steps, **options)
+    walk = ours(unclipped(net, SCHEDULES["linear"], prediction_type=predict), x, steps=steps, **options)
     assert next(walk).t == 1000
     for t, step in zip(scheduler.timesteps.tolist(), walk, strict=True):
         x = scheduler.step(net(x, torch.full((3,), t + 1)), t, x).prev_sample
@@ -356,7 +715,7 @@ def test_a_deterministic_sampler_is_that_of_diffusers(sampler: str, predict: str
 
 @as_diffusers
 @pytest.mark.parametrize("variance", ["small", "large", "learned"])
-@pytest.mark.parametrize("steps", [5, 50, 1000])
+@pytest.mark.parametrize("steps", [5, 50, 200])
 def test_ancestral_sampling_is_that_of_diffusers(variance: str, steps: int) -> None:
     """The noise is drawn by both in the same order, from generators with the same seed."""
     theirs = {"small": "fixed_small", "large": "fixed_large", "learned": "learned_range"}[variance]
@@ -367,7 +726,7 @@ def test_ancestral_sampling_is_that_of_diffusers(variance: str, steps: int) -> N
     scheduler.set_timesteps(steps)
     learned = variance == "learned"
     net, x = Smooth(outputs=2 if learned else 1), normal(2, 1, 8, 8)
-    model = DDPM(net, SCHEDULES["linear"], learn_variance=learned)
+    model = unclipped(net, SCHEDULES["linear"], learn_variance=learned)
     walk = ddpm_sample(model, x, steps=steps, variance=variance, generator=torch.Generator().manual_seed(5))
     next(walk)
     draw = torch.Generator().manual_seed(5)
@@ -386,7 +745,7 @@ def test_ddim_with_noise_is_that_of_diffusers(eta: float) -> None:
     scheduler, net, x = PARITY["ddim"][2]("epsilon"), Smooth(), normal(2, 1, 8, 8)
     scheduler.set_timesteps(20)
     draw, again = torch.Generator().manual_seed(5), torch.Generator().manual_seed(5)
-    walk = ddim_sample(DDPM(net, SCHEDULES["linear"]), x, steps=20, eta=eta, generator=draw)
+    walk = ddim_sample(unclipped(net, SCHEDULES["linear"]), x, steps=20, eta=eta, generator=draw)
     next(walk)
     for t, step in zip(scheduler.timesteps.tolist(), walk, strict=True):
         if step.t == 0:  # where there is no noise left to add, and diffusers draws one all the same
@@ -395,8 +754,42 @@ def test_ddim_with_noise_is_that_of_diffusers(eta: float) -> None:
         torch.testing.assert_close(step.x_t, x, rtol=1e-5, atol=2e-5)
 
 
+@as_diffusers
+@pytest.mark.parametrize("steps", [5, 50])
+@pytest.mark.parametrize("name", ["ddim", "ddpm"])
+def test_a_clipped_image_is_that_of_diffusers(name: str, steps: int) -> None:
+    """For ε that is far too large, so that x̂₀ leaves [-1, 1] in most steps."""
+    net, schedule, x = Smooth(scale=3.0), SCHEDULES["linear"], normal(2, 1, 8, 8)
+    draws = [torch.Generator().manual_seed(5) for _ in range(2)]
+    if name == "ddim":
+        scheduler = diffusers.DDIMScheduler(**SHARED, clip_sample=True)
+        options: dict[str, Any] = {"use_clipped_model_output": True}
+    else:
+        scheduler = diffusers.DDPMScheduler(**SHARED, clip_sample=True, variance_type="fixed_small")
+        scheduler.alphas_cumprod = schedule.alpha_bar[1:]
+        options = {"generator": draws[0]}
+    scheduler.set_timesteps(steps)
+    walk = SAMPLERS[name](DiffusionModel(net, schedule), x, steps=steps, generator=draws[1])
+    free = SAMPLERS[name](
+        unclipped(net, schedule), x, steps=steps, generator=torch.Generator().manual_seed(5)
+    )
+    next(walk)
+    clipped = 0
+    for t, step in zip(scheduler.timesteps.tolist(), walk, strict=True):
+        theirs = scheduler.step(net(x, torch.full((2,), t + 1)), t, x, **options)
+        torch.testing.assert_close(step.x0_hat, theirs.pred_original_sample, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(step.x_t, theirs.prev_sample, rtol=1e-5, atol=2e-5)
+        clipped += step.x0_hat.abs().max().item() == 1
+        a = schedule.alpha_bar[t + 1]
+        made_of = a.sqrt().float() * step.x0_hat + (1 - a).sqrt().float() * step.eps_hat
+        torch.testing.assert_close(made_of, x, rtol=1e-4, atol=1e-4)
+        x = step.x_t
+    assert clipped >= steps // 2
+    assert (last(free) - x).abs().max() > 0.02
+
+
 def test_ddim_with_all_its_noise_is_ancestral_sampling() -> None:
-    x, model = normal(2, 1, 8, 8), DDPM(Smooth(), SCHEDULES["cosine"], predict="v")
+    x, model = normal(2, 1, 8, 8), unclipped(Smooth(), SCHEDULES["cosine"], prediction_type="v")
     draws = (torch.Generator().manual_seed(1) for _ in range(2))
     by_ddim = ddim_sample(model, x, steps=30, eta=1.0, generator=next(draws))
     by_ddpm = ddpm_sample(model, x, steps=30, generator=next(draws))
@@ -407,29 +800,27 @@ def test_ddim_with_all_its_noise_is_ancestral_sampling() -> None:
 @as_diffusers
 @pytest.mark.parametrize("steps", [5, 20])
 def test_heun_is_that_of_diffusers(steps: int) -> None:
-    """Theirs works with x / √ᾱ, ours with x."""
-    scheduler = diffusers.HeunDiscreteScheduler(**SHARED, beta_start=1e-4, beta_end=0.02)
-    scheduler.set_timesteps(steps)
-    net, schedule = Smooth(), SCHEDULES["linear"]
+    """At the same times. Theirs works with x / √ᾱ, ours with x."""
+    scheduler = diffusers.HeunDiscreteScheduler(**SHARED, beta_start=1e-4, beta_end=0.015)
+    net, schedule = Smooth(), linear_schedule(1000, 1e-4, 0.015)  # σ_T = 44: no first step of DDIM's
+    scheduler.set_timesteps(timesteps=[t - 1 for t in karras_time_steps(schedule, 1000, steps)[:-1]])
     x = normal(2, 1, 8, 8, dtype=torch.float64)  # theirs is up to 150 times as large: float32 rounds
-    walk = list(heun_sample(DDPM(net, schedule), x, steps=steps))
-    scaled = x / schedule.alpha_bar[1000].sqrt()
-    for i, t in enumerate(
-        scheduler.timesteps
-    ):  # 999, then each time twice: to correct the last step, to begin the next
+    walk = list(heun_sample(unclipped(net, schedule), x, steps=steps))
+    scaled, compared = x / schedule.alpha_bar[1000].sqrt(), []
+    for i, t in enumerate(scheduler.timesteps):  # the first, then each twice: to correct a step, to begin one
         seen = scheduler.scale_model_input(scaled, t)
         scaled = scheduler.step(net(seen, torch.full((2,), int(t) + 1)), t, scaled).prev_sample
-        if i % 2:
-            step = walk[(i + 1) // 2]
+        if i % 2 or i == 2 * steps - 2:
+            step = walk[(i + 2) // 2]
             torch.testing.assert_close(
                 step.x_t, scaled * schedule.alpha_bar[step.t].sqrt(), rtol=1e-5, atol=1e-5
             )
-    torch.testing.assert_close(walk[-1].x_t, scaled, rtol=1e-5, atol=1e-5)
+            compared.append(step.t)
+    assert compared == karras_time_steps(schedule, 1000, steps)[1:]
 
 
 # --- Samplers, on densities that are known ------------------------------------------------------------------
 
-SAMPLERS = {"ddpm": ddpm_sample, "ddim": ddim_sample, "dpm-solver++": dpmpp_2m_sample, "heun": heun_sample}
 DETERMINISTIC = {name: sampler for name, sampler in SAMPLERS.items() if name != "ddpm"}
 
 
@@ -438,18 +829,17 @@ def last(walk: Iterator[Step]) -> Tensor:
     return step.x_t
 
 
-def ideal(schedule: Schedule, means: Tensor, std: float) -> DDPM:
-    return DDPM(IdealDenoiser(schedule, means, std), schedule, predict="x0")
+def ideal(schedule: Schedule, means: Tensor, std: float) -> DiffusionModel:
+    return unclipped(IdealDenoiser(schedule, means, std), schedule, prediction_type="x0")
 
 
 @each_schedule
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_a_known_gaussian_comes_out(name: str, schedule: Schedule) -> None:
-    model = ideal(schedule, torch.full((1, 1, 1, 1), 0.5), 0.3)
-    steps = 1000 if name == "ddpm" else 200  # with fewer, its smaller variance is too small
-    x = last(SAMPLERS[name](model, normal(20_000, 1, 1, 1), steps=steps))
-    assert abs(x.mean().item() - 0.5) < 0.02
-    assert math.isclose(x.std().item(), 0.3, rel_tol=0.03)
+def test_a_known_gaussian_comes_out_of_ancestral_sampling(schedule: Schedule) -> None:
+    model, n = ideal(schedule, torch.full((1, 1, 1, 1), 0.5), 0.3), 4000
+    walk = ddpm_sample(model, normal(n, 1, 1, 1), steps=1000, generator=torch.Generator().manual_seed(1))
+    x = last(walk)  # with fewer steps its smaller variance is too small
+    assert abs(x.mean().item() - 0.5) < 4 * 0.3 / math.sqrt(n)
+    assert math.isclose(x.std().item(), 0.3, rel_tol=4 / math.sqrt(2 * n))
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -457,7 +847,9 @@ def test_a_known_mixture_comes_out(name: str) -> None:
     """Two bumps at ±1, three points in four at the right one."""
     schedule = SCHEDULES["cosine"]
     net = IdealDenoiser(schedule, torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1), 0.2, torch.tensor([0.25, 0.75]))
-    x = last(SAMPLERS[name](DDPM(net, schedule, predict="x0"), normal(20_000, 1, 1, 1), steps=200)).flatten()
+    x = last(
+        SAMPLERS[name](unclipped(net, schedule, prediction_type="x0"), normal(10_000, 1, 1, 1), steps=150)
+    ).flatten()
     right = x > 0
     assert abs(right.double().mean().item() - 0.75) < 0.02
     for part, centre in ((x[right], 1.0), (x[~right], -1.0)):
@@ -490,12 +882,12 @@ def test_the_error_falls_at_the_order_of_the_method(name: str, order: int) -> No
     assert abs(slopes[-1] - order) < 0.35, slopes
 
 
+@each_schedule
 @pytest.mark.parametrize("name", DETERMINISTIC)
-def test_many_steps_reach_the_exact_flow(name: str) -> None:
-    schedule = SCHEDULES["cosine"]
+def test_many_steps_reach_the_exact_flow(name: str, schedule: Schedule) -> None:
     model = ideal(schedule, torch.full((1, 1, 1, 1), 0.4, dtype=torch.float64), 0.5)
-    x_T = normal(200, 1, 1, 1, dtype=torch.float64)
-    x = last(DETERMINISTIC[name](model, x_T, steps=1000))
+    x_T = normal(50, 1, 1, 1, dtype=torch.float64)
+    x = last(DETERMINISTIC[name](model, x_T, steps=1000 if name == "ddim" else 300))
     torch.testing.assert_close(x, exact_flow(schedule, x_T, 0.4, 0.5), rtol=0, atol=5e-3)
 
 
@@ -524,11 +916,132 @@ def test_an_ideal_denoiser_of_images_gives_back_the_images() -> None:
 
 
 def test_bad_weights_of_a_mixture_are_refused() -> None:
-    for weights in (torch.tensor([0.5, 0.6]), torch.tensor([1.0])):
+    for weights in (torch.tensor([0.5, 0.6]), torch.tensor([1.0]), torch.tensor([-0.5, 1.5])):
         with pytest.raises(ValueError, match="weights"):
             IdealDenoiser(SCHEDULES["linear"], normal(2, 1), 0.1, weights)
     with pytest.raises(ValueError, match="std"):
         IdealDenoiser(SCHEDULES["linear"], normal(2, 1), -0.1)
+
+
+class Off(nn.Module):
+    """The ε of the ideal denoiser, but for a factor."""
+
+    def __init__(self, schedule: Schedule, means: Tensor, factor: float):
+        super().__init__()
+        self.schedule, self.ideal, self.factor = schedule, IdealDenoiser(schedule, means), factor
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        at = self.schedule.signal_noise(t, x)
+        return self.factor * to_x0_eps(self.ideal(x, t), x, *at, "x0").eps
+
+
+@pytest.mark.parametrize("factor", [1.002, 1 / 1.002])
+def test_a_small_error_in_eps_stays_small_where_images_are_clipped(factor: float) -> None:
+    """On the cosine schedule √ᾱ_T = 4.9e-5: x̂₀ = (x - √(1 - ᾱ) ε̂) / √ᾱ is off by 40 where ε̂ is off by 0.002."""
+    schedule, x_T = SCHEDULES["cosine"], normal(4000, 1, 1, 1, seed=1)
+    values = torch.tensor([-1.0, 0.0, 1.0])
+    images = normal(8, 1, 16, 16).clamp(-1, 1)
+    spread, middle, distance = {}, {}, {}
+    for clip in (True, False):
+        model = DiffusionModel(Off(schedule, values.view(3, 1, 1, 1), factor), schedule, clip_x0=clip)
+        _, first, *_, end = ddim_sample(model, x_T, steps=10)
+        spread[clip] = first.x_t.std().item()
+        middle[clip] = ((end.x_t.flatten()[:, None] - values).abs().argmin(dim=1) == 1).double().mean().item()
+        model = DiffusionModel(Off(schedule, images, factor), schedule, clip_x0=clip)
+        x = last(ddim_sample(model, normal(100, 1, 16, 16, seed=1), steps=10))
+        distance[clip] = torch.cdist(x.flatten(1), images.flatten(1)).min(dim=1).values.median().item()
+    assert 0.8 < spread[True] < 1.2  # 1 for the ideal denoiser
+    assert spread[False] > 4
+    assert 0.2 < middle[True] < 0.55  # of the three values, 0: 0.37 for the ideal denoiser in ten steps
+    assert middle[False] < 0.12
+    assert distance[True] < 0.01
+    assert distance[False] > 0.02
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_samples_end_within_the_range_of_images(name: str) -> None:
+    model = DiffusionModel(
+        Smooth(scale=3.0), SCHEDULES["cosine"], prediction_type="x0", shape=(1, 4, 4), sampler=name, steps=5
+    )
+    clipped = model.sample(20, generator=torch.Generator().manual_seed(0))
+    model.clip_x0 = False
+    free = model.sample(20, generator=torch.Generator().manual_seed(0))
+    assert clipped.abs().max() <= 1
+    assert free.abs().max() > 2
+
+
+def test_a_small_number_of_heun_steps_stays_near_the_data() -> None:
+    """Eight points on a ring of radius 0.9, N(0, 0.1²) around each; σ_T is 20,000."""
+    angle = torch.arange(8) / 8 * 2 * math.pi
+    ring = 0.9 * torch.stack([angle.cos(), angle.sin()], dim=1)
+    model = ideal(SCHEDULES["cosine"], ring, 0.1)
+    x = last(heun_sample(model, normal(2000, 2), steps=10))
+    away = torch.cdist(x, ring).min(dim=1).values
+    assert x.abs().max() < 2
+    assert away.quantile(0.95) < 0.5  # 0.245 for N(0, 0.1²)
+
+
+@each_schedule
+def test_the_error_of_heun_falls_at_the_second_order(schedule: Schedule) -> None:
+    """At its own times, up to t = 1, for a Gaussian."""
+    model = ideal(schedule, torch.full((1, 1, 1, 1), 0.4, dtype=torch.float64), 0.5)
+    x_T, a = normal(200, 1, 1, 1, dtype=torch.float64), schedule.alpha_bar
+    z = (x_T - a[-1].sqrt() * 0.4) / (a[-1] * 0.25 + 1 - a[-1]).sqrt()
+    exact = a[1].sqrt() * 0.4 + (a[1] * 0.25 + 1 - a[1]).sqrt() * z
+    reached = []
+    for steps in (10, 20, 40, 80):
+        *_, before_last, _ = heun_sample(model, x_T, steps=steps)
+        assert before_last.t == 1
+        reached.append((before_last.x_t - exact).abs().mean().item())
+    slopes = [math.log2(one / other) for one, other in pairwise(reached)]
+    assert abs(slopes[-1] - 2) < 0.2, slopes
+    assert reached[0] < 0.12  # of data with the spread 0.5
+
+
+# --- Times --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [2, 3, 6, 11, 31])
+def test_karras_times_are_those_of_equation_5(steps: int) -> None:
+    """On a schedule whose σ_t follows the equation with a step for each t, they are evenly spread."""
+    T = 1 + 2 * 3 * 5 * 10
+    power = torch.linspace(0.01 ** (1 / 7), 60 ** (1 / 7), T, dtype=torch.float64)
+    alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), 1 / (1 + power**14)])
+    times = karras_time_steps(Schedule(alpha_bar), T, steps)
+    even = [round(T - k * (T - 1) / (steps - 1)) for k in range(steps)]
+    assert times == [*even, 0] if (T - 1) % (steps - 1) == 0 else times[0] == T
+
+
+@each_schedule
+@pytest.mark.parametrize("start", [300, 1000])
+def test_karras_times_are_the_nearest_to_equation_5(schedule: Schedule, start: int) -> None:
+    """Wherever there are enough whole steps; and from σ = 80 on, where the first is above."""
+    sigma = [math.sqrt((1 - a) / a) if a else math.inf for a in schedule.alpha_bar.tolist()]
+    steps, rho = 10, 7
+    times = karras_time_steps(schedule, start, steps)
+    largest, least = min(sigma[start], 80.0), sigma[1]
+    nearest = [start]
+    for k in range(1, steps):
+        wanted = (largest ** (1 / rho) + k / (steps - 1) * (least ** (1 / rho) - largest ** (1 / rho))) ** rho
+        nearest.append(min(range(start + 1), key=lambda t: abs(sigma[t] - wanted)))
+    crowded = {k for k in range(1, steps) if nearest[k] >= times[k - 1] or nearest[k] < steps - k}
+    assert len(crowded) <= 2
+    assert [t for k, t in enumerate(times[:-1]) if k not in crowded] == [
+        t for k, t in enumerate(nearest) if k not in crowded
+    ]
+    assert times[-1] == 0
+
+
+@pytest.mark.parametrize("make", [linear_schedule, cosine_schedule])
+def test_karras_times_fall_at_each_step_for_any_number_of_steps(make: Callable[[int], Schedule]) -> None:
+    schedule = make(12)
+    for start in range(1, 13):
+        for steps in range(1, start + 1):
+            times = karras_time_steps(schedule, start, steps)
+            assert (times[0], times[-1], len(times)) == (start, 0, steps + 1)
+            assert all(one > other for one, other in pairwise(times))
+    with pytest.raises(ValueError, match="steps=13 must lie in 1 … 12"):
+        karras_time_steps(schedule, 12, 13)
 
 
 # --- Bits per dimension -------------------------------------------------------------------------------------
@@ -555,25 +1068,126 @@ def test_the_bound_of_two_steps_by_hand() -> None:
 
 def test_the_bound_lies_a_little_above_the_exact_likelihood() -> None:
     """For Gaussian pixels in 256 levels: the density's logarithm and that of a level's width."""
-    schedule, std, draw = SCHEDULES["linear"], 0.25, torch.Generator().manual_seed(0)
-    x = (torch.randn(64, 1, 8, 8, generator=draw) * std).clamp(-1, 1)
+    schedule, std, draw = linear_schedule(400, 2.5e-4, 0.05), 0.25, torch.Generator().manual_seed(0)
+    x = (torch.randn(16, 1, 8, 8, generator=draw) * std).clamp(-1, 1)
     x = ((x + 1) * 127.5).round() / 127.5 - 1
     model = ideal(schedule, torch.zeros(1, 1, 8, 8), std)
     exact = -torch.distributions.Normal(0, std).log_prob(x).flatten(1).mean(dim=1) / math.log(2) - math.log2(
         2 / 255
     )
     bits = {v: model.bits_per_dimension(x, variance=v, generator=draw) for v in ("large", "small")}
-    assert bits["large"].shape == (64,)
+    assert bits["large"].shape == (16,)
     assert -0.02 < (bits["large"] - exact).mean() < 0.12
     assert (bits["small"] - exact).mean() > -0.02  # right for one point, not for a Gaussian: looser
 
 
-def test_the_levels_of_the_decoder_sum_to_one() -> None:
-    from course_utils.diffusion import _log_level
+def test_the_bound_is_that_of_the_model_that_samples() -> None:
+    """A network whose x̂₀ leaves [-1, 1] describes, clipped, the same model as one that clips itself."""
 
+    class Clips(Smooth):
+        def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+            return super().forward(x, t, y).clamp(-1, 1)
+
+    schedule, x = linear_schedule(20, 0.01, 0.4), normal(4, 1, 4, 4).clamp(-1, 1)
+    models = {
+        "clipped": DiffusionModel(Smooth(scale=3.0), schedule, prediction_type="x0"),
+        "clips": unclipped(Clips(scale=3.0), schedule, prediction_type="x0"),
+        "free": unclipped(Smooth(scale=3.0), schedule, prediction_type="x0"),
+    }
+    bits = {name: model.bits_per_dimension(x, generator=torch.Generator().manual_seed(0))
+            for name, model in models.items()}  # fmt: skip
+    ends = {name: last(ddpm_sample(model, normal(4, 1, 4, 4), steps=20, generator=torch.Generator().manual_seed(0)))
+            for name, model in models.items()}  # fmt: skip
+    for of in (bits, ends):
+        torch.testing.assert_close(of["clipped"], of["clips"], check_dtype=False, rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(of["clipped"], of["free"], rtol=0.05)
+
+
+@pytest.mark.parametrize(("share", "variance"), [(0.0, "small"), (1.0, "large")])
+@pytest.mark.parametrize("T", [1, 2, 20])
+def test_a_learned_variance_at_either_end_is_the_smaller_or_the_larger(
+    share: float, variance: str, T: int
+) -> None:
+    class Ends(nn.Module):
+        def forward(self, x: Tensor, t: Tensor) -> Tensor:
+            return torch.cat([0.3 * x, torch.full_like(x, 2 * share - 1)], dim=1)
+
+    model = DiffusionModel(Ends(), linear_schedule(T, 0.01, 0.4), prediction_type="x0", learn_variance=True)
+    x = normal(3, 1, 2, 2).clamp(-1, 1)
+    learned, known = (model.bits_per_dimension(x, variance=v, generator=torch.Generator().manual_seed(0))
+                      for v in ("learned", variance))  # fmt: skip
+    assert learned.isfinite().all()
+    torch.testing.assert_close(learned, known, rtol=1e-6, atol=1e-8)
+    x_T = normal(3, 1, 2, 2)
+    walks = (ddpm_sample(model, x_T, steps=T, variance=v, generator=torch.Generator().manual_seed(0))
+             for v in ("learned", variance))  # fmt: skip
+    torch.testing.assert_close(*map(last, walks), rtol=1e-5, atol=1e-6)
+
+
+def test_a_schedule_of_one_step_by_hand() -> None:
+    """x₁ = √ᾱ x₀ + √(1 - ᾱ) ε; the one step back is a Gaussian of the variance 1 - ᾱ around x̂₀."""
+
+    class Zero(nn.Module):
+        def forward(self, x: Tensor, t: Tensor) -> Tensor:
+            assert (t == 1).all()
+            return torch.zeros(len(x), 2, *x.shape[2:])
+
+    schedule, x = linear_schedule(1, 0.36, 0.36), torch.tensor([0.2, -1.0, 1.0]).view(3, 1, 1, 1)
+    model = DiffusionModel(
+        Zero(), schedule, prediction_type="x0", learn_variance=True, shape=(1, 1, 1), steps=1
+    )
+    gauss = torch.distributions.Normal(torch.zeros((), dtype=torch.float64), 0.6)
+    low, high = (x.flatten().double() + d / 255 for d in (-1, 1))
+    p = torch.stack([gauss.cdf(high[0]) - gauss.cdf(low[0]), gauss.cdf(high[1]), 1 - gauss.cdf(low[2])])
+    a = 0.64
+    at_T = 0.5 * (a * x.flatten().double().square() - a - math.log(1 - a))
+    for variance in ("small", "large", "learned"):
+        bits = model.bits_per_dimension(x, variance=variance)
+        torch.testing.assert_close(bits, (at_T - p.log()) / math.log(2), rtol=1e-6, atol=0)
+    loss = model.loss(x)
+    assert loss.item() == pytest.approx(x.square().mean().item() - 0.001 * p.log().mean().item(), rel=1e-6)
+    assert torch.equal(model.sample(2), torch.zeros(2, 1, 1, 1))
+
+
+def test_the_bound_in_the_loss_counts_a_thousandth_of_all_steps() -> None:
+    """The mean over times of the loss with the bound, less the loss without, is 0.001 of the bound but for its end."""
+
+    class Half(nn.Module):
+        def __init__(self, learned: bool) -> None:
+            super().__init__()
+            self.learned = learned
+
+        def forward(self, x: Tensor, t: Tensor) -> Tensor:
+            return torch.cat([0.5 * x, 0.4 * torch.ones_like(x)], dim=1) if self.learned else 0.5 * x
+
+    schedule, n = linear_schedule(4, 0.05, 0.6), 20_000
+    x = torch.full((n, 1, 1, 2), 51 / 255 * 2 - 1)
+    with_bound, without = (
+        DiffusionModel(Half(learned), schedule, prediction_type="x0", learn_variance=learned)
+        .loss(x, generator=torch.Generator().manual_seed(0)).item()
+        for learned in (True, False)
+    )  # fmt: skip
+    model = DiffusionModel(Half(True), schedule, prediction_type="x0", learn_variance=True)
+    bits = model.bits_per_dimension(x, variance="learned", generator=torch.Generator().manual_seed(1)).mean()
+    a = schedule.alpha_bar[-1].item()
+    end = 0.5 * (a * x[0, 0, 0, 0].item() ** 2 - a - math.log1p(-a))
+    assert with_bound - without == pytest.approx(0.001 * (bits.item() * math.log(2) - end), rel=0.03)
+
+
+def test_a_bound_of_a_variance_that_is_not_learned_is_refused() -> None:
+    model, x = DiffusionModel(Smooth(), linear_schedule(5)), normal(1, 1, 2, 2).clamp(-1, 1)
+    with pytest.raises(ValueError, match="learn_variance=True"):
+        model.bits_per_dimension(x, variance="learned")
+    with pytest.raises(ValueError, match="allowed: small, large, learned"):
+        model.bits_per_dimension(x, variance="tiny")
+    with pytest.raises(ValueError, match="lie in"):
+        model.bits_per_dimension(9 * torch.ones(1, 1, 2, 2))
+
+
+def test_the_levels_of_the_decoder_sum_to_one() -> None:
     levels = torch.arange(256, dtype=torch.float64) / 127.5 - 1
     for mean, std in ((0.1, 0.02), (-0.97, 0.05), (1.0, 0.3)):
-        p = _log_level(levels, torch.tensor(mean).double(), torch.tensor(std).double()).exp()
+        p = log_level(levels, torch.tensor(mean).double(), torch.tensor(std).double()).exp()
         assert math.isclose(p.sum().item(), 1.0, abs_tol=1e-6)
 
 
@@ -582,9 +1196,10 @@ def test_the_levels_of_the_decoder_sum_to_one() -> None:
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_walk_shows_each_step_and_needs_no_gradient(name: str) -> None:
-    model, x_T = DDPM(_Takes(nn.Conv2d(1, 1, 3, padding=1)), SCHEDULES["cosine"]), normal(2, 1, 8, 8)
+    model, x_T = unclipped(_Takes(nn.Conv2d(1, 1, 3, padding=1)), SCHEDULES["cosine"]), normal(2, 1, 8, 8)
     steps = list(SAMPLERS[name](model, x_T, steps=4))
-    assert [step.t for step in steps] == time_steps(1000, 4) == [1000, 750, 500, 250, 0]
+    expected = karras_time_steps(model.schedule, 1000, 4) if name == "heun" else [1000, 750, 500, 250, 0]
+    assert [step.t for step in steps] == expected
     assert torch.equal(steps[0].x_t, x_T)
     assert steps[0].x0_hat is None
     for step in steps[1:]:
@@ -594,11 +1209,11 @@ def test_a_walk_shows_each_step_and_needs_no_gradient(name: str) -> None:
 
 
 def test_bad_arguments_of_samplers_are_refused_before_the_first_step() -> None:
-    model, x = DDPM(Smooth(), SCHEDULES["linear"]), normal(1, 1, 4, 4)
+    model, x = unclipped(Smooth(), SCHEDULES["linear"]), normal(1, 1, 4, 4)
     with pytest.raises(ValueError, match="steps=0"):
-        next(ddim_sample(model, x, steps=0))
+        ddim_sample(model, x, steps=0)
     with pytest.raises(ValueError, match="steps=1001"):
-        next(ddim_sample(model, x, steps=1001))
+        ddim_sample(model, x, steps=1001)
     with pytest.raises(ValueError, match="eta=2"):
         ddim_sample(model, x, steps=5, eta=2.0)
     with pytest.raises(ValueError, match="allowed: small, large, learned"):
@@ -606,11 +1221,17 @@ def test_bad_arguments_of_samplers_are_refused_before_the_first_step() -> None:
     with pytest.raises(ValueError, match="learn_variance=True"):
         ddpm_sample(model, x, steps=5, variance="learned")
     with pytest.raises(ValueError, match="start=1001"):
-        next(ddim_sample(model, x, steps=5, start=1001))
+        ddim_sample(model, x, steps=5, start=1001)
     with pytest.raises(ValueError, match="start=0"):
-        next(ddim_sample(model, x, steps=5, start=0))
+        ddim_sample(model, x, steps=5, start=0)
     with pytest.raises(ValueError, match="steps=6"):
-        next(ddim_sample(model, x, steps=6, start=5))
+        ddim_sample(model, x, steps=6, start=5)
+    with pytest.raises(ValueError, match=r"guidance=2\.0 needs a model with classes"):
+        ddim_sample(model, x, steps=5, guidance=2.0)
+    with pytest.raises(ValueError, match="guidance=nan must be a number"):
+        ddim_sample(model, x, steps=5, guidance=math.nan)
+    with pytest.raises(ValueError, match="x_T must be float"):
+        ddim_sample(model, x.long(), steps=5)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -618,9 +1239,10 @@ def test_a_walk_can_start_anywhere(name: str) -> None:
     """Data that were made noisy up to t = 300 and denoised from there are the data again."""
     schedule = SCHEDULES["cosine"]
     model = ideal(schedule, torch.full((1, 1, 1, 1), 0.5), 0.3)
-    x0 = 0.5 + 0.3 * normal(20_000, 1, 1, 1)
-    x_t = model.q_sample(x0, torch.full((20_000,), 300), normal(20_000, 1, 1, 1, seed=1))
-    first, *_, end = SAMPLERS[name](model, x_t, steps=150, start=300)
+    x0 = 0.5 + 0.3 * normal(10_000, 1, 1, 1)
+    x_t = model.q_sample(x0, torch.full((10_000,), 300), normal(10_000, 1, 1, 1, seed=1))
+    draw = torch.Generator().manual_seed(2)
+    first, *_, end = SAMPLERS[name](model, x_t, steps=100, start=300, generator=draw)
     assert first.t == 300
     assert abs(end.x_t.mean().item() - 0.5) < 0.02
     assert math.isclose(end.x_t.std().item(), 0.3, rel_tol=0.03)
@@ -632,10 +1254,10 @@ def test_a_walk_can_start_anywhere(name: str) -> None:
 @pytest.mark.parametrize("start", [100, 400, 700, 1000])
 def test_an_image_made_from_an_image_keeps_as_much_of_it_as_theory_says(start: int) -> None:
     """x₀ ~ N(0, s²): x_t keeps ᾱ s² / (ᾱ s² + 1 - ᾱ) of its variance, and that is the new image's correlation."""
-    schedule, std, n = SCHEDULES["cosine"], 0.6, 40_000
+    schedule, std, n = SCHEDULES["cosine"], 0.6, 20_000
     x0 = std * normal(n, 1, 1, 1)
     walk = image_to_image(
-        ideal(schedule, torch.zeros(1, 1, 1, 1), std), x0, start=start, steps=min(start, 250),
+        ideal(schedule, torch.zeros(1, 1, 1, 1), std), x0, start=start, steps=min(start, 200),
         generator=torch.Generator().manual_seed(1),
     )  # fmt: skip
     x = last(walk)
@@ -645,11 +1267,11 @@ def test_an_image_made_from_an_image_keeps_as_much_of_it_as_theory_says(start: i
     assert abs(kept - a * std**2 / (a * std**2 + 1 - a)) < 0.02
 
 
-def pairs(signs: list[tuple[float, float]], weights: list[float], std: float = 0.1) -> DDPM:
+def pairs(signs: list[tuple[float, float]], weights: list[float], std: float = 0.1) -> DiffusionModel:
     """Images of two pixels, one beside the other: a mixture of Gaussians around these points."""
     schedule = SCHEDULES["cosine"]
     net = IdealDenoiser(schedule, torch.tensor(signs).view(-1, 1, 1, 2), std, torch.tensor(weights))
-    return DDPM(net, schedule, predict="x0")
+    return unclipped(net, schedule, prediction_type="x0")
 
 
 def test_inpainting_finds_what_fits_the_known_pixels_and_better_when_it_goes_back() -> None:
@@ -657,7 +1279,7 @@ def test_inpainting_finds_what_fits_the_known_pixels_and_better_when_it_goes_bac
     model = pairs([(1, 1), (1, -1), (-1, -1)], [0.3, 0.1, 0.6])
     mask = torch.tensor([True, False]).view(1, 1, 1, 2)
     for left, exact in ((1.0, 0.75), (-1.0, 0.0)):
-        known = torch.full((4000, 1, 1, 2), torch.nan)
+        known = torch.full((1500, 1, 1, 2), torch.nan)
         known[..., 0] = left
         away = {}
         for resample in (1, 8):
@@ -665,10 +1287,10 @@ def test_inpainting_finds_what_fits_the_known_pixels_and_better_when_it_goes_bac
             x = last(
                 inpaint(
                     model,
-                    normal(4000, 1, 1, 2),
+                    normal(1500, 1, 1, 2),
                     known=known,
                     mask=mask,
-                    steps=100,
+                    steps=50,
                     resample=resample,
                     generator=draw,
                 )
@@ -686,7 +1308,7 @@ def test_inpainting_leaves_what_is_known_and_draws_the_rest_where_nothing_is_kno
     everything, nothing = torch.ones(1, 1, 1, 2, dtype=torch.bool), torch.zeros(1, 1, 1, 2, dtype=torch.bool)
     assert torch.equal(last(inpaint(model, x_T, known=given, mask=everything, steps=3)), given)
     x = last(
-        inpaint(model, x_T, known=given, mask=nothing, steps=200, generator=torch.Generator().manual_seed(0))
+        inpaint(model, x_T, known=given, mask=nothing, steps=100, generator=torch.Generator().manual_seed(0))
     )
     assert abs((x.mean(dim=3) > 0).double().mean().item() - 0.75) < 0.03
 
@@ -698,7 +1320,7 @@ def test_going_back_and_down_again_keeps_the_distribution(resample: int) -> None
     x_T, nothing = normal(4000, 1, 1, 2), torch.zeros(1, 1, 1, 2, dtype=torch.bool)
     draw = torch.Generator().manual_seed(1)
     x = last(
-        inpaint(model, x_T, known=torch.zeros_like(x_T), mask=nothing, steps=200, resample=resample, generator=draw)
+        inpaint(model, x_T, known=torch.zeros_like(x_T), mask=nothing, steps=100, resample=resample, generator=draw)
     )  # fmt: skip
     assert math.isclose(x.std().item(), 0.7, rel_tol=0.06)
 
@@ -726,7 +1348,7 @@ class _Counts(nn.Module):
 
 
 def test_going_back_costs_one_run_each_time_but_the_last_step() -> None:
-    model = DDPM(net := _Counts(), SCHEDULES["cosine"])
+    model = unclipped(net := _Counts(), SCHEDULES["cosine"])
     x = normal(1, 1, 4, 4)
     list(inpaint(model, x, known=x, mask=x > 0, steps=5, resample=3))
     assert net.runs == 4 * 3 + 1
@@ -744,7 +1366,7 @@ def test_super_resolution_has_the_block_means_and_fills_in_what_fits_them() -> N
 
 
 def test_bad_arguments_of_restoration_are_refused() -> None:
-    model, x = DDPM(Smooth(), SCHEDULES["linear"]), normal(2, 1, 8, 8)
+    model, x = unclipped(Smooth(), SCHEDULES["linear"]), normal(2, 1, 8, 8)
     with pytest.raises(ValueError, match=r"small \(2, 1, 3, 3\)"):
         super_resolve(model, x, small=normal(2, 1, 3, 3), steps=5)
     with pytest.raises(ValueError, match="mask bool"):
@@ -795,7 +1417,7 @@ def test_the_student_that_follows_the_teacher_has_no_loss(substeps: int) -> None
     teacher = ideal(schedule, torch.full((1, 1, 1, 1), 0.4), 0.5)
 
     def loss(net: nn.Module) -> float:
-        student = DDPM(net, schedule, predict="x0", steps=4)
+        student = unclipped(net, schedule, prediction_type="x0", steps=4)
         x = 0.4 + 0.5 * normal(64, 1, 1, 1)
         return distillation_loss(
             student, teacher, x, substeps=substeps, generator=torch.Generator().manual_seed(0)
@@ -806,13 +1428,6 @@ def test_the_student_that_follows_the_teacher_has_no_loss(substeps: int) -> None
         assert loss(_Leads(schedule, 4, 1, 0.4, 0.5)) > 1e-4
 
 
-class _Says(nn.Module):
-    """x₀ is the label over 10, whatever is asked; "no class" (10) is 0."""
-
-    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
-        return torch.where(y == 10, 0, y / 10).to(x).view(-1, 1, 1, 1).expand(x.shape)
-
-
 class _Guided(_Says):
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         return 3 * super().forward(x, t, y)
@@ -821,8 +1436,8 @@ class _Guided(_Says):
 def test_the_error_of_a_clean_image_counts_snr_plus_one_times() -> None:
     """With one substep the student is to say what the teacher says of x_t; SNR + 1 = 1 / (1 - ᾱ)."""
     schedule = SCHEDULES["cosine"]
-    teacher = DDPM(Smooth(), schedule, predict="x0")
-    student = DDPM(Smooth(scale=0.5), schedule, predict="x0", steps=2)
+    teacher = unclipped(Smooth(), schedule, prediction_type="x0")
+    student = unclipped(Smooth(scale=0.5), schedule, prediction_type="x0", steps=2)
     x = normal(64, 1, 4, 4)
     loss = distillation_loss(student, teacher, x, substeps=1, generator=torch.Generator().manual_seed(5))
     draw = torch.Generator().manual_seed(5)
@@ -836,19 +1451,54 @@ def test_the_error_of_a_clean_image_counts_snr_plus_one_times() -> None:
 
 def test_the_student_learns_the_teacher_under_guidance_and_without_labels_the_teacher_as_it_is() -> None:
     schedule = SCHEDULES["cosine"]
-    teacher = DDPM(_Says(), schedule, predict="x0", classes=10)
+    teacher = unclipped(_Says(), schedule, prediction_type="x0", num_classes=10)
     x, y = normal(50, 1, 2, 2), torch.arange(50) % 10
     for drop in (0.0, 0.5, 1.0):
         for net, right in ((_Guided(), True), (_Says(), False)):
-            student = DDPM(net, schedule, predict="x0", classes=10, drop=drop, steps=5)
+            student = unclipped(net, schedule, prediction_type="x0", num_classes=10, p_uncond=drop, steps=5)
             draw = torch.Generator().manual_seed(0)
             loss = distillation_loss(student, teacher, x, y, guidance=3.0, generator=draw).item()
             assert (loss < 1e-8) == (right or drop == 1.0), (drop, net, loss)
 
 
+def test_the_teacher_is_followed_as_its_sampler_goes() -> None:
+    """Its clean images within [-1, 1]: the student that says what one DDIM step of it sees has no loss."""
+    schedule = SCHEDULES["cosine"]
+    teacher = DiffusionModel(Smooth(scale=5.0), schedule, prediction_type="x0")
+
+    class Follows(nn.Module):
+        def __init__(self, clip: float):
+            super().__init__()
+            self.clip = clip
+
+        def forward(self, x: Tensor, t: Tensor) -> Tensor:
+            return Smooth(scale=5.0)(x, t).clamp(-self.clip, self.clip)
+
+    x = normal(64, 1, 4, 4).clamp(-1, 1)
+    lost = [distillation_loss(DiffusionModel(Follows(clip), schedule, prediction_type="x0", steps=4), teacher, x,
+                              substeps=1).item() for clip in (1.0, 9.0)]  # fmt: skip
+    assert lost[0] < 1e-8
+    assert lost[1] > 1
+
+
+def test_a_student_that_cannot_follow_is_refused() -> None:
+    def model(T: int, steps: int) -> DiffusionModel:
+        return unclipped(Smooth(), cosine_schedule(T), prediction_type="x0", steps=steps)
+
+    x = 3 * normal(2, 1, 2, 2)
+    distillation_loss(model(10, 5), model(10, 5), x, substeps=2)
+    with pytest.raises(ValueError, match="substeps=3 of each of the student's 5 steps"):
+        distillation_loss(model(10, 5), model(10, 5), x, substeps=3)
+    with pytest.raises(ValueError, match=r"T = 10,.*T = 20,"):
+        distillation_loss(model(10, 5), model(20, 5), x)
+    with pytest.raises(ValueError, match="lie in"):
+        distillation_loss(DiffusionModel(Smooth(), cosine_schedule(10), steps=2), model(10, 5), x)
+
+
 def test_distillation_moves_the_student_only() -> None:
     teacher, student = (
-        DDPM(nn.Conv2d(1, 1, 3, padding=1), SCHEDULES["cosine"], predict="v", steps=5) for _ in range(2)
+        unclipped(nn.Conv2d(1, 1, 3, padding=1), SCHEDULES["cosine"], prediction_type="v", steps=5)
+        for _ in range(2)
     )
     for model in (teacher, student):
         model.net = _Takes(model.net)
@@ -861,31 +1511,55 @@ def test_distillation_moves_the_student_only() -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_sample_is_the_models_own_sampler_with_its_steps_and_guidance(name: str) -> None:
-    model = DDPM(Smooth(scale=0.4), SCHEDULES["linear"], classes=10, shape=(1, 4, 4), sampler=name, steps=3,
-                 guidance=2.0)  # fmt: skip
-    model.register_parameter("somewhere", nn.Parameter(torch.zeros(())))
-    y = torch.tensor([3, 7])
-    for label, guidance in ((y, 2.0), (None, 1.0)):
-        draw = torch.Generator().manual_seed(5)
-        x_T = torch.randn(2, 1, 4, 4, generator=draw)
-        walk = SAMPLERS[name](model, x_T, steps=3, y=label, guidance=guidance, generator=draw)
-        expected = last(walk).clamp(-1, 1)
-        again = torch.Generator().manual_seed(5)
-        assert torch.equal(model.sample(2, label, generator=again), expected)
+def test_a_sample_takes_the_models_own_steps_and_guidance(name: str) -> None:
+    """x₀ says its label over 10; the last step ends at what is seen."""
+    model, y = says(guidance=1.5, sampler=name), torch.tensor([2, 4])
+    torch.testing.assert_close(model.sample(2, y)[:, 0, 0, 0], torch.tensor([0.3, 0.6]))
+    runs = (
+        2 * 3 - 1 - 1 if name == "heun" else 3
+    )  # Heun's are two a step, but one in the first from σ = 20,000
+    assert [len(asked) for asked in model.net.asked] == [4] * runs
+    torch.testing.assert_close(model.sample(2, y, guidance=1.0)[:, 0, 0, 0], torch.tensor([0.2, 0.4]))
+    each, all_alike = (
+        model.sample(2, y, negative=torch.tensor([3, 3])),
+        model.sample(2, y, negative=torch.tensor(3)),
+    )
+    torch.testing.assert_close(each[:, 0, 0, 0], torch.tensor([0.3 - 1.5 * 0.1, 0.3 + 1.5 * 0.1]))
+    torch.testing.assert_close(each, all_alike)
+    torch.testing.assert_close(model.sample(2, negative=torch.tensor(3)), torch.full((2, 1, 2, 2), -0.15))
+    torch.testing.assert_close(model.sample(2), torch.zeros(2, 1, 2, 2))
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sample_depends_on_its_generator_only(name: str) -> None:
+    model = DiffusionModel(Smooth(), SCHEDULES["linear"], shape=(1, 4, 4), steps=3, sampler=name)
+    state = torch.get_rng_state()
+    one, same, other = (model.sample(2, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.allclose(one, other)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    "options", [{"guidance": -1.0}, {"steps": 0}, {"p_uncond": 1.5}, {"num_classes": 1}, {"weighting": "min"}]
+)
+def test_bad_arguments_of_a_model_are_named(options: dict[str, Any]) -> None:
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=f"{name}={value!r}"):
+        DiffusionModel(Smooth(), SCHEDULES["linear"], **options)
 
 
 def test_a_model_that_cannot_sample_says_so() -> None:
     with pytest.raises(ValueError, match="shape is None"):
-        DDPM(Smooth(), SCHEDULES["linear"]).sample(1)
+        unclipped(Smooth(), SCHEDULES["linear"]).sample(1)
     with pytest.raises(ValueError, match="n=0"):
-        unet_ddpm((1, 8, 8), width=16).sample(0)
+        unet_diffusion((1, 8, 8), width=16).sample(0)
     with pytest.raises(ValueError, match="allowed: ddpm, ddim"):
-        DDPM(Smooth(), SCHEDULES["linear"], sampler="euler")
+        unclipped(Smooth(), SCHEDULES["linear"], sampler="euler")
 
 
 def test_a_unet_ddpm_draws_images_of_its_shape() -> None:
-    model = unet_ddpm((3, 8, 12), width=16, classes=4, steps=2, guidance=1.5)
+    model = unet_diffusion((3, 8, 12), width=16, num_classes=4, steps=2, guidance=1.5)
     x = model.sample(2, torch.tensor([0, 3]), generator=torch.Generator().manual_seed(0))
     assert x.shape == (2, 3, 8, 12)
     assert x.abs().max() <= 1

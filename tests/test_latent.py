@@ -1,42 +1,41 @@
 """Latent diffusion: text to tokens, cross-attention, the codec, and the parts of Stable Diffusion in their place."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import diffusers
 import pytest
 import torch
 import torch.nn.functional as F
 import transformers
+from no_waiting import NoWaiting, as_on_an_accelerator
 from torch import Tensor, nn
 
-from course_utils import scenes
 from course_utils.autoencoders import KLAutoencoder, perceptual_distance
-from course_utils.diffusion import (
-    DDPM,
-    SAMPLERS,
-    cosine_schedule,
-    ddim_sample,
-    image_to_image,
-    inpaint,
-)
+from course_utils.data import scenes
+from course_utils.diffusion import SAMPLERS, DiffusionModel, cosine_schedule, image_to_image, inpaint
 from course_utils.latent import (
     ClipText,
-    ClipTokenizer,
     DiffusersCodec,
     LatentDiffusion,
     TextEncoder,
     TextUNet,
-    Tokenizer,
+    WordTokenizer,
     attention_maps,
-    scene_diffusion,
 )
 from course_utils.nets import CrossAttention, UNet, seeded
+from course_utils.recipes import scene_tokenizer, text_diffusion
 
 PROMPT = "a striped red star left of a small blue circle on yellow"
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def pictures(*shape: int, seed: int = 0) -> Tensor:
+    return normal(*shape, seed=seed).clamp(-1, 1)
 
 
 def awake(net: nn.Module, seed: int = 0) -> nn.Module:
@@ -49,47 +48,80 @@ def awake(net: nn.Module, seed: int = 0) -> nn.Module:
     return net.eval()
 
 
+def small_model() -> LatentDiffusion:
+    """Text to pictures of 32 × 32 by codes of 8 × 8, with weights that are not 0."""
+    with seeded(0):
+        diffusion = text_diffusion(
+            (4, 8, 8), width=16, num_res_blocks=1, text_width=16, steps=2, guidance=2.0
+        )
+        made = LatentDiffusion(KLAutoencoder(width=16), diffusion, scene_tokenizer())
+    awake(made.diffusion)
+    return made.eval()
+
+
 @pytest.fixture(scope="module")
 def model() -> LatentDiffusion:
-    with seeded(0):
-        made = scene_diffusion(width=32, blocks=1, text_width=32, steps=3, guidance=2.0)
-    awake(made.ddpm)
-    return made.eval()
+    return small_model()
 
 
 # ------------------------------------------------------------------------------------------------ text
 
 
 def test_tokens_are_the_words_in_their_order() -> None:
-    tokens = Tokenizer()([PROMPT, "star", ""])
+    tokens = scene_tokenizer()([PROMPT, "star", ""])
     assert tokens.dtype == torch.int64
     assert tokens.shape == (3, 16)
-    back = [[scenes.WORDS[k] for k in row.tolist() if k != Tokenizer.nothing] for row in tokens]
+    back = [[scenes.WORDS[k] for k in row.tolist() if k != scene_tokenizer().nothing] for row in tokens]
     assert back == [PROMPT.split(), ["star"], []]
 
 
 def test_every_caption_has_room_and_is_told_by_its_tokens() -> None:
     facts = scenes.sample_attributes(3000, generator=torch.Generator().manual_seed(0))
     sentences = scenes.captions(facts)
-    tokens = Tokenizer()(sentences)
+    tokens = scene_tokenizer()(sentences)
     assert len(set(sentences)) == len(tokens.unique(dim=0))
 
 
 def test_a_word_outside_the_grammar_gets_the_words_inside() -> None:
     with pytest.raises(ValueError, match="octagon") as error:
-        Tokenizer()(["a red octagon on white"])
+        scene_tokenizer()(["a red octagon on white"])
     assert all(word in str(error.value) for word in scenes.WORDS)
 
 
 def test_too_many_words_are_refused() -> None:
     with pytest.raises(ValueError, match="17 words; at most 16"):
-        Tokenizer()(["star " * 17])
+        scene_tokenizer()(["star " * 17])
+
+
+def test_capital_letters_and_a_full_stop_do_not_count() -> None:
+    one, other = scene_tokenizer()(["A red star on Blue.", "a red star on blue"])
+    assert torch.equal(one, other)
+
+
+def test_other_words_make_another_tokenizer() -> None:
+    tokenize = WordTokenizer(["cat", "dog"], length=3)
+    assert tokenize(["dog cat", ""]).tolist() == [[1, 0, 2], [2, 2, 2]]
+    assert tokenize.nothing == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "length", "what"),
+    [(["cat", "cat"], 3, "each once"), (["Cat"], 3, "small letters"), (["cat"], 0, "length=0")],
+)
+def test_words_that_could_not_be_told_are_refused(words: list[str], length: int, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        WordTokenizer(words, length)
+
+
+def test_one_string_is_no_list_of_sentences() -> None:
+    with pytest.raises(ValueError, match=r"write \['a red star'\]"):
+        scene_tokenizer()("a red star")
 
 
 def test_the_encoder_knows_the_order_of_words() -> None:
     with seeded(0):
         text = awake(TextEncoder(28, width=32))
-    one, other = Tokenizer()(["red star blue circle", "blue star red circle"]).split(1)
+    one, other = scene_tokenizer()(["red star blue circle", "blue star red circle"]).split(1)
     a, b = text(one), text(other)
     assert a.shape == (1, 16, 32)
     assert not torch.allclose(a[0, 1], b[0, 1], atol=1e-4)  # "star" in both: it knows whose colour it has
@@ -97,25 +129,18 @@ def test_the_encoder_knows_the_order_of_words() -> None:
     torch.testing.assert_close(pair, torch.cat([a, b]), rtol=1e-4, atol=1e-5)
 
 
-def test_the_encoder_is_a_transformer_as_torch_has_it() -> None:
-    """The same weights in torch's own layer give the same numbers."""
+def test_every_weight_of_the_encoder_learns() -> None:
     with seeded(0):
-        text = awake(TextEncoder(5, width=16, layers=1, length=6))
-    ours = text.layers[0]
-    theirs = nn.TransformerEncoderLayer(
-        16, 4, 64, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
-    )
-    with torch.no_grad():
-        theirs.self_attn.in_proj_weight.copy_(ours.qkv.weight)
-        theirs.self_attn.in_proj_bias.copy_(ours.qkv.bias)
-        pairs = (
-            (theirs.self_attn.out_proj, ours.out), (theirs.linear1, ours.mlp[0]), (theirs.linear2, ours.mlp[2]),
-            (theirs.norm1, ours.norm1), (theirs.norm2, ours.norm2),
-        )  # fmt: skip
-        for to, source in pairs:
-            to.load_state_dict(source.state_dict())
-    h = normal(3, 6, 16)
-    torch.testing.assert_close(theirs.eval()(h), ours(h), rtol=1e-4, atol=1e-5)
+        text = awake(TextEncoder(5, width=16, layers=2, length=6))
+    text(torch.tensor([[0, 1, 2, 3, 4, 5]])).square().sum().backward()
+    assert [name for name, weight in text.named_parameters() if not weight.grad.abs().sum() > 0] == []
+
+
+@pytest.mark.parametrize("options", [{"num_tokens": 0}, {"layers": 0}, {"length": 0}, {"width": 18}])
+def test_bad_arguments_of_the_encoder_are_named(options: dict[str, int]) -> None:
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=f"{name}={value}"):
+        TextEncoder(**{"num_tokens": 5, **options})
 
 
 @pytest.mark.parametrize(
@@ -124,6 +149,14 @@ def test_the_encoder_is_a_transformer_as_torch_has_it() -> None:
 def test_tokens_of_another_kind_are_refused(tokens: Tensor) -> None:
     with pytest.raises(ValueError, match="tokens must be int64"):
         TextEncoder(28)(tokens)
+
+
+def test_a_token_outside_is_refused() -> None:
+    text = TextEncoder(5, width=8, length=2)
+    assert text(torch.tensor([[0, 5]])).shape == (1, 2, 8)  # 5 is no word
+    for token in (-1, 6):
+        with pytest.raises(ValueError, match="allowed: 0 … 5"):
+            text(torch.tensor([[0, token]]))
 
 
 # ----------------------------------------------------------------------------------------- cross-attention
@@ -149,7 +182,7 @@ def test_cross_attention_is_softmax_of_queries_and_keys() -> None:
 
 
 def test_each_image_looks_at_its_own_tokens() -> None:
-    net = awake(UNet(channels=4, width=16, context=8))
+    net = awake(UNet(in_channels=4, width=16, context_dim=8))
     x, t, context = normal(2, 4, 8, 8), torch.tensor([10, 500]), normal(2, 3, 8, seed=1)
     both = net(x, t, context=context)
     alone = torch.cat([net(x[i : i + 1], t[i : i + 1], context=context[i : i + 1]) for i in range(2)])
@@ -162,15 +195,25 @@ def test_a_unet_without_tokens_takes_none_and_one_with_them_needs_some() -> None
     with pytest.raises(ValueError, match="looks at no tokens"):
         UNet(width=16)(x, t, context=normal(1, 3, 8))
     with pytest.raises(ValueError, match="context must be tokens"):
-        UNet(width=16, context=8)(x, t)
+        UNet(width=16, context_dim=8)(x, t)
 
 
-def test_attention_maps_say_how_the_places_share_their_look(model: LatentDiffusion) -> None:
-    y = model.tokenize([PROMPT, "a red star on blue"])
-    maps = attention_maps(model.ddpm.net, normal(2, 4, 16, 16), torch.tensor([300, 300]), y)
-    assert maps.shape == (2, 16, 8, 8)
-    assert (maps >= 0).all()
-    torch.testing.assert_close(maps.sum(dim=1), torch.ones(2, 8, 8))
+def test_attention_maps_are_the_mean_of_what_the_layers_at_half_the_size_see(model: LatentDiffusion) -> None:
+    y, net = model.tokenize([PROMPT, "a red star on blue"]), model.diffusion.net
+    z, t, seen = normal(2, 4, 8, 8), torch.tensor([300, 300]), []
+    layers = [layer for layer in net.unet.modules() if isinstance(layer, CrossAttention)]
+    hooks = [
+        layer.register_forward_pre_hook(lambda layer, given: seen.append((layer, *given))) for layer in layers
+    ]
+    maps = attention_maps(net, z, t, y)
+    for hook in hooks:
+        hook.remove()
+    assert maps.shape == (2, 16, 4, 4)
+    torch.testing.assert_close(maps.sum(dim=1), torch.ones(2, 4, 4))
+    wide = [layer.attention(h, context) for layer, h, _, context in seen if h.shape[2] == 4]
+    assert len(seen) == 4
+    assert len(wide) == 2
+    torch.testing.assert_close(maps.permute(0, 2, 3, 1), sum(wide) / 2)
     assert not any(layer._forward_hooks for layer in model.modules())
 
 
@@ -180,22 +223,20 @@ def test_attention_maps_say_how_the_places_share_their_look(model: LatentDiffusi
 @pytest.mark.parametrize(("factor", "channels"), [(4, 4), (8, 6)])
 def test_codes_keep_their_place(factor: int, channels: int) -> None:
     codec = awake(KLAutoencoder(factor=factor, latent_channels=channels, width=16))
-    x = normal(2, 3, 64, 96)
+    x = 0.4 * pictures(2, 3, 64, 96)
     z = codec.encode(x)
     assert z.shape == (2, channels, 64 // factor, 96 // factor)
     assert codec.decode(z).shape == x.shape
     torch.testing.assert_close(codec(x), codec.decode(z))
     moved = x.clone()
-    moved[:, :, :8, :8] += (
-        1  # a corner of the image: the codes at the other end do not hear of it, but for the norms
-    )
+    moved[:, :, :8, :8] += 0.6  # a corner: the codes at the other end do not hear of it, but for the norms
     change = (codec.encode(moved) - z).abs().mean(dim=(0, 1))
     assert change[:2, :2].mean() > 10 * change[-2:, -2:].mean()
 
 
 def test_the_scale_brings_codes_to_variance_one() -> None:
     codec = awake(KLAutoencoder(width=16))
-    x = normal(20, 3, 32, 32)
+    x = pictures(20, 3, 32, 32)
     before = codec(x)
     codec.fit_scale(x)
     assert codec.encode(x).std().item() == pytest.approx(1, abs=1e-3)
@@ -203,7 +244,7 @@ def test_the_scale_brings_codes_to_variance_one() -> None:
 
 
 def test_the_loss_is_its_three_terms() -> None:
-    codec, x = awake(KLAutoencoder(width=16, kl_weight=0.25)), normal(3, 3, 16, 16)
+    codec, x = awake(KLAutoencoder(width=16, kl_weight=0.25)), pictures(3, 3, 16, 16)
     mu, logvar = codec.posterior(x)
     draw = torch.Generator().manual_seed(7)
     z = mu + (logvar / 2).exp() * torch.randn(mu.shape, generator=draw)
@@ -243,9 +284,9 @@ def test_arguments_outside_their_range_are_named(arguments: dict[str, float], wh
 
 def test_images_that_do_not_divide_are_refused() -> None:
     with pytest.raises(ValueError, match="divisible by the factor 8"):
-        KLAutoencoder(factor=8).encode(normal(1, 3, 60, 64))
+        KLAutoencoder(factor=8).encode(pictures(1, 3, 60, 64))
     with pytest.raises(ValueError, match="shape"):
-        KLAutoencoder().encode(normal(1, 1, 64, 64))
+        KLAutoencoder().encode(pictures(1, 1, 64, 64))
     with pytest.raises(ValueError, match="shape"):
         KLAutoencoder().decode(normal(1, 3, 16, 16))
 
@@ -253,99 +294,238 @@ def test_images_that_do_not_divide_are_refused() -> None:
 # --------------------------------------------------------------------------------------- the whole model
 
 
-def test_the_loss_is_that_of_the_ddpm_on_codes(model: LatentDiffusion) -> None:
-    x, y = normal(4, 3, 64, 64), model.tokenize([PROMPT] * 4)
+def test_the_loss_is_that_of_the_diffusion_of_codes(model: LatentDiffusion) -> None:
+    """Encoded by the mean, divided by the scale."""
+    x, y = pictures(4, 3, 32, 32), model.tokenize([PROMPT] * 4)
+    model.codec.fit_scale(x)
     loss = model.loss(x, y, generator=torch.Generator().manual_seed(3))
-    expected = model.ddpm.loss(model.codec.encode(x), y, generator=torch.Generator().manual_seed(3))
+    codes = model.codec.posterior(x)[0] / model.codec.scale
+    assert codes.std().item() == pytest.approx(1, abs=1e-3)
+    expected = model.diffusion.loss(codes, y, generator=torch.Generator().manual_seed(3))
     torch.testing.assert_close(loss, expected)
+    with pytest.raises(ValueError, match="lie in"):
+        model.loss(9 * x, y)
 
 
 def test_training_moves_everything_but_the_codec() -> None:
-    with seeded(0):
-        model = scene_diffusion(width=32, blocks=1, text_width=32)
-    awake(model.ddpm)
-    model.train()
-    model.loss(normal(4, 3, 64, 64), model.tokenize([PROMPT] * 4)).backward()
+    model = small_model().train()
+    model.loss(pictures(4, 3, 32, 32), model.tokenize([PROMPT] * 4)).backward()
     assert all(weight.grad is None for weight in model.codec.parameters())
-    silent = [name for name, weight in model.ddpm.named_parameters() if not weight.grad.abs().sum() > 0]
+    silent = [name for name, weight in model.diffusion.named_parameters() if not weight.grad.abs().sum() > 0]
     assert silent == []
 
 
-def test_a_sample_is_the_decoded_draw_of_the_ddpm(model: LatentDiffusion) -> None:
-    y = model.tokenize([PROMPT, "a red star on blue"])
-    for condition in (y, None):
-        x = model.sample(2, condition, generator=torch.Generator().manual_seed(0))
-        z_T = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
-        guidance = 1.0 if condition is None else 2.0
-        *_, last = SAMPLERS[model.ddpm.sampler](model.ddpm, z_T, steps=3, y=condition, guidance=guidance)
-        torch.testing.assert_close(x, model.codec.decode(last.x_t).clamp(-1, 1))
+def test_training_leaves_the_autoencoder_in_eval_mode() -> None:
+    """Whatever it is made of: here a layer that is another one in training."""
+
+    class Codec(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dropout = nn.Dropout(0.5)
+
+        def encode(self, x: Tensor) -> Tensor:
+            return self.dropout(F.avg_pool2d(x, 4))
+
+        def decode(self, z: Tensor) -> Tensor:
+            return F.interpolate(z, scale_factor=4)
+
+    net = nn.Conv2d(3, 3, 1)
+    model = LatentDiffusion(
+        Codec(), DiffusionModel(Unasked(net), cosine_schedule(), clip_x0=False), scene_tokenizer()
+    )
+    for _ in range(2):
+        assert model.train() is model
+        assert model.training
+        assert model.diffusion.net.training
+        assert not any(module.training for module in model.codec.modules())
+        model.eval()
+    x = pictures(2, 3, 8, 8)
+    torch.testing.assert_close(model.train().codec.encode(x), F.avg_pool2d(x, 4))
+
+
+class Unasked(nn.Module):
+    """A layer of x alone, called with t as well."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.layer(x)
+
+
+def test_codes_are_not_clipped() -> None:
+    with pytest.raises(ValueError, match="clip_x0=True, but codes lie outside"):
+        LatentDiffusion(
+            KLAutoencoder(width=16),
+            DiffusionModel(Unasked(nn.Identity()), cosine_schedule()),
+            scene_tokenizer(),
+        )
+
+
+class Says(nn.Module):
+    """Codes that say how many words they were asked for, over 4."""
+
+    def forward(self, z: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        words = (y != scene_tokenizer().nothing).sum(dim=1) / 4
+        return words.view(-1, 1, 1, 1).expand(z.shape).to(z.dtype)
+
+
+class Repeats(nn.Module):
+    """A codec: codes are pixels of a quarter of the size, over 4."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        return 4 * F.avg_pool2d(x, 4)
+
+    def decode(self, z: Tensor) -> Tensor:
+        return F.interpolate(z / 4, scale_factor=4)
+
+
+def test_a_sample_is_what_guidance_makes_of_the_prompt_decoded() -> None:
+    """Codes of 5 words are 1.25, of 3 words 0.75; at guidance 2 twice that, and cut at 1 in the picture only."""
+    diffusion = DiffusionModel(
+        Says(), cosine_schedule(), prediction_type="x0", num_classes=scene_tokenizer().nothing,
+        condition_shape=(16,), clip_x0=False, shape=(3, 2, 2), steps=2, guidance=2.0,
+    )  # fmt: skip
+    model = LatentDiffusion(Repeats(), diffusion, scene_tokenizer())
+    y = model.tokenize(["a red star on blue", "red star blue"])
+    no = model.tokenize(["star"])
+    for options, expected in (
+        ({}, [2.5 / 4, 1.5 / 4]), ({"guidance": 1.0}, [1.25 / 4, 0.75 / 4]), ({"guidance": 9.0}, [1.0, 1.0]),
+        ({"negative": no[0]}, [2.25 / 4, 1.25 / 4]), ({"negative": no.expand(2, 16)}, [2.25 / 4, 1.25 / 4]),
+    ):  # fmt: skip
+        x = model.sample(2, y, **options)
+        assert x.shape == (2, 3, 8, 8)
+        torch.testing.assert_close(x, torch.tensor(expected).view(2, 1, 1, 1).expand(x.shape))
+    torch.testing.assert_close(model.sample(2), torch.zeros(2, 3, 8, 8))
+    torch.testing.assert_close(model.sample(1, negative=no[0]), torch.full((1, 3, 8, 8), -0.25 / 4))
+    with pytest.raises(ValueError, match=r"negative was given, but guidance=1\.0"):
+        model.sample(2, y, guidance=1.0, negative=no[0])
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_works_in_the_latent_space(model: LatentDiffusion, name: str) -> None:
     y, draw = model.tokenize([PROMPT] * 2), torch.Generator().manual_seed(0)
-    z_T = normal(2, 4, 16, 16)
-    *_, last = SAMPLERS[name](model.ddpm, z_T, steps=2, y=y, guidance=3.0, generator=draw)
+    z_T = normal(2, 4, 8, 8)
+    *_, last = SAMPLERS[name](model.diffusion, z_T, steps=2, y=y, guidance=3.0, generator=draw)
     assert last.x_t.shape == z_T.shape
     assert last.x_t.isfinite().all()
 
 
 def test_image_to_image_and_inpainting_work_in_the_latent_space(model: LatentDiffusion) -> None:
-    y, z = model.tokenize([PROMPT] * 2), normal(2, 4, 16, 16, seed=1)
+    y, z = model.tokenize([PROMPT] * 2), normal(2, 4, 8, 8, seed=1)
     draw = torch.Generator().manual_seed(0)
-    *_, last = image_to_image(model.ddpm, z, start=400, steps=2, y=y, guidance=2.0, generator=draw)
+    *_, last = image_to_image(model.diffusion, z, start=400, steps=2, y=y, guidance=2.0, generator=draw)
     assert last.x_t.shape == z.shape
-    mask = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
-    mask[..., :8] = True
+    mask = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    mask[..., :4] = True
     *_, last = inpaint(
-        model.ddpm, normal(2, 4, 16, 16), known=z, mask=mask, steps=2, y=y, generator=draw
+        model.diffusion, normal(2, 4, 8, 8), known=z, mask=mask, steps=2, y=y, generator=draw
     )  # fmt: skip
-    assert torch.equal(last.x_t[..., :8], z[..., :8])
+    assert torch.equal(last.x_t[..., :4], z[..., :4])
 
 
-# -------------------------------------------------------------------- prompts as the condition of a DDPM
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_the_whole_model_samples_in_the_dtype_of_its_weights(dtype: torch.dtype) -> None:
+    model = small_model()
+    y = model.tokenize([PROMPT] * 2)
+    reference = model.sample(2, y, generator=torch.Generator().manual_seed(0))
+    x = model.to(dtype).sample(2, y, generator=torch.Generator().manual_seed(0))
+    assert x.dtype == dtype
+    assert x.isfinite().all()
+    if dtype != torch.float64:  # another dtype, another draw
+        assert (x.float() - reference).square().mean().sqrt() < 0.1 * reference.std()
+
+
+def test_a_training_step_does_not_wait_for_its_device() -> None:
+    """Neither where pictures are encoded nor where tokens are read."""
+    model = small_model()
+    x, y = pictures(2, 3, 32, 32), model.tokenize([PROMPT] * 2)
+    with as_on_an_accelerator():
+        model.loss(x, y).backward()
+    with pytest.raises(AssertionError, match="waits for the device"), NoWaiting():
+        model.loss(x, y)  # on the CPU both are looked at
+
+
+# ------------------------------------------------------- prompts as the condition of a diffusion model
 
 
 def test_guidance_leads_from_the_empty_prompt_or_from_a_negative_one(model: LatentDiffusion) -> None:
     """w (with - without) + without, by two runs of the network each."""
-    x_t, t = normal(2, 4, 16, 16), torch.tensor([700, 700])
+    z_t, t = normal(2, 4, 8, 8), torch.tensor([700, 700])
     y = model.tokenize([PROMPT, "a red star on blue"])
     empty, negative = model.tokenize(["", ""]), model.tokenize(["a white cross on red"] * 2)
 
     def eps(condition: Tensor | None) -> Tensor:
-        return model.ddpm.predict_x0_eps(x_t, t, condition).eps
+        return model.diffusion.predict(z_t, t, condition).eps
 
     torch.testing.assert_close(eps(None), eps(empty))
-    for leader, without in ((model.ddpm, empty), (model.ddpm.away_from(negative[0]), negative)):
-        expected = eps(without) + 2.5 * (eps(y) - eps(without))
-        torch.testing.assert_close(
-            leader.predict_x0_eps(x_t, t, y, 2.5).eps, expected, rtol=1e-3, atol=1e-4
-        )  # fmt: skip
-    assert model.ddpm.negative is None  # the model itself stays as it was
     assert not torch.allclose(eps(empty), eps(negative), atol=1e-3)
+    for asked, avoided in ((y, None), (y, negative), (None, negative)):
+        towards, away = (eps(empty if tokens is None else tokens) for tokens in (asked, avoided))
+        seen = model.diffusion.predict(z_t, t, asked, guidance=2.5, negative=avoided)
+        torch.testing.assert_close(seen.eps, away + 2.5 * (towards - away), rtol=1e-3, atol=1e-4)
 
 
 def test_a_prompt_is_dropped_as_a_whole(model: LatentDiffusion) -> None:
     y = model.tokenize([PROMPT]).expand(4000, -1)
-    dropped = model.ddpm.drop_labels(y, torch.Generator().manual_seed(0))
-    empty = (dropped == Tokenizer.nothing).all(dim=1)
+    dropped = model.diffusion.drop_condition(y, torch.Generator().manual_seed(0))
+    empty = (dropped == scene_tokenizer().nothing).all(dim=1)
     whole = (dropped == y).all(dim=1)
     assert (empty ^ whole).all()
-    assert 0.08 < empty.double().mean() < 0.12
+    assert abs(empty.double().mean().item() - 0.1) < 4 * math.sqrt(0.1 * 0.9 / 4000)
+
+
+NOTHING = scene_tokenizer().nothing
+WRONG_TOKENS = [
+    (torch.full((2, 16), NOTHING + 1), f"allowed: 0 … {NOTHING}"),
+    (torch.full((2, 16), -1), f"allowed: 0 … {NOTHING}"),
+    (torch.zeros(2, 15, dtype=torch.int64), r"must be int64 \(2, 16\), not torch.int64 \(2, 15\)"),
+    (torch.zeros(3, 16, dtype=torch.int64), r"must be int64 \(2, 16\), not torch.int64 \(3, 16\)"),
+    (torch.zeros(2, 16), r"must be int64 \(2, 16\), not torch.float32"),
+    (torch.tensor([1, 2]), r"must be int64 \(2, 16\), not torch.int64 \(2,\)"),
+]
+
+
+@pytest.mark.parametrize(("y", "what"), WRONG_TOKENS)
+def test_tokens_that_are_none_are_refused_before_the_network_runs(
+    model: LatentDiffusion, y: Tensor, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def runs(*given: Any) -> Tensor:
+        raise AssertionError("the network ran")
+
+    monkeypatch.setattr(model.diffusion.net, "forward", runs)
+    z, t, good = normal(2, 4, 8, 8), torch.tensor([1, 2]), model.tokenize([PROMPT] * 2)
+    calls: list[Callable[[], object]] = [
+        lambda: model.loss(pictures(2, 3, 32, 32), y),
+        lambda: model.sample(2, y),
+        lambda: model.diffusion.predict(z, t, y),
+        *(lambda sampler=sampler: sampler(model.diffusion, z, steps=2, y=y) for sampler in SAMPLERS.values()),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=f"y .*{what}"):
+            call()
+    if y.ndim == 2:
+        with pytest.raises(ValueError, match=f"negative .*{what}"):
+            model.sample(2, good, negative=y)
 
 
 # ------------------------------------------------------------------------------- the parts of the real one
 
 
-@pytest.fixture(scope="module")
-def vae() -> diffusers.AutoencoderKL:
+def small_vae(**config: float) -> diffusers.AutoencoderKL:
     """Stable Diffusion's autoencoder in small, with random weights."""
     with seeded(0):
         return diffusers.AutoencoderKL(
-            in_channels=3, out_channels=3, latent_channels=4, block_out_channels=(8, 8, 8, 16),
-            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-            norm_num_groups=4, layers_per_block=1, scaling_factor=0.18215,
+            in_channels=3, out_channels=3, latent_channels=4, block_out_channels=(8, 8, 16),
+            down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
+            norm_num_groups=4, layers_per_block=1, **config,
         )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def vae() -> diffusers.AutoencoderKL:
+    return small_vae(scaling_factor=0.18215)
 
 
 @pytest.fixture(scope="module")
@@ -359,12 +539,18 @@ def clip() -> transformers.CLIPTextModel:
         return transformers.CLIPTextModel(config)
 
 
-def test_the_autoencoder_of_diffusers_is_a_codec(vae: diffusers.AutoencoderKL) -> None:
-    codec, x = DiffusersCodec(vae), normal(2, 3, 64, 64).clamp(-1, 1)
-    z = codec.encode(x)
+@pytest.mark.parametrize("shift", [None, 0.1159])
+def test_the_autoencoder_of_diffusers_is_a_codec(shift: float | None) -> None:
+    """As its pipelines do it: codes are (z - shift) · scale; the numbers are those of Stable Diffusion 1 and FLUX."""
+    scale = 0.18215 if shift is None else 0.3611
+    vae = small_vae(scaling_factor=scale, shift_factor=shift)
+    codec, x = DiffusersCodec(vae), pictures(2, 3, 32, 32)
+    z, own = codec.encode(x), vae.encode(x).latent_dist.mean
     assert z.shape == (2, 4, 8, 8)
-    torch.testing.assert_close(z / 0.18215, vae.encode(x).latent_dist.mean)
-    torch.testing.assert_close(codec.decode(z), vae.decode(vae.encode(x).latent_dist.mean).sample)
+    torch.testing.assert_close(z / scale + (shift or 0), own)
+    torch.testing.assert_close(codec.decode(z), vae.decode(own).sample, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="lie in"):
+        codec.encode(9 * x)
 
 
 def test_clip_sees_what_it_would_have_seen(clip: transformers.CLIPTextModel) -> None:
@@ -376,50 +562,31 @@ def test_clip_sees_what_it_would_have_seen(clip: transformers.CLIPTextModel) -> 
     torch.testing.assert_close(context, clip(own).last_hidden_state)
 
 
-def test_the_clip_tokenizer_gives_rows_that_end_in_nothing() -> None:
-    class Stub:
-        """What `transformers.CLIPTokenizer` answers; its vocabulary has to be downloaded."""
-
-        eos_token_id, model_max_length = 63, 6
-
-        def __call__(self, sentences: list[str], **asked: object) -> object:
-            assert asked == {
-                "padding": "max_length",
-                "truncation": True,
-                "max_length": 6,
-                "return_tensors": "pt",
-            }
-            rows = [[62, *range(len(s.split())), 63] for s in sentences]
-            rows = [row + [0] * (6 - len(row)) for row in rows]  # some versions fill up with another token
-            return transformers.BatchEncoding({"input_ids": torch.tensor(rows)})
-
-    tokenize = ClipTokenizer(Stub())
-    assert tokenize.nothing == 63
-    assert tokenize(["one two three", ""]).tolist() == [[0, 1, 2, 63, 63], [63] * 5]
+def test_clip_stays_as_it_is_in_training(clip: transformers.CLIPTextModel) -> None:
+    net = TextUNet(UNet(width=16, context_dim=16), ClipText(clip)).train()
+    assert net.unet.training
+    assert not any(module.training for module in clip.modules())
 
 
 def test_a_model_of_the_real_parts_trains_and_samples(
     vae: diffusers.AutoencoderKL, clip: transformers.CLIPTextModel
 ) -> None:
     text = ClipText(clip)
-    unet = awake(UNet(channels=4, width=16, context=text.width))
-    ddpm = DDPM(
-        TextUNet(unet, text),
-        cosine_schedule(),
-        predict="v",
-        classes=63,
-        condition=(11,),
-        shape=(4, 8, 8),
-        steps=2,
+    unet = awake(UNet(in_channels=4, width=16, context_dim=text.width))
+    diffusion = DiffusionModel(
+        TextUNet(unet, text), cosine_schedule(), prediction_type="v", num_classes=63, condition_shape=(11,),
+        clip_x0=False, shape=(4, 8, 8), steps=2, guidance=2.0,
+    )  # fmt: skip
+    model = LatentDiffusion(
+        DiffusersCodec(vae), diffusion, lambda sentences: torch.full((len(sentences), 11), 63)
     )
-    model = LatentDiffusion(DiffusersCodec(vae), ddpm, lambda sentences: torch.full((len(sentences), 11), 63))
     y = torch.tensor([[5, 9, *[63] * 9]] * 2)
-    loss = model.loss(normal(2, 3, 64, 64), y)
+    loss = model.train().loss(pictures(2, 3, 32, 32), y)
     loss.backward()
     assert loss.isfinite()
+    assert not any(module.training for part in (vae, clip) for module in part.modules())
     assert all(weight.grad is None for part in (vae, clip) for weight in part.parameters())
+    assert all(weight.grad is not None for weight in unet.parameters())
     x = model.sample(2, y, generator=torch.Generator().manual_seed(0))
-    assert x.shape == (2, 3, 64, 64)
-    z_T = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    *_, last = ddim_sample(ddpm, z_T, steps=2, y=y, guidance=2.0)
-    assert last.x_t.isfinite().all()
+    assert x.shape == (2, 3, 32, 32)
+    assert x.abs().max() <= 1

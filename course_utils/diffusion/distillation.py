@@ -7,7 +7,7 @@ from torch import Tensor
 
 from course_utils.diffusion.model import DiffusionModel
 from course_utils.diffusion.samplers import time_steps
-from course_utils.inputs import check_at_least, check_images, noise_like
+from course_utils.inputs import check_at_least, noise_like
 
 
 def distillation_loss(
@@ -30,28 +30,44 @@ def distillation_loss(
     Its error counts SNR + 1 times, as in the loss of v. Labels are left out at the student's rate `p_uncond`;
     without a label there is no guidance.
 
+    The teacher's clean images are those of its samplers, within [-1, 1] if its `clip_x0` says so.
+
     x: images (N, C, H, W); y: labels int64 (N,).
     Source: Salimans and Ho, "Progressive distillation for fast sampling of diffusion models", 2022, algorithm 2;
     guidance as in Meng et al., "On distillation of guided diffusion models", 2023.
     """
-    check_images(x)
     check_at_least(1, substeps=substeps)
+    if substeps * student.steps > student.schedule.T:
+        raise ValueError(
+            f"substeps={substeps} of each of the student's {student.steps} steps are more than its schedule's "
+            f"T = {student.schedule.T}; take fewer"
+        )
+    if not student.schedule.agrees(teacher.schedule.alpha_bar):
+        raise ValueError(
+            f"student and teacher have different schedules: {student.schedule} and {teacher.schedule}; "
+            "make the student with the teacher's"
+        )
+    x = student.check_data(x)
+    student.check_condition(None if student.num_classes is None else y, len(x))
     n, device = len(x), x.device
     times = torch.tensor(time_steps(student.schedule.T, student.steps), device=device)
     step = torch.randint(student.steps, (n,), generator=generator, device=device)
     t, s = times[step], times[step + 1]
     y = student.drop_condition(y, generator)
+    if y is None:
+        guidance = 1.0
+    teacher.check_guidance(y, guidance)
     x_t = student.q_sample(x, t, noise_like(x, generator))
     with torch.no_grad():
         x_s = x_t
         for k in range(substeps):
             now, then = (t + (s - t) * j // substeps for j in (k, k + 1))
-            seen = teacher.predict(x_s, now, y, guidance=guidance if y is not None else 1.0)
-            signal, noise = teacher.schedule.signal_noise(then, x)
+            seen = teacher.clipped(teacher.known_predict(x_s, now, y, guidance), x_s, now)
+            signal, noise = teacher.schedule.known_signal_noise(then, x)
             x_s = signal * seen.x0 + noise * seen.eps
-        signal_t, noise_t = student.schedule.signal_noise(t, x)
-        signal_s, noise_s = student.schedule.signal_noise(s, x)
+        signal_t, noise_t = student.schedule.known_signal_noise(t, x)
+        signal_s, noise_s = student.schedule.known_signal_noise(s, x)
         ratio = noise_s / noise_t
         x0 = (x_s - ratio * x_t) / (signal_s - ratio * signal_t)
-    error = (student.predict(x_t, t, y).x0 - x0).square()
+    error = (student.known_predict(x_t, t, y).x0 - x0).square()
     return (error / noise_t.square()).mean()

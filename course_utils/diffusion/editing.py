@@ -20,7 +20,7 @@ from course_utils.diffusion.samplers import (
     predict,
     walk,
 )
-from course_utils.inputs import check_at_least, check_maps, noise_like
+from course_utils.inputs import check_at_least, check_maps, check_whole, noise_like
 
 
 def image_to_image(
@@ -40,8 +40,10 @@ def image_to_image(
     Source: Meng et al., "SDEdit: guided image synthesis and editing with stochastic differential equations", 2022,
     algorithm 1.
     """
+    check_whole(start=start)
     if not 1 <= start <= model.schedule.T:
         raise ValueError(f"start={start} must lie in 1 … T = {model.schedule.T}")
+    x0 = model.check_data(x0, "x0")
     x_start = model.q_sample(x0, full_times(start, x0), noise_like(x0, generator))
     return ddpm_sample(
         model, x_start, steps=steps, y=y, guidance=guidance, negative=negative, start=start,
@@ -73,18 +75,19 @@ def inpaint(
     """
     check_at_least(1, resample=resample)
     condition = Condition(y, guidance, negative)
+    check_maps(x_T, model.sizes(x_T), "x_T")
+    check_maps(known, model.sizes(known), "known")
     if known.shape != x_T.shape or mask.dtype != torch.bool:
         raise ValueError(
             f"known must be {tuple(x_T.shape)} as x_T, mask bool; not {tuple(known.shape)}, {mask.dtype}"
         )
 
+    known = model.check_data(known.masked_fill(~mask, -1.0), "known")
+
     def update(x: Tensor, seen: Prediction, t: int, s: int) -> Tensor:
-        kept = 1.0
         for again in range(resample if s else 1):  # the last step adds no noise: again would be the same
             if again:
-                kept = (
-                    model.schedule.alpha_bar[t] / model.schedule.alpha_bar[s]
-                ).item()  # 1 - β of this step
+                kept = (model.schedule.alpha_bar[t] / model.schedule.alpha_bar[s]).item()  # 1 - β
                 x = math.sqrt(kept) * x + math.sqrt(1 - kept) * noise_like(x, generator)
                 seen = predict(model, x, t, condition)
             x = ancestral_step(model.schedule, x, seen, t, s, "small", generator)
@@ -117,6 +120,7 @@ def super_resolve(
     13.
     """
     condition = Condition(y, guidance, negative)
+    check_maps(x_T, (None, None, None), "x_T")
     check_maps(small, (None, None, None), "small")
     (height, width), size = small.shape[2:], x_T.shape[2:]
     if small.shape[:2] != x_T.shape[:2] or size[0] % height or size[1] % width:
@@ -124,6 +128,7 @@ def super_resolve(
             f"small {tuple(small.shape)} must have as many images and channels as x_T {tuple(x_T.shape)}, and a size "
             "that divides its size"
         )
+    small = model.check_data(small, "small")
 
     def update(x: Tensor, seen: Prediction, t: int, s: int) -> Tensor:
         missing = small - F.adaptive_avg_pool2d(seen.x0, (height, width))

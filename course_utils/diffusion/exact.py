@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from course_utils.diffusion.schedule import Schedule
-from course_utils.inputs import check_not_negative, widest_float
+from course_utils.inputs import check_maps, check_not_negative, check_tensor, widest_float
 
 
 class IdealDenoiser(nn.Module):
-    """The best possible network, for data from a mixture of K Gaussians: it gives E[x₀ | x_t], so `predict="x0"`.
+    """The best possible network, for data from a mixture of K Gaussians: it gives E[x₀ | x_t], so
+    `prediction_type="x0"`; where the data lie beyond [-1, 1], `clip_x0=False`.
 
     With x_t = √ᾱ x₀ + √(1 - ᾱ) ε and x₀ ~ Σ w_k N(μ_k, s² I), x_t of component k has the variance ᾱ s² + 1 - ᾱ, and
     E[x₀ | x_t, k] = μ_k + √ᾱ s² / (ᾱ s² + 1 - ᾱ) · (x_t - √ᾱ μ_k); the components count by their posterior weights.
@@ -19,7 +22,7 @@ class IdealDenoiser(nn.Module):
     Args:
         means: μ (K, …), the shape of one image after K.
         std: s ≥ 0.
-        weights: w (K,), sum 1; None: all alike.
+        weights: w (K,), at least 0, sum 1; None: all alike.
     """
 
     means: Tensor
@@ -28,16 +31,26 @@ class IdealDenoiser(nn.Module):
     def __init__(self, schedule: Schedule, means: Tensor, std: float = 0.0, weights: Tensor | None = None):
         super().__init__()
         check_not_negative(std=std)
+        check_tensor(means, "means")
+        means = means if means.is_floating_point() else means.float()
+        check_maps(means, (None,) * max(0, means.ndim - 1), "means")
+        if not means.isfinite().all():
+            raise ValueError("means hold NaN or infinity")
         weights = torch.full((len(means),), 1 / len(means)) if weights is None else weights
-        if weights.shape != (len(means),) or not torch.isclose(weights.sum(), torch.ones(()).to(weights)):
-            raise ValueError(f"weights must be ({len(means)},) and sum to 1, not {tuple(weights.shape)}")
+        total = weights.sum().item()
+        if weights.shape != (len(means),) or (weights < 0).any() or not math.isclose(total, 1, rel_tol=1e-5):
+            raise ValueError(
+                f"weights must be ({len(means)},), at least 0, with the sum 1; not {tuple(weights.shape)} from "
+                f"{weights.min().item():.4g} with the sum {total:.6g}"
+            )
         self.schedule, self.std = schedule, std
-        wide = widest_float(means.device)
-        self.register_buffer("means", means.to(wide))
-        self.register_buffer("log_weights", weights.to(wide).log())
+        self.register_buffer("means", means)
+        self.register_buffer("log_weights", weights.to(means).log())
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
-        x, means = x_t.to(self.means.dtype).flatten(1), self.means.flatten(1)
+        check_maps(x_t, tuple(self.means.shape[1:]), "x_t")
+        wide = widest_float(x_t.device)  # for small differences of large squares
+        x, means = x_t.to(wide).flatten(1), self.means.to(wide).flatten(1)
         signal, noise = self.schedule.signal_noise(t, x)  # (N, 1) each
         spread = (signal * self.std).square() + noise.square()
         away = x.square().sum(dim=1, keepdim=True) - 2 * signal * x @ means.T

@@ -12,17 +12,18 @@ from torch import Tensor, nn
 
 from course_utils.diffusion.process import (
     PREDICTION_TYPES,
+    VARIANCES,
     WEIGHTINGS,
     Prediction,
+    known_x0_eps,
     log_level,
     log_variance,
     loss_weight,
     one_step,
     target,
-    to_x0_eps,
 )
-from course_utils.diffusion.samplers import SAMPLERS
-from course_utils.diffusion.schedule import Schedule, cosine_schedule
+from course_utils.diffusion.samplers import SAMPLERS, full_times
+from course_utils.diffusion.schedule import Schedule, cosine_schedule, describe
 from course_utils.inputs import (
     Model,
     at_least_float32,
@@ -30,6 +31,8 @@ from course_utils.inputs import (
     check_choice,
     check_images,
     check_labels,
+    check_maps,
+    check_not_negative,
     check_num_classes,
     check_times,
     check_tokens,
@@ -86,6 +89,7 @@ class DiffusionModel(Model):
         check_choice(WEIGHTINGS, weighting=weighting)
         check_num_classes(num_classes)
         check_at_least(1, steps=steps)
+        check_not_negative(guidance=guidance)
         if not 0 <= p_uncond <= 1:
             raise ValueError(f"p_uncond={p_uncond} must lie in 0 … 1")
         if prediction_type == "eps" and schedule.alpha_bar[-1] == 0:
@@ -106,14 +110,26 @@ class DiffusionModel(Model):
 
     def set_extra_state(self, state: Tensor) -> None:
         """Raises ValueError if the weights were trained under another schedule."""
-        if not torch.equal(state.cpu(), self.schedule.alpha_bar):
+        if not self.schedule.agrees(state):
             raise ValueError(
-                f"the weights were trained under another schedule (T={len(state) - 1}, ᾱ_T={state[-1]:.3g}) than this "
-                f"model's (T={self.schedule.T}, ᾱ_T={self.schedule.alpha_bar[-1]:.3g}); make the model with theirs"
+                f"the weights were trained under another schedule ({describe(state)}) than this model's "
+                f"({describe(self.schedule.alpha_bar)}); make the model with theirs"
             )
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        if (key := f"{prefix}_extra_state") not in state_dict:
+            raise ValueError(
+                f"these weights do not say under which schedule they were trained: there is no {key!r}, its ᾱ; if you "
+                f"know that it was this model's, add it: weights[{key!r}] = model.schedule.alpha_bar"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def q_sample(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """x_t = √ᾱ_t x₀ + √(1 - ᾱ_t) ε (Ho et al., equation 4): (N, …), t int64 (N,), (N, …) → (N, …)."""
+        check_maps(x0, self.sizes(x0), "x0")
+        check_maps(eps, tuple(x0.shape[1:]), "eps")
+        if len(eps) != len(x0):
+            raise ValueError(f"eps must be {tuple(x0.shape)} as x0, not {tuple(eps.shape)}")
         signal, noise = self.schedule.signal_noise(t, x0)
         return signal * x0 + noise * eps
 
@@ -121,13 +137,12 @@ class DiffusionModel(Model):
         """The mean squared error of what is predicted (Ho et al., equation 14), weighted; t and ε are drawn for each
         image. With `learn_variance` plus 0.001 of the variational bound, whose gradient reaches the variance only
         (Nichol and Dhariwal, equation 16)."""
-        n = len(x)
-        if self.clip_x0:
-            check_images(x, (None,) * (x.ndim - 1))
-        t = torch.randint(1, self.schedule.T + 1, (n,), generator=generator, device=x.device)
+        x = self.check_data(x)
+        self.check_condition(None if self.num_classes is None else y, len(x))
+        t = torch.randint(1, self.schedule.T + 1, (len(x),), generator=generator, device=x.device)
         eps = noise_like(x, generator)
         y = self.drop_condition(y, generator)
-        signal, noise = self.schedule.signal_noise(t, x)
+        signal, noise = self.schedule.known_signal_noise(t, x)
         x_t = signal * x + noise * eps
         output, variance_share = self._output(x_t, t, y)
         error = (output - target(x, eps, signal, noise, self.prediction_type)).square()
@@ -137,27 +152,55 @@ class DiffusionModel(Model):
         )  # fmt: skip
         loss = (weight * error).mean()
         if variance_share is not None:
-            seen = to_x0_eps(output.detach(), x_t, signal, noise, self.prediction_type)
+            seen = known_x0_eps(output.detach(), x_t, signal, noise, self.prediction_type)
             bound = self._bound(x, x_t, t, seen._replace(variance_share=variance_share))
-            loss = loss + 0.001 * self.schedule.T * bound.mean()
+            loss = loss + 0.001 * self.schedule.T * bound.mean().to(loss.dtype)
         return loss
 
     def drop_condition(self, y: Tensor | None, generator: torch.Generator | None) -> Tensor | None:
         """Conditions int64 (N, …), the share `p_uncond` of them replaced by "no class"; None for a model without."""
         if self.num_classes is None or y is None:
             return None
-        self.check_condition(y, len(y))
         dropped = torch.rand(len(y), generator=generator, device=y.device) < self.p_uncond
         return y.masked_fill(dropped.view(-1, *[1] * (y.ndim - 1)), self.num_classes)
 
-    def check_condition(self, y: Tensor | None, n: int, name: str = "y") -> None:
-        """Raise ValueError unless y is None, or a condition for each of n images that this model knows."""
+    def check_data(self, x: Tensor, name: str = "x") -> Tensor:
+        """x in float32 or wider, or ValueError unless it is a float batch (N, …): of images, if `clip_x0` says so."""
+        check = check_images if self.clip_x0 else check_maps
+        check(x, self.sizes(x), name)
+        return at_least_float32(x)
+
+    def sizes(self, x: Tensor) -> tuple[int | None, ...]:
+        """What a batch must have after its N: as many sizes as `shape`, the first of them the channels."""
+        return (
+            (None,) * max(0, x.ndim - 1)
+            if self.shape is None
+            else (self.shape[0], *[None] * (len(self.shape) - 1))
+        )
+
+    def check_condition(self, y: Tensor | None, n: int, name: str = "y", *, nothing: bool = False) -> None:
+        """Raise ValueError unless y is None, or a condition for each of n images that this model knows.
+
+        nothing: whether a class may also be the number `num_classes`, "no class"; a word always may.
+        """
         if y is None:
             return
-        if self.num_classes is None or not self.condition_shape:
-            check_labels(y, n, self.num_classes, name)
-        else:  # words, of which the number num_classes is none
-            check_tokens(y, (n, *self.condition_shape), self.num_classes + 1, name)
+        if self.num_classes is None:
+            check_labels(y, n, None, name)
+        else:
+            count = self.num_classes + bool(nothing or self.condition_shape)
+            check_tokens(y, (n, *self.condition_shape), count, name)
+
+    def check_guidance(self, y: Tensor | None, guidance: float, negative: Tensor | None = None) -> None:
+        """Raise ValueError unless guidance is a number that fits what is asked for and what is to be avoided."""
+        if not 0 <= guidance < math.inf:
+            raise ValueError(f"guidance={guidance} must be a number of at least 0")
+        if guidance != 1 and (self.num_classes is None or (y is None and negative is None)):
+            raise ValueError(f"guidance={guidance} needs a model with classes, and y or negative")
+        if negative is not None and not guidance > 1:
+            raise ValueError(
+                f"negative was given, but guidance={guidance}; it leads away only above 1, try 2"
+            )
 
     def predict(
         self,
@@ -177,15 +220,22 @@ class DiffusionModel(Model):
         negative: a condition that guidance leads away from, in place of "no class"; for words known as a negative
             prompt. It needs a guidance above 1: up to there it would be approached, or would have no say.
         """
-        if not 0 <= guidance < math.inf:
-            raise ValueError(f"guidance={guidance} must be a number of at least 0")
-        if guidance != 1 and (self.num_classes is None or (y is None and negative is None)):
-            raise ValueError(f"guidance={guidance} needs a model with classes, and y or negative")
-        if negative is not None and not guidance > 1:
-            raise ValueError(
-                f"negative was given, but guidance={guidance}; it leads away only above 1, try 2"
-            )
+        check_maps(x_t, self.sizes(x_t), "x_t")
+        self.check_condition(y, len(x_t), nothing=True)
+        self.check_condition(negative, len(x_t), "negative", nothing=True)
+        self.check_guidance(y, guidance, negative)
         check_times(t, len(x_t), self.schedule.T, first=1)
+        return self.known_predict(at_least_float32(x_t), t, y, guidance, negative)
+
+    def known_predict(
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        y: Tensor | None = None,
+        guidance: float = 1.0,
+        negative: Tensor | None = None,
+    ) -> Prediction:
+        """`predict` for arguments that are known to be right: nothing waits for the device to read them."""
         if guidance == 1:
             output, variance_share = self._output(x_t, t, y)
         elif guidance == 0:
@@ -197,15 +247,15 @@ class DiffusionModel(Model):
             towards, away = output.chunk(2)
             output = away + guidance * (towards - away)
             variance_share = None if variance_share is None else variance_share[: len(x_t)]
-        signal, noise = self.schedule.signal_noise(t, x_t)
-        seen = to_x0_eps(output, x_t, signal, noise, self.prediction_type)
+        signal, noise = self.schedule.known_signal_noise(t, x_t)
+        seen = known_x0_eps(output, x_t, signal, noise, self.prediction_type)
         return seen._replace(variance_share=variance_share)
 
     def clipped(self, seen: Prediction, x_t: Tensor, t: Tensor) -> Prediction:
         """The prediction with x₀ within [-1, 1], and ε so that both still make x_t; as it is without `clip_x0`."""
         if not self.clip_x0:
             return seen
-        signal, noise = self.schedule.signal_noise(t, x_t)
+        signal, noise = self.schedule.known_signal_noise(t, x_t)
         x0 = seen.x0.clamp(-1, 1)
         return Prediction(x0, (x_t - signal * x0) / noise, seen.variance_share)
 
@@ -222,6 +272,13 @@ class DiffusionModel(Model):
             output = self.net(x, t)
         else:
             output = self.net(x, t, self._no_condition(len(t), t.device) if y is None else y)
+        n, channels, *size = x_t.shape
+        shape = (n, channels * (2 if self.learn_variance else 1), *size)
+        if output.shape != shape:
+            raise ValueError(
+                f"net gives {tuple(output.shape)} for x_t {tuple(x_t.shape)}; with learn_variance="
+                f"{self.learn_variance} it must be {shape}"
+            )
         output = at_least_float32(output).to(x_t.dtype)
         if not self.learn_variance:
             return output, None
@@ -251,11 +308,10 @@ class DiffusionModel(Model):
             )
         if guidance is None:
             guidance = 1.0 if y is None and negative is None else self.guidance
-        if negative is not None and negative.ndim == len(self.condition_shape):
+        if isinstance(negative, Tensor) and negative.ndim == len(self.condition_shape):
             negative = negative.expand(n, *self.condition_shape)
-        weight = next(chain(self.parameters(), self.buffers()))
-        x_T = torch.randn(n, *self.shape, generator=generator, device=weight.device,
-                          dtype=torch.promote_types(weight.dtype, torch.float32))  # fmt: skip
+        weight = _a_weight(self)
+        x_T = noise_like(at_least_float32(weight).expand(n, *self.shape), generator)
         *_, last = SAMPLERS[self.sampler](
             self, x_T, steps=self.steps, y=y, guidance=guidance, negative=negative, generator=generator
         )
@@ -276,13 +332,19 @@ class DiffusionModel(Model):
         variance: of a step, as in `ddpm_sample`.
         Source: Ho et al., 2020, equation 5 and section 3.3; Nichol and Dhariwal, 2021, equations 4 to 7.
         """
-        check_images(x, (None,) * (x.ndim - 1))
+        check_images(x, self.sizes(x))
+        self.check_condition(y, len(x))
+        if variance == "learned" and not self.learn_variance:
+            raise ValueError("variance='learned' needs a model with learn_variance=True")
+        check_choice(VARIANCES, variance=variance)
+        x = at_least_float32(x)
         wide = x.to(widest_float(x.device))
         total = wide.new_zeros(len(x))
         for step in range(1, self.schedule.T + 1):
-            t = torch.full((len(x),), step, device=x.device)
-            x_t = self.q_sample(x, t, noise_like(x, generator))
-            total += self._bound(x, x_t, t, self.clipped(self.predict(x_t, t, y), x_t, t), variance)
+            t = full_times(step, x)
+            signal, noise = self.schedule.known_signal_noise(t, x)
+            x_t = signal * x + noise * noise_like(x, generator)
+            total += self._bound(x, x_t, t, self.known_predict(x_t, t, y), variance)
         a = self.schedule.alpha_bar[-1].item()  # KL of q(x_T | x₀) from N(0, I)
         at_T = 0.5 * (a * wide.square() - a - math.log1p(-a)).flatten(1).mean(dim=1)
         return (total + at_T) / math.log(2)
@@ -339,3 +401,11 @@ def _dtype(net: nn.Module, x: Tensor) -> torch.dtype:
     """The dtype that a network works in: of its weights; of x for one that has none."""
     weight = next((p for p in net.parameters() if p.is_floating_point()), None)
     return x.dtype if weight is None else weight.dtype
+
+
+def _a_weight(model: nn.Module) -> Tensor:
+    """A single number of the dtype and on the device of a model's weights; of its buffers where it has none."""
+    for tensor in chain(model.parameters(), model.buffers()):
+        if tensor.is_floating_point():
+            return tensor.new_zeros(())
+    return torch.zeros(())

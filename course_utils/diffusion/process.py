@@ -40,14 +40,21 @@ def to_x0_eps(output: Tensor, x_t: Tensor, signal: Tensor, noise: Tensor, predic
         ValueError: an unknown type; ε where nothing is left of the image (ᾱ = 0); x₀ where there is no noise (ᾱ = 1).
     """
     check_choice(PREDICTION_TYPES, prediction_type=prediction_type)
+    if prediction_type == "eps" and can_look(signal) and (signal == 0).any():
+        raise ValueError("prediction_type='eps' cannot give x0 where alpha_bar is 0; use 'v' or 'x0'")
+    if prediction_type == "x0" and can_look(noise) and (noise == 0).any():
+        raise ValueError("prediction_type='x0' cannot give eps where alpha_bar is 1, at t = 0")
+    return known_x0_eps(output, x_t, signal, noise, prediction_type)
+
+
+def known_x0_eps(
+    output: Tensor, x_t: Tensor, signal: Tensor, noise: Tensor, prediction_type: str
+) -> Prediction:
+    """`to_x0_eps` for a type and times that are known to be right: nothing waits for the device to read them."""
     if prediction_type == "v":
         return Prediction(signal * x_t - noise * output, noise * x_t + signal * output)
     if prediction_type == "eps":
-        if can_look(signal) and (signal == 0).any():
-            raise ValueError("prediction_type='eps' cannot give x0 where alpha_bar is 0; use 'v' or 'x0'")
         return Prediction((x_t - noise * output) / signal, output)
-    if can_look(noise) and (noise == 0).any():
-        raise ValueError("prediction_type='x0' cannot give eps where alpha_bar is 1, at t = 0")
     return Prediction(output, (x_t - signal * output) / noise)
 
 
@@ -111,7 +118,7 @@ def log_variance(small: Tensor, large: Tensor, share: Tensor | None, variance: s
         return (small if variance == "small" else large).log()
     if share is None:
         raise ValueError("variance='learned' needs a model with learn_variance=True")
-    low, high = (v.log().to(share) if v.ndim == 0 else v.log() for v in (small, large))
+    low, high = (v.log().to(share.dtype).to(share.device) if v.ndim == 0 else v.log() for v in (small, large))
     return torch.lerp(low.expand(share.shape), high.expand(share.shape), share.to(low.dtype))
 
 

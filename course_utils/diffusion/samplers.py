@@ -11,11 +11,21 @@ import torch
 from torch import Tensor
 
 from course_utils.diffusion.process import VARIANCES, Prediction, log_variance, posterior
-from course_utils.inputs import check_choice, check_maps, noise_like
+from course_utils.inputs import (
+    at_least_float32,
+    check_at_least,
+    check_choice,
+    check_maps,
+    check_whole,
+    noise_like,
+)
 
 if TYPE_CHECKING:
     from course_utils.diffusion.model import DiffusionModel
     from course_utils.diffusion.schedule import Schedule
+
+
+SIGMA_MAX = 80.0  # Karras et al., 2022, table 1: above it there is nothing to see but the data's mean
 
 
 class Condition(NamedTuple):
@@ -40,6 +50,8 @@ def time_steps(start: int, steps: int) -> list[int]:
 
     Source: Lin et al., 2024, table 2, "trailing".
     """
+    check_at_least(1, start=start)
+    check_whole(steps=steps)
     if not 1 <= steps <= start:
         raise ValueError(f"steps={steps} must lie in 1 … {start}, the time that sampling starts at")
     return [round(start * (steps - k) / steps) for k in range(steps + 1)]
@@ -48,23 +60,23 @@ def time_steps(start: int, steps: int) -> list[int]:
 def karras_time_steps(schedule: Schedule, start: int, steps: int, rho: float = 7.0) -> list[int]:
     """`steps` + 1 times from `start` down to 0, at which σ^(1/ρ) falls as evenly as whole time steps allow.
 
-    Where σ = √((1 - ᾱ) / ᾱ) is infinite (ᾱ = 0), the largest finite one is taken for it.
+    σ = √((1 - ᾱ) / ᾱ); from a start above SIGMA_MAX as from there, so that the first step leads over what is more.
     Source: Karras et al., 2022, equation 5; to whole steps as in their appendix C.3.
     """
     even = time_steps(start, steps)
+    if start > schedule.T or not rho > 0:
+        raise ValueError(f"start={start} must be at most T = {schedule.T}, rho={rho} above 0")
     if steps == 1:
         return even
     alpha_bar = schedule.alpha_bar[: start + 1]
     sigma = ((1 - alpha_bar) / alpha_bar).sqrt()
-    sigma[sigma.isinf()] = sigma[sigma.isfinite()].max()
-    ends = sigma[start].item() ** (1 / rho), sigma[1].item() ** (1 / rho)
+    first, last = (end ** (1 / rho) for end in (min(sigma[start].item(), SIGMA_MAX), sigma[1].item()))
     times = [start]
     for k in range(1, steps):
-        wanted = (ends[0] + k / (steps - 1) * (ends[1] - ends[0])) ** rho
+        wanted = (first + k / (steps - 1) * (last - first)) ** rho
         nearest = int((sigma - wanted).abs().argmin())
-        times.append(
-            max(min(nearest, times[-1] - 1), steps - k)
-        )  # each its own, and one left for each to come
+        least = steps - k  # one time is left for each step to come
+        times.append(max(min(nearest, times[-1] - 1), least))
     return [*times, 0]
 
 
@@ -76,18 +88,23 @@ def walk(
     update: Callable[[Tensor, Prediction, int, int], Tensor],
     *,
     start: int | None = None,
-    spacing: Callable[[Schedule, int, int], list[int]] = lambda schedule, start, steps: time_steps(
-        start, steps
-    ),
+    spacing: Callable[[Schedule, int, int], list[int]] | None = None,
 ) -> Iterator[Step]:
-    """All samplers' loop: predict from x_t, let `update(x_t, seen, t, s)` give x_s. The start comes first."""
-    check_maps(x_T, (None,) * (x_T.ndim - 1), "x_T")
+    """All samplers' loop: predict from x_t, let `update(x_t, seen, t, s)` give x_s. The start comes first.
+
+    States in half precision are kept in float32. spacing: gives the times of a schedule, a start and a number of
+    steps; None: `time_steps`.
+    """
+    check_maps(x_T, model.sizes(x_T), "x_T")
     model.check_condition(condition.y, len(x_T))
     model.check_condition(condition.negative, len(x_T), "negative")
+    model.check_guidance(*condition)
     start = model.schedule.T if start is None else start
+    check_whole(start=start)
     if not 1 <= start <= model.schedule.T:
         raise ValueError(f"start={start} must lie in 1 … T = {model.schedule.T}")
-    return _steps(model, x_T, spacing(model.schedule, start, steps), condition, update)
+    times = time_steps(start, steps) if spacing is None else spacing(model.schedule, start, steps)
+    return _steps(model, at_least_float32(x_T), times, condition, update)
 
 
 @torch.no_grad()
@@ -108,8 +125,7 @@ def _steps(
 def predict(model: DiffusionModel, x: Tensor, t: int, condition: Condition) -> Prediction:
     """What the model sees in x at time t, its clean image within [-1, 1] if the model says so."""
     times = full_times(t, x)
-    seen = model.predict(x, times, condition.y, guidance=condition.guidance, negative=condition.negative)
-    return model.clipped(seen, x, times)
+    return model.clipped(model.known_predict(x, times, *condition), x, times)
 
 
 def ddpm_sample(
@@ -157,7 +173,7 @@ def ancestral_step(
     if s == 0:
         return mean
     log_var = log_variance(small, large, seen.variance_share, variance)
-    return mean + (0.5 * log_var).exp().to(x) * noise_like(x, generator)
+    return mean + (0.5 * log_var).exp().to(x.dtype) * noise_like(x, generator)
 
 
 def ddim_sample(
@@ -243,8 +259,8 @@ def heun_sample(
     step, one in the last.
 
     In x̄ = x / √ᾱ and σ = √((1 - ᾱ) / ᾱ) sampling is the differential equation dx̄ / dσ = ε̂; the slope of a step is
-    the mean of those at its two ends. Where nothing is left of the image (ᾱ_T = 0) the first step is DDIM's. The times
-    are those of `karras_time_steps`.
+    the mean of those at its two ends. The times are those of `karras_time_steps`. A first step from above SIGMA_MAX is
+    DDIM's: its x̂₀ hardly moves, while σ falls from thousands, or from infinity where ᾱ_T = 0.
     Source: Karras et al., "Elucidating the design space of diffusion-based generative models", 2022, algorithm 1.
     """
 
@@ -253,7 +269,7 @@ def heun_sample(
     def update(x: Tensor, seen: Prediction, t: int, s: int) -> Tensor:
         a, b = model.schedule.alpha_bar[t].item(), model.schedule.alpha_bar[s].item()
         reached = math.sqrt(b) * seen.x0 + math.sqrt(1 - b) * seen.eps  # Euler's step, which is DDIM
-        if s == 0 or a == 0:
+        if s == 0 or 1 - a > SIGMA_MAX**2 * a:
             return reached
         slope = (seen.eps + predict(model, reached, s, condition).eps) / 2
         return math.sqrt(b) * (x / math.sqrt(a) + (math.sqrt((1 - b) / b) - math.sqrt((1 - a) / a)) * slope)
@@ -277,4 +293,5 @@ def _half_log_snr(alpha_bar: float) -> float:
 
 
 def full_times(t: int, x: Tensor) -> Tensor:
+    """The time t for each image of x (N, …): int64 (N,)."""
     return torch.full((len(x),), t, dtype=torch.int64, device=x.device)

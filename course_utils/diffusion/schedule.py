@@ -24,7 +24,7 @@ class Schedule(Rebuildable):
     """
 
     def __init__(self, alpha_bar: Tensor):
-        a = alpha_bar.cpu()
+        a = alpha_bar.detach().cpu().clone()
         if a.ndim != 1 or len(a) < 2 or a.dtype != torch.float64:
             raise ValueError(f"alpha_bar must be float64 (T + 1,), T ≥ 1, not {a.dtype} {tuple(a.shape)}")
         if a[0] != 1 or not (a.diff() < 0).all() or a[-1] < 0:
@@ -37,21 +37,40 @@ class Schedule(Rebuildable):
         """The number of steps."""
         return len(self.alpha_bar) - 1
 
+    def __repr__(self) -> str:
+        return f"Schedule({describe(self.alpha_bar)})"
+
+    def agrees(self, alpha_bar: Tensor) -> bool:
+        """Whether these are the same ᾱ; their last digits may differ from one processor to another."""
+        other = alpha_bar.to(self.alpha_bar)
+        return other.shape == self.alpha_bar.shape and torch.allclose(
+            other, self.alpha_bar, rtol=1e-6, atol=0.0
+        )
+
     def signal_noise(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """√ᾱ_t and √(1 - ᾱ_t) for time steps int64 (N,), in the dtype of `like` (N, …) and shaped to multiply it."""
-        signal = self.at("signal", lambda a: a.sqrt(), t, like)
-        return signal, self.at("noise", lambda a: (1 - a).sqrt(), t, like)
+        check_times(t, len(like), self.T)
+        return self.known_signal_noise(t, like)
+
+    def known_signal_noise(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """`signal_noise` for time steps that are known to be right: nothing waits for the device to read them."""
+        return self.at("signal", torch.sqrt, t, like), self.at("noise", lambda a: (1 - a).sqrt(), t, like)
 
     def at(self, name: str, function: Callable[[Tensor], Tensor], t: Tensor, like: Tensor) -> Tensor:
         """`function` of ᾱ, computed in float64 for all T + 1 times, at the times t int64 (N,): shaped as `like`.
 
-        name: of the function, under which its table is kept for each device and dtype.
+        name: of the function, under which its table is kept for each device and dtype. t is not checked.
         """
-        check_times(t, len(like), self.T)
         key = name, like.device, like.dtype
         if key not in self._tables:
             self._tables[key] = function(self.alpha_bar).to(like.dtype).to(like.device)
         return self._tables[key][t].view(-1, *[1] * (like.ndim - 1))
+
+
+def describe(alpha_bar: Tensor) -> str:
+    """By what an error message tells one schedule from another."""
+    T = len(alpha_bar) - 1
+    return f"T = {T}, ᾱ = {alpha_bar[(T + 1) // 2].item():.6g} at T / 2, {alpha_bar[T].item():.3g} at T"
 
 
 def linear_schedule(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> Schedule:
@@ -73,7 +92,7 @@ def cosine_schedule(T: int = 1000, s: float = 0.008, largest_beta: float = 0.999
     Source: Nichol and Dhariwal, "Improved denoising diffusion probabilistic models", 2021, equation 17.
     """
     check_at_least(1, T=T)
-    if s < 0 or not 0 < largest_beta < 1:
+    if not s >= 0 or not 0 < largest_beta < 1:
         raise ValueError(f"s={s} must be at least 0, largest_beta={largest_beta} in (0, 1)")
     t = torch.arange(T + 1, dtype=torch.float64) / T
     f = torch.cos(math.pi / 2 * (t + s) / (1 + s)).square()
