@@ -207,7 +207,7 @@ def running_lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> I
     context.route(lambda address: not address.startswith((lab.url, "data:", "blob:")), refuse)
     try:
         _wait(lambda: lab.api("GET", "status"), server, log)
-        tab.goto(f"{lab.url}/lab?reset&token={token}")
+        tab.goto(f"{lab.url}/lab?reset&token={token}", timeout=180_000)
         tab.locator("#jp-main-statusbar").wait_for(timeout=180_000)
         tab.wait_for_function("() => window.jupyterapp")
         lab.close_all()
