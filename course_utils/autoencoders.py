@@ -19,6 +19,7 @@ from course_utils.inputs import (
     check_labels,
     check_maps,
     check_not_negative,
+    is_whole,
     noise_like,
     uniform_like,
 )
@@ -53,7 +54,7 @@ class Autoencoder(Model):
         self.register_buffer("code_factor", torch.full((latent_dim, latent_dim), torch.nan))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] to codes (N, d)."""
+        """Images (N, C, H, W) in [-1, 1], also noisy ones that leave it, to codes (N, d)."""
         return self.encoder(x)
 
     def decode(self, z: Tensor) -> Tensor:
@@ -75,6 +76,7 @@ class Autoencoder(Model):
         Raises:
             ValueError: too few images for a covariance, N ≤ d.
         """
+        check_images(x)
         z = torch.cat([self.encode(part) for part in x.split(1000)])
         if len(z) <= self.latent_dim:
             raise ValueError(f"x holds {len(z)} images; a covariance of {self.latent_dim} values needs more")
@@ -138,9 +140,10 @@ class DenoisingAutoencoder(Autoencoder):
 
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
-    """‖x̂ - x‖² of each image: (N, C, H, W) twice → (N,)."""
-    if x_hat.shape != x.shape:
-        raise ValueError(f"x_hat {tuple(x_hat.shape)} and x {tuple(x.shape)} must have the same shape")
+    """‖x̂ - x‖² of each image: float (N, C, H, W) twice → (N,)."""
+    check_maps(x, (None, None, None))
+    check_maps(x_hat, (None, None, None), "x_hat")
+    _check_alike(x_hat=x_hat, x=x)
     return (x_hat - x).square().flatten(1).sum(dim=1)
 
 
@@ -161,6 +164,7 @@ def corrupt(x: Tensor, kind: str, level: float, *, generator: torch.Generator | 
     Raises:
         ValueError: an unknown kind or a level outside its range.
     """
+    check_images(x)
     check_corruption(kind, level)
     n, _, height, width = x.shape
     if kind == "gaussian":
@@ -198,9 +202,20 @@ def kl_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
 
 def kl_each_dimension(mu: Tensor, logvar: Tensor) -> Tensor:
     """The summands of `kl_standard_normal`, one for each dimension of the code: (N, d) twice → (N, d)."""
-    if mu.shape != logvar.shape or mu.ndim != 2:
-        raise ValueError(f"mu {tuple(mu.shape)} and logvar {tuple(logvar.shape)} must have one shape, (N, d)")
+    check_maps(mu, (None,), "mu")
+    _check_alike(mu=mu, logvar=logvar)
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
+
+
+def _check_alike(**tensors: Tensor) -> None:
+    """Raise ValueError unless all are float batches of one shape, so that none is stretched to fit another."""
+    for name, tensor in tensors.items():
+        check_maps(tensor, (None,) * max(0, tensor.ndim - 1), name)
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError(
+            f"{' and '.join(f'{name} {shape}' for name, shape in shapes.items())} must have one shape"
+        )
 
 
 def binarise(x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
@@ -298,10 +313,11 @@ class VAE(Model):
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats, summed over pixels: images (N, C, H, W) and codes (N, d) → (N,)."""
+        check_images(x)
         raw = at_least_float32(self.decoder.before_tanh(z))
         if raw.shape != x.shape:
             raise ValueError(
-                f"x {tuple(x.shape)} and the decoded codes {tuple(raw.shape)} must have one shape"
+                f"x {tuple(x.shape)} and the decoded codes z {tuple(raw.shape)} must have one shape"
             )
         if self.likelihood == "bernoulli":  # the decoded mean is tanh(a); (1 + tanh(a)) / 2 = sigmoid(2a)
             each = -F.binary_cross_entropy_with_logits(2 * raw, (x + 1) / 2, reduction="none")
@@ -366,6 +382,7 @@ def reparameterise(mu: Tensor, logvar: Tensor, *, generator: torch.Generator | N
 
     Source: Kingma and Welling, 2014, section 2.4.
     """
+    _check_alike(mu=mu, logvar=logvar)
     return mu + (0.5 * logvar).exp() * noise_like(mu, generator)
 
 
@@ -407,7 +424,7 @@ class KLAutoencoder(Model):
         super().__init__()
         if factor not in (4, 8):
             raise ValueError(f"factor={factor} is unknown; allowed: 4, 8")
-        if width < 8 or width % 8:
+        if not is_whole(width) or width < 8 or width % 8:
             raise ValueError(f"width={width} must be a multiple of 8")
         check_at_least(1, latent_channels=latent_channels, in_channels=in_channels)
         check_not_negative(kl_weight=kl_weight)
@@ -431,7 +448,7 @@ class KLAutoencoder(Model):
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """q(z|x), not scaled: images (N, C, H, W) to μ and log σ², (N, c, H / f, W / f) each."""
-        check_maps(x, (self.in_channels, None, None))
+        check_images(x, (self.in_channels, None, None))
         if x.shape[2] % self.factor or x.shape[3] % self.factor:
             raise ValueError(
                 f"x is {x.shape[2]} × {x.shape[3]}; both must be divisible by the factor {self.factor}"
@@ -446,7 +463,7 @@ class KLAutoencoder(Model):
     def decode(self, z: Tensor) -> Tensor:
         """Codes (N, c, h, w), of variance 1, to images (N, C, f h, f w), in about [-1, 1] if of images."""
         check_maps(z, (self.latent_channels, None, None), "z")
-        return self.decoder(z * self.scale)
+        return self.decoder((z * self.scale).to(self.scale.dtype))
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Images through the mean codes and back: the same shape."""
@@ -464,9 +481,9 @@ class KLAutoencoder(Model):
     ) -> Tensor:
         """‖x̂ - x‖² + what `perceptual(x̂, x)` (N,) adds + kl_weight · KL, averaged over the batch; x̂ is decoded from
         codes drawn from q(z|x). Labels are not used."""
-        check_images(x)
         mu, logvar = self.posterior(x)
-        x_hat = at_least_float32(self.decoder(reparameterise(mu, logvar, generator=generator)))
+        z = reparameterise(mu, logvar, generator=generator).to(self.scale.dtype)
+        x_hat = at_least_float32(self.decoder(z))
         loss = squared_error(x_hat, x) + self.kl_weight * kl_standard_normal(mu.flatten(1), logvar.flatten(1))
         if perceptual is not None:
             loss = loss + perceptual(x_hat, x)
@@ -475,6 +492,7 @@ class KLAutoencoder(Model):
     @torch.no_grad()
     def fit_scale(self, x: Tensor) -> None:
         """Note the standard deviation of the codes of images x (N, C, H, W)."""
+        check_images(x)
         mu = torch.cat([self.posterior(part)[0] for part in x.split(500)])
         self.scale.copy_(mu.std())
 
@@ -488,6 +506,7 @@ def perceptual_distance(feature_maps: Callable[[Tensor], list[Tensor]], x_hat: T
     Source: Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric", 2018, equation 1,
     without its learned weights.
     """
+    _check_alike(x_hat=x_hat, x=x)
     total = x.new_zeros(len(x))
     for seen_hat, seen in zip(feature_maps(x_hat), feature_maps(x), strict=True):
         difference = F.normalize(seen_hat, dim=1) - F.normalize(seen, dim=1)

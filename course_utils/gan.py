@@ -22,6 +22,7 @@ from course_utils.inputs import (
     check_not_negative,
     check_num_classes,
     check_size,
+    check_tensor,
     widest_float,
 )
 
@@ -108,11 +109,11 @@ def draw_noise(
     Source: Brock, Donahue, Simonyan, "Large scale GAN training for high fidelity natural image synthesis", 2019,
     section 3.1. They draw anew what is too large; here the inverse of the distribution function does it at once.
     """
+    check_at_least(1, n=n, d=d)
     if not truncation > 0:
         raise ValueError(f"truncation={truncation} must be above 0; inf leaves the noise as it is")
     if truncation == math.inf:
         return torch.randn(n, d, generator=generator, device=like.device, dtype=like.dtype)
-    check_at_least(1, n=n, d=d)
     exact = widest_float(like.device)
     u = 2 * torch.rand(n, d, generator=generator, device=like.device, dtype=exact) - 1  # in [-1, 1)
     within = math.erf(truncation / math.sqrt(2))  # P(|z| ≤ truncation)
@@ -205,11 +206,19 @@ def discriminator_loss(
     "Wasserstein GAN", 2017, equation 2; the wrong pairs are Reed et al., "Generative adversarial text to image
     synthesis", 2016, algorithm 1.
     """
+    _check_scores(real=real, fake=fake)
     as_real, as_fake = _sides(kind)
     false = as_fake(fake).mean()
     if wrong is not None:
+        _check_scores(wrong=wrong)
         false = (false + as_fake(wrong).mean()) / 2
     return as_real(real).mean() + false
+
+
+def _check_scores(**scores: Tensor) -> None:
+    """Raise ValueError unless they are float (N,), N ≥ 1."""
+    for name, s in scores.items():
+        check_maps(s, (), name)
 
 
 def _sides(kind: str) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
@@ -237,6 +246,7 @@ def generator_loss(fake: Tensor, *, kind: str = "non-saturating") -> Tensor:
 
     Source: as `discriminator_loss`; the non-saturating loss is Goodfellow et al., 2014, section 3.
     """
+    _check_scores(fake=fake)
     if kind == "minimax":
         return -F.softplus(fake).mean()
     if kind in ("hinge", "wasserstein"):
@@ -265,6 +275,8 @@ def gradient_penalty(
 
     Source: Gulrajani et al., "Improved training of Wasserstein GANs", 2017, equation 3 (there times λ = 10).
     """
+    check_maps(real, (None,) * max(1, real.ndim - 1), "real")
+    check_maps(fake, (None,) * max(1, fake.ndim - 1), "fake")
     if real.shape != fake.shape:
         raise ValueError(f"real {tuple(real.shape)} and fake {tuple(fake.shape)} must have the same shape")
     t = torch.rand(len(real), generator=generator, device=real.device, dtype=real.dtype)
@@ -274,6 +286,7 @@ def gradient_penalty(
 
 def _input_gradient(discriminator: Callable[..., Tensor], x: Tensor, y: Tensor | None) -> Tensor:
     """∇ₓ of each image's score, flattened: (N, number of values); itself differentiable."""
+    check_maps(x, (None,) * max(1, x.ndim - 1))
     x = x.detach().requires_grad_()
     scores = discriminator(x) if y is None else discriminator(x, y)
     (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
@@ -281,7 +294,7 @@ def _input_gradient(discriminator: Callable[..., Tensor], x: Tensor, y: Tensor |
 
 
 class GAN(nn.Module):
-    """The two players and what each of them lowers, ready for two objectives of `train.fit`.
+    """The two players and what each of them lowers, ready for two objectives of `training.fit`.
 
     Source: Goodfellow et al., 2014, algorithm 1.
 
@@ -318,11 +331,9 @@ class GAN(nn.Module):
         self, x: Tensor, y: Tensor | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         """The discriminator's loss on real images x (N, …) of classes y and as many generated ones."""
-        y = y if self.num_classes else None
-        if x.ndim == 4:  # else points of the plane
-            check_images(x)
+        y = self._check(x, y)
         with torch.no_grad():
-            x_hat = self._generate(len(x), y, x, generator)
+            x_hat = self._generate(x, y, generator)
         pairs = [(x, y), (x_hat, y)]
         if self.mismatched and self.num_classes and y is not None:  # the first implies the others
             pairs.append((x, other_classes(y, self.num_classes, generator)))
@@ -339,13 +350,29 @@ class GAN(nn.Module):
         self, x: Tensor, y: Tensor | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         """The generator's loss on as many images of its own as there are real ones, of the same classes."""
-        y = y if self.num_classes else None
-        (fake,) = self._scores((self._generate(len(x), y, x, generator), y))
+        y = self._check(x, y)
+        (fake,) = self._scores((self._generate(x, y, generator), y))
         return generator_loss(fake, kind=self.kind)
 
-    def _generate(self, n: int, y: Tensor | None, like: Tensor, generator: torch.Generator | None) -> Tensor:
-        z = draw_noise(n, self.latent_dim, like, generator=generator)
-        return self.generator(z) if y is None else self.generator(z, y)
+    def _check(self, x: Tensor, y: Tensor | None) -> Tensor | None:
+        """The classes that the players are shown, or a ValueError unless x are images, or points (N, d)."""
+        if x.ndim == 2:
+            check_maps(x, (None,))
+        else:
+            check_images(x)
+        if self.num_classes:
+            check_labels(y, len(x), self.num_classes)
+        return y if self.num_classes else None
+
+    def _generate(self, x: Tensor, y: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        """As many images as there are in x, of the same shape."""
+        z = draw_noise(len(x), self.latent_dim, x, generator=generator)
+        x_hat = self.generator(z) if y is None else self.generator(z, y)
+        if x_hat.shape != x.shape:
+            raise ValueError(
+                f"x {tuple(x.shape)} and what the generator gives, {tuple(x_hat.shape)}, must be alike"
+            )
+        return x_hat
 
     def _scores(self, *pairs: tuple[Tensor, Tensor | None]) -> tuple[Tensor, ...]:
         """The scores (N,) of each pair of images and classes, in one run of the discriminator."""
@@ -358,5 +385,6 @@ class GAN(nn.Module):
 def other_classes(y: Tensor, num_classes: int, generator: torch.Generator | None = None) -> Tensor:
     """For each class in y (N,) one of the others, all equally likely: int64 (N,)."""
     check_num_classes(num_classes)
-    check_labels(y, len(y), num_classes)
+    check_tensor(y, "y")
+    check_labels(y, y.numel(), num_classes)
     return (y + torch.randint(1, num_classes, y.shape, generator=generator, device=y.device)) % num_classes

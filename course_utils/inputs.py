@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any, Self
 
 import torch
@@ -20,14 +21,19 @@ from torch import Tensor, nn
 def check_at_least(least: int, **values: int) -> None:
     """Raise ValueError, naming it, for a value that is no whole number of at least `least`."""
     for name, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if not is_whole(value) or value < least:
             raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
+
+
+def is_whole(value: object) -> bool:
+    """Whether it is a whole number, of Python or of NumPy; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def check_not_negative(**values: float) -> None:
     """Raise ValueError, naming it, for a value that is no finite number of at least 0."""
     for name, value in values.items():
-        if not 0 <= value < math.inf:
+        if isinstance(value, bool) or not 0 <= value < math.inf:
             raise ValueError(f"{name}={value} must be a number of at least 0")
 
 
@@ -38,28 +44,44 @@ def check_choice(allowed: tuple[str, ...], **values: str) -> None:
             raise ValueError(f"{name}={value!r} is unknown; allowed: {', '.join(allowed)}")
 
 
+def check_whole(**values: int) -> None:
+    """Raise ValueError, naming it, for a value that is no whole number."""
+    for name, value in values.items():
+        if not is_whole(value):
+            raise ValueError(f"{name}={value!r} must be a whole number")
+
+
 def check_size(size: int) -> None:
     """Raise ValueError unless images of this size can be halved twice."""
-    if size < 4 or size % 4:
-        raise ValueError(f"size={size} must be divisible by 4 (it is halved twice)")
+    if not is_whole(size) or size < 4 or size % 4:
+        raise ValueError(f"size={size} must be a whole number divisible by 4 (it is halved twice)")
 
 
 def check_num_classes(num_classes: int | None) -> None:
     """Raise ValueError unless there are at least two classes, or None for a model without."""
-    if num_classes is not None and num_classes < 2:
+    if num_classes is not None and not (is_whole(num_classes) and num_classes >= 2):
         raise ValueError(f"num_classes={num_classes} must be at least 2, or None for a model without classes")
 
 
 # ------------------------------------------------------------------------------------------------ tensors
 
 
+def check_tensor(x: object, name: str) -> None:
+    """Raise ValueError for what is no tensor."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name} must be a tensor, not {type(x).__name__}; torch.as_tensor makes one")
+
+
 def check_maps(x: Tensor, shape: tuple[int | None, ...], name: str = "x") -> None:
     """Raise ValueError unless x is a float batch (N, *shape) with N ≥ 1; None in `shape` stands for any size."""
-    fits = x.ndim == len(shape) + 1 and len(x) > 0
+    check_tensor(x, name)
+    fits = x.ndim == len(shape) + 1 and x.numel() > 0
     if not fits or any(want not in (None, got) for want, got in zip(shape, x.shape[1:], strict=True)):
         letters = iter("CHW" if len(shape) == 3 else "dhw")
         sizes = [letter if want is None else str(want) for letter, want in zip(letters, shape, strict=False)]
-        raise ValueError(f"{name} must have the shape (N, {', '.join(sizes)}), N ≥ 1, not {tuple(x.shape)}")
+        raise ValueError(
+            f"{name} must have the shape ({', '.join(['N', *sizes])}), N ≥ 1, not {tuple(x.shape)}"
+        )
     if not x.is_floating_point():
         raise ValueError(f"{name} must be float, not {x.dtype}; data.to_float makes images of bytes")
 
@@ -98,6 +120,7 @@ def check_labels(y: Tensor | None, n: int, num_classes: int | None, name: str = 
 
 def check_tokens(y: Tensor, shape: tuple[int, ...], count: int, name: str = "y") -> None:
     """Raise ValueError unless y is int64 of this shape, with values 0 … count - 1."""
+    check_tensor(y, name)
     if y.dtype != torch.int64 or tuple(y.shape) != shape:
         raise ValueError(f"{name} must be int64 {shape}, not {y.dtype} {tuple(y.shape)}")
     if y.numel() and can_look(y) and not 0 <= int(y.min()) <= int(y.max()) < count:
@@ -106,6 +129,7 @@ def check_tokens(y: Tensor, shape: tuple[int, ...], count: int, name: str = "y")
 
 def check_times(t: Tensor, n: int, T: int, first: int = 0) -> None:
     """Raise ValueError unless t holds a time step `first` … T for each of n images."""
+    check_tensor(t, "t")
     if t.dtype != torch.int64 or t.shape != (n,):
         raise ValueError(f"t must be int64 ({n},), not {t.dtype} {tuple(t.shape)}")
     if n and can_look(t) and not first <= int(t.min()) <= int(t.max()) <= T:
@@ -121,10 +145,7 @@ def check_codes(z: Tensor, d: int, name: str = "z") -> None:
 
 def check_features(name: str, f: Tensor) -> Tensor:
     """The features themselves, without gradients, or a ValueError unless they are finite floats (N, d), N ≥ 1."""
-    if not isinstance(f, Tensor):
-        raise ValueError(
-            f"{name} must be a tensor (N, d), not {type(f).__name__}; torch.from_numpy makes one"
-        )
+    check_tensor(f, name)
     if f.ndim != 2 or not f.numel() or not f.is_floating_point():
         raise ValueError(f"{name} must be float (N, d), N ≥ 1, not {f.dtype} {tuple(f.shape)}")
     if not f.isfinite().all():
@@ -172,9 +193,12 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
     return picked
 
 
+NO_FLOAT64 = ("mps",)  # devices that have none: Apple's GPUs
+
+
 def widest_float(device: torch.device) -> torch.dtype:
-    """float64, or float32 on a device that has no float64 (Apple GPUs)."""
-    return torch.float32 if device.type == "mps" else torch.float64
+    """float64, or float32 on a device that has no float64."""
+    return torch.float32 if device.type in NO_FLOAT64 else torch.float64
 
 
 def widest(x: Tensor) -> Tensor:
