@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/hands-on-image-generation/course/blob/main/notebooks/02_evaluation_metrics.ipynb)
+# [Open in Colab](https://colab.research.google.com/github/hands-on-image-generation/course/blob/main/notebooks/02_evaluation_metrics.ipynb)
 #
 # # 02 · How good are generated images?
 #
@@ -497,7 +497,7 @@ draw = torch.Generator().manual_seed(2)
 base, grain = train.x[:1000], torch.randn(1000, 1, 28, 28, generator=draw)
 damage = {
     "blur": [blur(base, sigma) for sigma in (0, 0.5, 1, 1.5)],
-    "noise": [base + sigma * grain for sigma in (0, 0.2, 0.4, 0.6)],
+    "noise": [(base + sigma * grain).clamp(-1, 1) for sigma in (0, 0.2, 0.4, 0.6)],
     "classes left out": [train.x[train.y >= out][:1000] for out in (0, 2, 4, 6)],
 }
 curves = {

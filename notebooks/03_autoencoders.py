@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/hands-on-image-generation/course/blob/main/notebooks/03_autoencoders.ipynb)
+# [Open in Colab](https://colab.research.google.com/github/hands-on-image-generation/course/blob/main/notebooks/03_autoencoders.ipynb)
 #
 # # 03 · Autoencoder and denoising autoencoder
 #
@@ -537,7 +537,7 @@ pictures = {
     "real test images": test.x,
     "their reconstructions": over_batches(shipped, test.x),
     "codes drawn at random": drawn,
-    "pure noise": torch.randn(test.x.shape, generator=draw),
+    "pure noise": torch.randn(test.x.shape, generator=draw).clamp(-1, 1),
 }
 shares = {name: is_readable(x).double().mean().item() for name, x in pictures.items()}
 assert shares["their reconstructions"] > 0.85

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/hands-on-image-generation/course/blob/main/notebooks/05_gan.ipynb)
+# [Open in Colab](https://colab.research.google.com/github/hands-on-image-generation/course/blob/main/notebooks/05_gan.ipynb)
 #
 # # 05 · Generative adversarial network
 #
@@ -84,7 +84,7 @@ def layers(inputs: int, outputs: int, width: int = 64) -> list[nn.Module]:
 
 
 class PointGenerator(nn.Sequential):
-    latent_dim, classes = 2, None  # two numbers of noise; no classes (notebook 06 has some)
+    latent_dim, num_classes = 2, None  # two numbers of noise; no classes (notebook 06 has some)
 
 
 # %%

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/hands-on-image-generation/course/blob/main/notebooks/07_diffusion.ipynb)
+# [Open in Colab](https://colab.research.google.com/github/hands-on-image-generation/course/blob/main/notebooks/07_diffusion.ipynb)
 #
 # # 07 · Diffusion: DPM and DDPM
 #

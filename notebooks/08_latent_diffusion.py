@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/hands-on-image-generation/course/blob/main/notebooks/08_latent_diffusion.ipynb)
+# [Open in Colab](https://colab.research.google.com/github/hands-on-image-generation/course/blob/main/notebooks/08_latent_diffusion.ipynb)
 #
 # # 08 · Latent diffusion
 #

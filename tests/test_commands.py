@@ -107,6 +107,46 @@ class Parts(NamedTuple):
     look: Callable[[Path, str], object]
 
 
+# A homework as small as one can be, in place of those that the course has.
+SMALL = "hw99"
+SOURCE = """\
+# %% [markdown]
+# # Homework 99
+# [Open in Colab](old)
+
+# %% tags=["install"]
+import importlib.util
+
+if importlib.util.find_spec("course_utils") is None:
+    print("Installing")
+    # %pip install -q "course-utils @ git+old"
+
+# %% [markdown]
+# ## q1 · Twice
+
+# %% key="q1" tags=["exercise"]
+def twice(x):
+    ### BEGIN SOLUTION
+    return 2 * x
+    ### END SOLUTION
+
+
+# %% key="check-q1" tags=["check"]
+# CHECK q1
+assert twice(3) == 6, f"twice(3) is {twice(3)}, not 6"
+print("q1:", twice(3))
+"""
+WRONG = """\
+# %% [markdown]
+# # Wrong answers to homework 99
+
+# %%
+# WRONG q1: adds
+def twice(x):
+    return 2 + x
+"""
+
+
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a fresh clone holds, with the changes that are not committed yet, and this environment as its .venv."""
@@ -120,6 +160,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copyfile(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(sys.prefix)
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    for name, content in ((f"{SMALL}.py", SOURCE), (f"{SMALL}_wrong.py", WRONG)):
+        (folder / "notebooks" / "homework" / "source" / name).write_text(content, encoding="utf-8")
     return folder
 
 
@@ -212,38 +254,40 @@ def text(*parts: str) -> Callable[[Said], None]:
 
 
 def only_checks_fail(said: Said) -> None:
-    """Each failed cell is one that waits for the answer, or a check that has none."""
+    """Each failed cell is the check of an answer that is not there."""
     failed = re.findall(r"^FAILED .*::Cell (\d+)", said.out, re.M)
-    nb = nbformat.read(said.here / "notebooks" / "homework" / "student" / QUICK, as_version=4)
+    nb = nbformat.read(said.here / "notebooks" / "homework" / "student" / f"{SMALL}.ipynb", as_version=4)
     code = [cell.source for cell in nb.cells if cell.cell_type == "code"]
-    assert failed
-    for number in failed:
-        assert "NotImplementedError" in code[int(number)] or code[int(number)].startswith("# CHECK")
+    assert [code[int(number)].splitlines()[0] for number in failed] == ["# CHECK q1"]
 
 
 def a_submission(here: Path) -> None:
     (here / "submissions").mkdir()
-    shutil.copy(here / "notebooks" / "homework" / "student" / QUICK, here / "submissions" / "ada.ipynb")
+    shutil.copy(
+        here / "notebooks" / "homework" / "solution" / f"{SMALL}.ipynb", here / "submissions" / "ada.ipynb"
+    )
 
 
 def one_homework(here: Path) -> None:
     for path in (here / "notebooks" / "homework" / "student").glob("hw*"):
-        if path.stem != Path(QUICK).stem:
+        if path.stem != SMALL:
             path.unlink()
 
 
 def graded(said: Said) -> None:
     with (said.here / "grades.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
-    assert "ada.ipynb" in row.values()
+    assert row["file"] == "ada.ipynb"
+    assert row["homework"] == SMALL
+    assert float(row["points"]) == float(row["of"]) == 1
     (page,) = (said.here / "grades").glob("*.html")
-    assert "ada" in page.read_text(encoding="utf-8")
+    assert "twice" in page.read_text(encoding="utf-8")
 
 
 def built(said: Said) -> None:
-    for kind in ("student", "solution"):
-        nb = nbformat.read(said.here / "notebooks" / "homework" / kind / QUICK, as_version=4)
-        assert len(nb.cells) > 10
+    for kind, answered in (("student", False), ("solution", True)):
+        nb = nbformat.read(said.here / "notebooks" / "homework" / kind / f"{SMALL}.ipynb", as_version=4)
+        assert any("return 2 * x" in cell.source for cell in nb.cells) == answered
 
 
 # ------------------------------------------------------------------------------------------------- by its parts
@@ -327,7 +371,8 @@ def opens_the_lab(here: Path, command: str) -> None:
     assert "JupyterLab" in run(here, command + " --help").out
 
 
-QUICK = "hw02.ipynb"  # the homework that takes the least time
+BUILD = "course homework build notebooks/homework/source/hw04.py"
+NBVAL = "pytest --nbval --nbval-current-env --nbval-cell-timeout=120 notebooks/homework/student/hw04.ipynb"
 ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"][
     "Repository"
 ]
@@ -400,25 +445,19 @@ TABLE: dict[str, Row | Parts] = {
         status=2,
     ),
     ".venv/bin/python docs/picture.py": Row(picture),
-    # notebooks/homework/README.md, with the quickest homework
+    # notebooks/homework/README.md, with a homework of one exercise
     "make homework": by_make("course homework check notebooks/homework/student/hw03.ipynb"),
     "make homework HW=04": by_make("course homework check notebooks/homework/student/hw04.ipynb"),
-    "course homework progress": Row(text("hw02  0 of", "exercises pass"), before=one_homework),
-    # The checks of what was handed out fail, one by one.
-    "pytest --nbval --nbval-current-env --nbval-cell-timeout=120 notebooks/homework/student/hw04.ipynb": Row(
-        only_checks_fail,
-        instead="pytest --nbval --nbval-current-env --nbval-cell-timeout=120 "
-        f"notebooks/homework/student/{QUICK}",
-        status=1,
+    BUILD: Row(built, instead=BUILD.replace("hw04", SMALL)),
+    "course homework progress": Row(
+        text("hw99  0 of 1", "0 of 1 exercises pass"), after=BUILD, before=one_homework
     ),
-    "course homework build notebooks/homework/source/hw04.py": Row(
-        built, instead=f"course homework build notebooks/homework/source/{Path(QUICK).stem}.py"
-    ),
-    # Minutes; tests/test_homework.py runs every wrong answer.
+    NBVAL: Row(only_checks_fail, instead=NBVAL.replace("hw04", SMALL), status=1, after=BUILD),
     "course homework wrong notebooks/homework/source/hw04.py": Row(
-        text("Usage: course homework wrong"), instead="course homework wrong --help"
+        text("every wrong answer is caught"),
+        instead=f"course homework wrong notebooks/homework/source/{SMALL}.py",
     ),
-    "course homework grade submissions/ --out grades.csv": Row(graded, before=a_submission),
+    "course homework grade submissions/ --out grades.csv": Row(graded, after=BUILD, before=a_submission),
     "pip install 'course-utils[lab]'": Parts(installs),
     # notebooks and homeworks
     f'%pip install -q "course-utils @ git+{ADDRESS}"': Parts(installs),

@@ -424,7 +424,7 @@ print("q@:", round(float(got), 3))
 HEAD = """\
 # %% [markdown]
 # # Homework 98
-# [![Open in Colab](old)](old)
+# [Open in Colab](old)
 
 # %% tags=["install"]
 import importlib.util

@@ -14,7 +14,7 @@ from course_utils.grading import cli
 SOURCE = '''\
 # %% [markdown]
 # # Homework 99
-# [![Open in Colab](old)](old)
+# [Open in Colab](old)
 
 # %% tags=["install"]
 import importlib.util

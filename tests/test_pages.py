@@ -14,7 +14,7 @@ from course_utils.authoring.notebooks import STATE, VIEW
 from course_utils.authoring.pages import app, to_html
 
 TEXT = r"""# Small
-[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/x)
+[Open in Colab](https://colab.research.google.com/x)
 
 The loss is $\lVert x - \hat x\rVert^2 < 1$, not `$HOME`:
 

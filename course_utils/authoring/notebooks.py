@@ -103,9 +103,8 @@ def unexecuted(ipynb: Path | str) -> list[str]:
 
 # --- The repository's address, the Colab badge and the install cell -----------------------------------------
 
-BADGE = re.compile(r"^# \[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)$", re.MULTILINE)
+BADGE = re.compile(r"^# \[Open in Colab\]\([^)]*\)$", re.MULTILINE)  # words: a picture would need a network
 INSTALL = re.compile(r'^(?P<indent> *)# %pip install -q "course-utils @ git\+[^"]*"$', re.MULTILINE)
-COLAB_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 
 
 def _checkout(path: Path) -> Path | None:
@@ -148,7 +147,7 @@ def with_links(text: str, ipynb: Path | str) -> str:
     root = _checkout(ipynb)
     place = ipynb.resolve().relative_to(root).as_posix() if root else f"notebooks/{ipynb.name}"
     target = address.replace("https://github.com/", "https://colab.research.google.com/github/", 1)
-    badge = f"# [![Open in Colab]({COLAB_IMAGE})]({target}/blob/main/{place})"
+    badge = f"# [Open in Colab]({target}/blob/main/{place})"
     install = f'# %pip install -q "course-utils @ git+{address}"'
 
     text, badges = BADGE.subn(lambda match: badge, text)

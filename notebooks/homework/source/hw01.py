@@ -1,5 +1,5 @@
 # %% [markdown]
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](badge)
+# [Open in Colab](badge)
 #
 # # Homework 01 · Generative and discriminative models
 #
