@@ -332,8 +332,7 @@ class GAN(nn.Module):
     ) -> Tensor:
         """The discriminator's loss on real images x (N, …) of classes y and as many generated ones."""
         y = self._check(x, y)
-        with torch.no_grad():
-            x_hat = self._generate(x, y, generator)
+        x_hat = self._generate(x, y, generator).detach()  # not no_grad, where arguments are read: a wait
         pairs = [(x, y), (x_hat, y)]
         if self.mismatched and self.num_classes and y is not None:  # the first implies the others
             pairs.append((x, other_classes(y, self.num_classes, generator)))

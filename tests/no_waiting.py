@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_utils import inputs
 from course_utils.diffusion import process
+from course_utils.nets import classifiers
 
 
 class NoWaiting(TorchDispatchMode):
@@ -41,6 +42,6 @@ class NoWaiting(TorchDispatchMode):
 def as_on_an_accelerator() -> Iterator[None]:
     """Arguments are looked at as on another device than the CPU, and nothing may wait."""
     with pytest.MonkeyPatch.context() as patch, NoWaiting():
-        for module in (inputs, process):
+        for module in (inputs, process, classifiers):
             patch.setattr(module, "can_look", lambda x: not torch.is_grad_enabled())
         yield

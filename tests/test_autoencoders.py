@@ -8,12 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from only_meta import OnlyMeta
 from scipy import ndimage, stats
 from sklearn.metrics import mean_squared_error
 from torch import Tensor, nn
 from torch import distributions as dist
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from course_utils.autoencoders import (
     CORRUPTIONS,
@@ -432,18 +431,6 @@ def test_impossible_corruptions_are_refused(
 
 
 # -------------------------------------------------------------------------------------------------- meta
-
-
-class OnlyMeta(TorchDispatchMode):
-    """Fails where an operation makes a tensor on a device of flesh and blood."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            assert not isinstance(tensor, Tensor) or tensor.is_meta, (
-                f"{func} made a tensor on {tensor.device}"
-            )
-        return made
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from no_waiting import as_on_an_accelerator
 from torch import Tensor, nn
 
 from course_utils import (
@@ -896,6 +897,22 @@ CHECKS: dict[str, Callable[[Callable[[Tensor], Tensor]], None]] = {
     "check_times": lambda on: inputs.check_times(on(times(T).right), 12, T),
     "check_codes": lambda on: inputs.check_codes(on(codes(3).right), 3),
 }
+
+
+def test_a_training_step_of_every_family_waits_for_no_device(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On the CPU alone torch's own one_hot reads what it is given.
+    monkeypatch.setattr(F, "one_hot", lambda k, count: (k[..., None] == torch.arange(count)).long())
+    y = None if family.y is None else family.y.right
+    with as_on_an_accelerator():
+        family.loss(family.x.right, y, generator=seed()).backward()
+
+
+def test_a_training_step_of_what_reads_waits_for_no_device() -> None:
+    with as_on_an_accelerator():
+        small().classifier.loss(images(*DIGIT).right, labels(5).right, generator=seed()).backward()
+        small().reader.loss(BIG.right, FACTS, generator=seed()).backward()
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
