@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     share a browser, and those of one file."""
 
     def group(item: pytest.Item) -> str:
-        values = getattr(item, "callspec").params.values() if hasattr(item, "callspec") else ()
+        values = item.callspec.params.values() if hasattr(item, "callspec") else ()
         sources = [value.stem for value in values if isinstance(value, Path) and value.suffix == ".py"]
         folder = item.path.parent.name
         return sources[0] if sources else folder if folder == "browser" else item.path.stem

@@ -144,6 +144,18 @@ WRONG = """\
 # WRONG q1: adds
 def twice(x):
     return 2 + x
+
+
+# %%
+# WRONG q1: squares
+def twice(x):
+    return x**2
+
+
+# %%
+# WRONG q1: prints it
+def twice(x):
+    print(2 * x)
 """
 
 
