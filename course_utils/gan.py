@@ -216,9 +216,9 @@ def discriminator_loss(
 
 
 def _check_scores(**scores: Tensor) -> None:
-    """Raise ValueError unless they are float (N,), N ≥ 1."""
+    """Raise ValueError unless they are float (N,), or (N, 1) as a linear layer gives them, N ≥ 1."""
     for name, s in scores.items():
-        check_maps(s, (), name)
+        check_maps(s[:, 0] if s.ndim == 2 and s.shape[1] == 1 else s, (), name)
 
 
 def _sides(kind: str) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
