@@ -908,7 +908,7 @@ decoders = {
     "16-D codes": (autoencoder.decode, z0, z1),
     "2-D codes": (plane.decode, *ends(plane.encode)),
     "nearest image": (lambda z: test.x[torch.cdist(z, test_codes).argmin(dim=1)], z0, z1),
-    "cross-fade": (lambda z: z.view(-1, 1, 28, 28), *ends(lambda x: x.flatten(1))),
+    "cross-fade": (lambda z: z.view(-1, 1, 28, 28).clamp(-1, 1), *ends(lambda x: x.flatten(1))),
     "always the mean": (lambda z: mean_image.expand(len(z), -1, -1, -1), z0, z1),
 }
 walk = torch.linspace(0, 1, 15)
