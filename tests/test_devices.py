@@ -450,6 +450,8 @@ def test_the_loss_of_a_diffusion_model(prediction_type: str, weighting: str, lea
     check(ddpm.loss(x), ddpm.sample(2), ddpm.sample(4, y, generator=seed()))
     check(ddpm.sample(4, y, guidance=3.0, negative=(y + 1) % 5, generator=seed()))
     variances = diffusion.VARIANCES if learn_variance else diffusion.VARIANCES[:2]
+    if weighting != "simple":
+        return  # of the loss alone
     for variance in variances:
         check(ddpm.bits_per_dimension(x, y, variance=variance, generator=seed()))
 
