@@ -58,7 +58,7 @@ class _ShuffledImages(Batches):
         epoch, k = divmod(step, len(self.data) // self.batch_size)
         if epoch != self._epoch:
             shuffle = torch.Generator().manual_seed(self.seed + epoch)
-            self._epoch, self._order = epoch, torch.randperm(len(self.data), generator=shuffle)
+            self._order, self._epoch = torch.randperm(len(self.data), generator=shuffle), epoch
         where = self._order[k * self.batch_size : (k + 1) * self.batch_size]
         return self.data.x[where], self.data.y[where]
 
