@@ -41,6 +41,7 @@ LONGEST = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A notebook's tests stay with one worker, which runs the notebook once for all of them; so do the tests that
     share a browser, and those of one file."""

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torchgen
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -81,7 +80,14 @@ JOINS = {"cat", "stack", "concat", "hstack", "vstack"}  # for which even a singl
 @functools.cache
 def operations() -> dict[str, str]:
     """What PyTorch's own list says of each of its operations: for which devices there is a kernel."""
-    said = Path(torchgen.__file__).parent / "packaged" / "ATen" / "native" / "native_functions.yaml"
+    said = (
+        Path(torch.__file__).parents[1]
+        / "torchgen"
+        / "packaged"
+        / "ATen"
+        / "native"
+        / "native_functions.yaml"
+    )
     blocks = said.read_text(encoding="utf-8").split("\n- func: ")[1:]
     return {block.split("(", 1)[0]: block for block in blocks}
 
