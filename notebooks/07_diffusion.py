@@ -384,13 +384,12 @@ plt.show()
 # data they lie on each other; far out, where no training point ever was, they differ. Right: 500 new points.
 
 # %% tags=["P2"]
-near_data = torch.cdist(made, fresh).min(dim=1).values < 0.2
 x_200 = q_sample(fresh, 200, torch.randn(fresh.shape, generator=draw))
 with torch.no_grad():
     learned = net(x_200, torch.full((len(x_200),), 200))
 best = (x_200 - alpha_bar[200].sqrt() * ideal_x0(x_200, 200)) / (1 - alpha_bar[200]).sqrt()
 assert (learned - best).square().mean() < 0.05 * best.square().mean()
-assert near_data.double().mean() > 0.9
+assert (torch.cdist(made, fresh).min(dim=1).values < 0.2).double().mean() > 0.9
 assert torch.cdist(made, moons).min(dim=1).values.median() > 3 * nearest.median()  # not those points again
 print("It learned the arrows, and its points lie on the moons, between the 2,000 that `ideal_x0` gives back.")
 
