@@ -7,7 +7,7 @@ BIN := .venv/bin
 HW ?= 03
 
 # Two tests at once, one thread each: on two cores that is quicker than one test with two.
-PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: lab test check lint notebooks html homework clean
 

@@ -1,7 +1,7 @@
 """What several test files share."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,36 +26,36 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-# What takes longest begins, so that two workers (`pytest -n 2 --dist loadgroup`) end at about the same time.
-LONGEST = (
-    "07_diffusion",
-    "08_latent_diffusion",
-    "browser",
-    "02_",
-    "06_",
-    "01_",
-    "test_grading",
-    "05_",
-    "04_",
-    "03_",
-)
+# What takes longest begins, so that two workers (`pytest -n 2 --dist loadscope`) end at about the same time.
+LONGEST = ("07_", "08_", "browser", "02_", "06_", "01_", "tests/test_grading", "05_", "04_", "03_")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def scope(nodeid: str) -> str:
+    """What stays with one worker: a notebook's tests, so that it runs once for all of them; those that share a
+    browser; those of one file."""
+    file, _, rest = nodeid.partition("::")
+    if file.startswith("tests/browser"):
+        return "browser"
+    return (
+        rest.partition("[")[2].removesuffix("]")
+        if file.endswith("test_notebooks.py") and "[" in rest
+        else file
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A notebook's tests stay with one worker, which runs the notebook once for all of them; so do the tests that
-    share a browser, and those of one file."""
-
-    def group(item: pytest.Item) -> str:
-        values = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        sources = [value.stem for value in values if isinstance(value, Path) and value.suffix == ".py"]
-        folder = item.path.parent.name
-        return sources[0] if sources else folder if folder == "browser" else item.path.stem
-
     def rank(item: pytest.Item) -> int:
-        starts = (k for k, name in enumerate(LONGEST) if group(item).startswith(name))
+        starts = (k for k, name in enumerate(LONGEST) if scope(item.nodeid).startswith(name))
         return next(starts, len(LONGEST))
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
     items.sort(key=rank)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return scope(nodeid)
+
+    return Scheduling(config, log)
