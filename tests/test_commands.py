@@ -178,8 +178,11 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(here: Path) -> dict[str, str]:
-    """That of JupyterLab's terminal: the command on the PATH. No proxy leads to a network, one thread computes."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("COURSE_", "PYTEST_"))}
+    """That of JupyterLab's terminal: the command on the PATH. No proxy leads to a network, one thread computes.
+
+    What `make test` sets for the make that it calls is not in it: that one would print the folders it enters.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("COURSE_", "PYTEST_", "MAKE", "MFLAGS"))}
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return kept | proxies | threads | {

@@ -953,6 +953,7 @@ assert PartialState().num_processes == 2
 if PartialState().is_main_process:
     weights = {name: weight.detach() for name, weight in objective.module.named_parameters()}
     safetensors.torch.save_file(weights | {"losses": torch.tensor(losses)}, sys.argv[1])
+PartialState().wait_for_everyone()  # one that has gone is a broken connection to the other
 torch.distributed.destroy_process_group()
 """
 

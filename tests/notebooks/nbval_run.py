@@ -48,7 +48,7 @@ class NbvalRun:
         return [f"code cell {n}: {cell.message}" for n, cell in enumerate(self.cells, 1) if cell.message]
 
 
-def run_nbval(ipynb: Path, *, cell_timeout: float = 120.0) -> NbvalRun:
+def run_nbval(ipynb: Path, *, cell_timeout: float = 600.0) -> NbvalRun:
     """nbval's verdict on each cell, in a process without network, but for the machine itself."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
