@@ -10,9 +10,7 @@ import re
 import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -106,6 +104,7 @@ def train(
     device: Device = None,
 ) -> None:
     """Train a model from its recipe; stopped with Ctrl-C and called again, it goes on where it was."""
+    from course_utils.files import check_writable
     from course_utils.inputs import check_choice
     from course_utils.pretrained import save_pretrained
     from course_utils.recipes import RECIPES, checkpoints, train_recipe
@@ -114,7 +113,7 @@ def train(
     place, checkpoint = _device(device), out / f"{recipe}.checkpoint"
     files = checkpoints(checkpoint, RECIPES[recipe].rounds)
     for file in (*files, *(out / (recipe + suffix) for suffix in (".safetensors", ".json"))):
-        _check_writable(file)
+        check_writable(out=file)
     try:
         model, training, scores = train_recipe(recipe, device=place, checkpoint=checkpoint, steps=steps)
     except KeyboardInterrupt:
@@ -150,12 +149,12 @@ def sample(
     import torch
 
     from course_utils.data import to_uint8
-    from course_utils.files import replacing
+    from course_utils.files import check_writable, replacing
     from course_utils.pretrained import load_pretrained
 
     if out.suffix != ".npz":
         raise ValueError(f"--out {out} must end in .npz")
-    _check_writable(out)
+    check_writable(out=out)
     place = _device(device)
     net = load_pretrained(model, place)
     if not hasattr(net, "sample"):
@@ -228,24 +227,6 @@ def _device(name: str | None) -> Any:
     except (RuntimeError, NotImplementedError) as reason:  # such as `meta`
         raise ValueError(f"--device {name} holds no numbers; give cpu, or leave it out") from reason
     return place
-
-
-def _check_writable(path: Path) -> None:
-    """Raise an OSError unless a file can be written there; makes nothing."""
-    try:
-        if path.is_dir():
-            raise OSError(None, "it is a folder")
-        if path.exists():
-            path.open("r+b").close()
-        folder = path.parent
-        while not folder.exists():
-            folder = folder.parent
-        for part in path.parts[len(folder.parts) :]:  # too long a name, or something below a file
-            with suppress(FileNotFoundError):
-                (folder / part).lstat()
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as reason:
-        raise OSError(f"--out: {path} cannot be written ({reason.strerror})") from reason
 
 
 @app.command()

@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,25 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_writable(**paths: Path) -> None:
+    """Raise OSError, naming it, for a path where no file can be written; makes nothing."""
+    for name, path in paths.items():
+        try:
+            if path.is_dir():
+                raise OSError(None, "it is a folder")
+            if path.exists():
+                path.open("r+b").close()
+            folder = path.parent
+            while not folder.exists():
+                folder = folder.parent
+            for part in path.parts[len(folder.parts) :]:  # too long a name, or something below a file
+                with suppress(FileNotFoundError):
+                    (folder / part).lstat()
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as reason:
+            raise OSError(f"{name}: {path} cannot be written ({reason.strerror})") from reason
 
 
 @contextmanager

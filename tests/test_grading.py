@@ -700,7 +700,7 @@ def test_what_stops_all_grading_is_one_line_and_status_2(
     nbformat.write(submission(checkout), folder / "hw99.ipynb")
     done = CliRunner().invoke(cli.app, [*arguments, str(tmp_path / "grades")])
     assert (done.exit_code, done.output.count("\n")) == (2, 1)
-    assert "has no ending" in done.output
+    assert "must end in .csv" in done.output
     monkeypatch.setattr(sandbox, "INSIDE", "raise OSError('no space left')")
     done = CliRunner().invoke(cli.app, [*arguments, str(out)])
     assert done.exit_code == 2

@@ -12,7 +12,7 @@ import typer
 from course_utils.authoring.homework import HomeworkError, build, report, results, uncaught
 from course_utils.authoring.kernel import NotebookError
 from course_utils.grading.gate import refusals
-from course_utils.grading.grade import grade
+from course_utils.grading.grade import check_out, grade
 from course_utils.grading.reading import (
     Homework,
     SubmissionError,
@@ -29,12 +29,13 @@ app = typer.Typer(
     help="Build homework, see which exercises pass, and grade what students hand in.",
 )  # fmt: skip
 Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False)]
+Seconds = Annotated[int, typer.Option(min=1, max=86_400, help="how long one cell may take")]
 FOLDER = Path(__file__).parents[2] / "notebooks" / "homework"
 STUDENT, SOLUTION = FOLDER / "student", FOLDER / "solution"
 
 
 @app.command("build")
-def build_command(sources: Files, timeout: float = 300) -> None:
+def build_command(sources: Files, timeout: Seconds = 300) -> None:
     """Make the student's and the solution's notebook of each source."""
     for source in sources:
         for ipynb in _or_exit(partial(build, source, timeout=timeout)):
@@ -79,7 +80,7 @@ def progress_command(folder: Annotated[Path, typer.Argument(exists=True, file_ok
     """A table of all your homework: which exercises pass. Runs every hwNN.ipynb of a folder, some minutes."""
     notebooks = sorted(folder.glob("hw[0-9][0-9].ipynb"))
     if not notebooks:
-        typer.echo(f"{folder} holds no hw01.ipynb or the like", err=True)
+        typer.echo(f"error: {folder} holds no hw01.ipynb or the like", err=True)
         raise typer.Exit(2)
     done = of = 0
     for ipynb in notebooks:
@@ -104,11 +105,14 @@ def grade_command(
     hidden: Annotated[
         Path | None, typer.Option(exists=True, file_okay=False, help="further checks: hw01_hidden.py …")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="at once; by default one a processor")] = None,
-    cell_seconds: Annotated[float, typer.Option(help="how long one cell may take")] = 60,
-    seconds: Annotated[float, typer.Option(help="how long one submission may take")] = 600,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=256, help="at once; by default one a processor")
+    ] = None,
+    cell_seconds: Seconds = 60,
+    seconds: Annotated[int, typer.Option(min=1, max=86_400, help="how long one submission may take")] = 600,
 ) -> None:
     """Grade submissions by the solution's checks, each in a sandbox; called again, it goes on where it stopped."""
+    _or_exit(partial(check_out, out))
     if isolation() != "namespace":
         typer.echo(
             "This system gives no namespaces (Linux with `unshare` does): submissions are held by the gate and by "
@@ -127,7 +131,7 @@ def _or_exit(action: Callable[[], T]) -> T:
     """The action's result; an error that explains itself ends the program with one line and status 2."""
     try:
         return action()
-    except (HomeworkError, NotebookError, OSError) as error:
+    except (ValueError, NotebookError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
 

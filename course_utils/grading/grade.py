@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from course_utils.authoring.homework import HomeworkError
 from course_utils.authoring.notebooks import write_text
+from course_utils.files import check_writable
 from course_utils.grading import sandbox
 from course_utils.grading.assembly import assemble, prints_the_right_thing
 from course_utils.grading.gate import refusals
@@ -158,7 +159,8 @@ def grade(
 
     Raises:
         NotADirectoryError: `folder` or `solutions` is none.
-        HomeworkError: `folder` holds no submissions, or `out` has no ending.
+        HomeworkError: `folder` holds no submissions, or `out` does not end in .csv.
+        OSError: nothing can be written there; raised before anything is graded.
         SandboxError: the sandbox does not start; what was graded before is kept.
     """
     folder, out, solutions = Path(folder).resolve(), Path(out).resolve(), Path(solutions).resolve()
@@ -179,11 +181,8 @@ def grade(
         raise HomeworkError(
             f"{folder} holds no submissions: no file of it has .ipynb in its name, or is an archive"
         )
-    pages, journal = out.with_suffix(""), out.with_name(f"{out.name}.rows.jsonl")
-    if pages == out:
-        raise HomeworkError(
-            f"--out {out.name} has no ending: {out.name}.csv is a table, {out.name} its pages"
-        )
+    check_out(out)
+    pages, journal = out.with_suffix(""), _journal(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     journal.touch()
     kept = _read_journal(journal)
@@ -218,6 +217,17 @@ def grade(
     ordered = [rows[path] for path in files]
     write_text(out, table(ordered, write_pages(ordered, pages)))
     return ordered
+
+
+def check_out(out: Path) -> None:
+    """Raise HomeworkError or OSError unless the table, its pages and the journal can be written; makes nothing."""
+    if out.suffix != ".csv":
+        raise HomeworkError(f"out={out} must end in .csv; the folder of the pages has the name without it")
+    check_writable(out=out, journal=_journal(out), pages=out.with_suffix("") / "x.html")
+
+
+def _journal(out: Path) -> Path:
+    return out.with_name(f"{out.name}.rows.jsonl")
 
 
 NOTEBOOK = re.compile(r"\.ipynb(\.|$)", re.IGNORECASE)
