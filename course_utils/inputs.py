@@ -89,7 +89,8 @@ def check_maps(x: Tensor, shape: tuple[int | None, ...], name: str = "x") -> Non
 def check_images(x: Tensor, shape: tuple[int | None, ...] = (None, None, None), name: str = "x") -> None:
     """Raise ValueError unless x is a float batch of images (N, *shape) in [-1, 1].
 
-    A hundredth beyond is rounding. Ten images or more of which no pixel is below 0 are taken for images in [0, 1].
+    A hundredth beyond is rounding. Ten images or more, of 2 × 2 pixels at least, none of which is below 0, are taken
+    for images in [0, 1].
     """
     check_maps(x, shape, name)
     if not can_look(x):
@@ -100,30 +101,40 @@ def check_images(x: Tensor, shape: tuple[int | None, ...] = (None, None, None), 
             f"{name} holds {low:.4g} … {high:.4g}, but images must lie in [-1, 1]; "
             "data.to_float makes them of bytes, x.clamp(-1, 1) cuts off what lies outside"
         )
-    if len(x) >= 10 and 0 <= low < high:
+    if len(x) >= 10 and x.ndim > 2 and min(x.shape[-2:]) >= 2 and 0 <= low < high:
         raise ValueError(
             f"{name} holds {low:.4g} … {high:.4g}, nothing below 0: these look like images in [0, 1]; bring them to "
             "[-1, 1] by 2 * x - 1"
         )
 
 
-def check_labels(y: Tensor | None, n: int, num_classes: int | None, name: str = "y") -> None:
-    """Raise ValueError unless y holds a class 0 … num_classes - 1 for each of n images; None for a model without."""
+def check_labels(
+    y: Tensor | None, n: int, num_classes: int | None, name: str = "y", *, each_step: bool = False
+) -> None:
+    """Raise ValueError unless y holds a class 0 … num_classes - 1 for each of n images; None for a model without.
+
+    each_step: see `can_look`.
+    """
     if num_classes is None:
         if y is not None:
             raise ValueError(f"{name} was given, but this model knows no classes; leave the labels out")
         return
     if y is None:
         raise ValueError(f"{name} is missing: this model needs a class 0 … {num_classes - 1} for each image")
-    check_tokens(y, (n,), num_classes, name)
+    check_tokens(y, (n,), num_classes, name, each_step=each_step)
 
 
-def check_tokens(y: Tensor, shape: tuple[int, ...], count: int, name: str = "y") -> None:
-    """Raise ValueError unless y is int64 of this shape, with values 0 … count - 1."""
+def check_tokens(
+    y: Tensor, shape: tuple[int, ...], count: int, name: str = "y", *, each_step: bool = False
+) -> None:
+    """Raise ValueError unless y is int64 of this shape, with values 0 … count - 1.
+
+    each_step: see `can_look`.
+    """
     check_tensor(y, name)
     if y.dtype != torch.int64 or tuple(y.shape) != shape:
         raise ValueError(f"{name} must be int64 {shape}, not {y.dtype} {tuple(y.shape)}")
-    if y.numel() and can_look(y) and not 0 <= int(y.min()) <= int(y.max()) < count:
+    if y.numel() and can_look(y, each_step=each_step) and not 0 <= int(y.min()) <= int(y.max()) < count:
         raise ValueError(f"{name} holds {int(y.min())} … {int(y.max())}; allowed: 0 … {count - 1}")
 
 
@@ -163,11 +174,14 @@ def check_probs(p: Tensor, name: str = "probs") -> Tensor:
     return p
 
 
-def can_look(x: Tensor) -> bool:
-    """Whether the values can be read without a wait in a training step."""
+def can_look(x: Tensor, *, each_step: bool = False) -> bool:
+    """Whether the values can be read without a wait in a training step.
+
+    each_step: a sampler, too, asks for this at each of its steps, and must not wait either.
+    """
     if x.is_meta or torch.compiler.is_compiling():
         return False
-    return x.device.type == "cpu" or not torch.is_grad_enabled()
+    return x.device.type == "cpu" or not (each_step or torch.is_grad_enabled())
 
 
 # ------------------------------------------------------------------------------------- devices and dtypes

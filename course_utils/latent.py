@@ -97,7 +97,7 @@ class TextEncoder(Model):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        check_tokens(tokens, (len(tokens), self.length), self.num_tokens + 1, "tokens")
+        check_tokens(tokens, (len(tokens), self.length), self.num_tokens + 1, "tokens", each_step=True)
         h = self.embed(tokens) + self.place
         for layer in self.layers:
             h = layer(h)

@@ -153,7 +153,7 @@ def read_card(name: str | Path) -> dict[str, Any]:
     if version != CARD_VERSION:
         raise ValueError(
             f"{file} has version {version}, this course_utils ({__version__}) reads version {CARD_VERSION}; "
-            "update the older of the two (git pull, or pip install --upgrade course-utils)"
+            "update the older of the two (git pull, or install the course anew)"
         )
     return card
 

@@ -38,10 +38,14 @@ class NoWaiting(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+def as_if_elsewhere(x: Tensor, *, each_step: bool = False) -> bool:
+    return not (each_step or torch.is_grad_enabled())
+
+
 @contextmanager
 def as_on_an_accelerator() -> Iterator[None]:
     """Arguments are looked at as on another device than the CPU, and nothing may wait."""
     with pytest.MonkeyPatch.context() as patch, NoWaiting():
         for module in (inputs, process, classifiers):
-            patch.setattr(module, "can_look", lambda x: not torch.is_grad_enabled())
+            patch.setattr(module, "can_look", as_if_elsewhere)
         yield

@@ -473,7 +473,6 @@ TABLE: dict[str, Row | Parts] = {
         instead=f"course homework wrong notebooks/homework/source/{SMALL}.py",
     ),
     "course homework grade submissions/ --out grades.csv": Row(graded, after=BUILD, before=a_submission),
-    "pip install 'course-utils[lab]'": Parts(installs),
     # notebooks and homeworks
     f'%pip install -q "course-utils @ git+{ADDRESS}"': Parts(installs),
     "course homework check": Row(text("Missing argument"), status=2),

@@ -832,9 +832,10 @@ def test_a_download_cut_off_leaves_nothing_and_can_be_tried_again(
     broken: str, fashion: Source, tmp_path: Path
 ) -> None:
     fashion.site.cut = {f"{broken}.gz"}
-    with pytest.raises(ConnectionError, match="fashion_mnist"):
-        data.load_images("fashion_mnist", root=tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    for root in (tmp_path, tmp_path / "not" / "there"):
+        with pytest.raises(ConnectionError, match="fashion_mnist"):
+            data.load_images("fashion_mnist", root=root)
+        assert list(tmp_path.iterdir()) == []
     fashion.site.cut = set()
     assert_is(data.load_images("fashion_mnist", root=tmp_path), fashion, "train")
     assert_is(data.load_images("fashion_mnist", "test", root=tmp_path), fashion, "test")

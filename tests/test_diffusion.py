@@ -609,17 +609,12 @@ def training_steps() -> dict[str, Callable[[], Tensor]]:
     options = {"num_classes": 10, "prediction_type": "v", "steps": 5}
     model = DiffusionModel(unet, cosine_schedule(), weighting="min-snr", **options)
     learned = DiffusionModel(UNet(width=16, out_channels=2), cosine_schedule(), learn_variance=True)
-    teacher = DiffusionModel(_Labelled(nn.Conv2d(1, 1, 1)), cosine_schedule(), **options)
+    teacher = DiffusionModel(UNet(width=16, num_classes=10), cosine_schedule(), **options)
     return {
         "classes": lambda: model.loss(x, y),
         "learned variance": lambda: learned.loss(x),
         "distillation": lambda: distillation_loss(model, teacher, x, y, guidance=2.0),
     }
-
-
-class _Labelled(_Takes):
-    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
-        return self.layer(x)
 
 
 @pytest.mark.parametrize("name", ["classes", "learned variance", "distillation"])
@@ -628,6 +623,14 @@ def test_a_training_step_does_not_wait_for_its_device(name: str) -> None:
     for _ in range(2):
         with as_on_an_accelerator():
             step().backward()
+
+
+def test_a_step_of_a_sampler_does_not_wait_for_its_device() -> None:
+    torch.manual_seed(0)
+    model = DiffusionModel(UNet(width=16, num_classes=10), cosine_schedule(), num_classes=10)
+    x, t, y = normal(4, 1, 8, 8), torch.full((4,), 7), torch.arange(4)
+    with torch.no_grad(), as_on_an_accelerator():
+        model.clipped(model.known_predict(x, t, y, 2.0), x, t)
 
 
 def test_waiting_would_be_seen() -> None:

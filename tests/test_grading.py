@@ -717,7 +717,7 @@ def test_a_missing_extra_is_one_line(missing: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert missing in done.stderr
-    assert "pip install 'course-utils[lab]'" in done.stderr
+    assert "pip install -e '.[lab]'" in done.stderr
 
 
 def test_check_says_what_the_grader_would_refuse(

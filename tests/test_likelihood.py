@@ -50,6 +50,12 @@ def test_quantise_finds_the_nearest_level(levels: int) -> None:
         quantise(torch.tensor([-3.0, 3.0]), levels)
 
 
+def test_points_are_not_taken_for_images_of_another_range() -> None:
+    assert quantise(torch.rand(20, 2, generator=seed()), 5).min() >= 2
+    with pytest.raises(ValueError, match="2 \\* x - 1"):
+        quantise(torch.rand(20, 1, 2, 2, generator=seed()), 5)
+
+
 @pytest.mark.parametrize("levels", [2, 5, 256])
 def test_dequantised_levels_fill_intervals_of_their_own_evenly(levels: int) -> None:
     k = torch.arange(levels).repeat(4000 // levels + 1)

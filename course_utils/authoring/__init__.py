@@ -15,7 +15,7 @@ try:
     import psutil  # noqa: F401
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        f"this needs {error.name!r}, which is not installed: pip install 'course-utils[lab]'", name=error.name
+        f"this needs {error.name!r}, which is not installed: pip install -e '.[lab]'", name=error.name
     ) from None
 finally:
     if _skipped:

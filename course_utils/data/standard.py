@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,7 @@ def _square(picture: Any, size: int) -> np.ndarray:
 
 def _download(name: str, source: _Source, root: Path) -> None:
     """Download into a folder of its own and move it into place when it is whole, never before."""
+    made = [folder for folder in (root, *root.parents) if not folder.exists()]
     root.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".download-{name}-", dir=root))
     try:
@@ -141,6 +143,9 @@ def _download(name: str, source: _Source, root: Path) -> None:
         ) from reason
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        for folder in made:
+            with suppress(OSError):  # unless something is in it now
+                folder.rmdir()
 
 
 def _verify(name: str, folder: Path) -> None:

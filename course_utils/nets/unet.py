@@ -81,7 +81,7 @@ class UNet(Model):
         check_maps(x_t, (self.in_channels, None, None), "x_t")
         if x_t.shape[2] % 4 or x_t.shape[3] % 4:
             raise ValueError(f"x_t is {x_t.shape[2]} × {x_t.shape[3]}; both must be divisible by 4")
-        check_labels(y, len(x_t), None if self.num_classes is None else self.num_classes + 1)
+        check_labels(y, len(x_t), None if self.num_classes is None else self.num_classes + 1, each_step=True)
         if t.shape != (len(x_t),):
             raise ValueError(f"t must be ({len(x_t)},), a time for each image, not {tuple(t.shape)}")
         if self.context_dim is None and context is not None:
