@@ -740,8 +740,8 @@ Explorer(
 # short training fills their space.
 #
 # R1 and no momentum keep the game steady, and one thing more: an **exponential moving average** (지수 이동 평균, EMA) of
-# the generator's weights. The two players circle around each other; the mean over about the last hundred turns is
-# better than any single turn.
+# the generator's weights. The two players circle around each other; the mean over about the last eighty turns
+# is better than any single turn.
 
 # %%
 from course_utils.features import feature_extractor, readability
