@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from drawn import random_images, seed
 from only_meta import OnlyMeta
 from scipy import ndimage, stats
 from sklearn.metrics import mean_squared_error
@@ -31,14 +32,6 @@ from course_utils.autoencoders import (
 )
 from course_utils.data import load_images, resize
 from course_utils.nets import seeded
-
-
-def seed(number: int = 0, device: str | torch.device = "cpu") -> torch.Generator:
-    return torch.Generator(device).manual_seed(number)
-
-
-def random_images(*shape: int, number: int = 0) -> Tensor:
-    return torch.rand(*shape, generator=seed(number)) * 2 - 1
 
 
 def build(

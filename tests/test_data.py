@@ -21,6 +21,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from drawn import seed
 from PIL import Image
 from scipy import io as scipy_io
 from scipy import stats
@@ -42,10 +43,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 def _collect() -> Iterator[None]:
     yield
     gc.collect()  # here, where the warning is ignored, and not in a later file
-
-
-def seed(number: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(number)
 
 
 # ------------------------------------------------------------------------------------- bytes and floats

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from drawn import random_images, seed
 from IPython.core.formatters import DisplayFormatter
 from ipywidgets import Widget
 from PIL import Image
@@ -40,21 +41,13 @@ from course_utils.nets import blur, lerp, slerp
 HALF_STEP = 0.5 / 127.5 + 1e-6  # rounding of [-1, 1] to 8 bits
 
 
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def random_images(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=seeded(seed)) * 2 - 1
-
-
 class Linear(nn.Module):
     """encode = W x, decode = tanh(W' z): deterministic, but sees dropout unless it is put into eval mode."""
 
     def __init__(self, d: int, shape: tuple[int, int, int] = (1, 6, 5)) -> None:
         super().__init__()
         self.shape = shape
-        weight = torch.randn(d, math.prod(shape), generator=seeded(d)) / math.prod(shape) ** 0.5
+        weight = torch.randn(d, math.prod(shape), generator=seed(d)) / math.prod(shape) ** 0.5
         self.weight = nn.Parameter(weight)
         self.dropout = nn.Dropout(0.5)
         self.sizes: list[int] = []
@@ -104,7 +97,7 @@ def shown(explorer: Explorer, title: str, nearest: int = 0, **where: int) -> np.
 
 @pytest.mark.parametrize("interpolate", [lerp, slerp])
 def test_interpolation_starts_and_ends_at_its_ends(interpolate: Any) -> None:
-    z0, z1 = torch.randn(2, 9, 5, generator=seeded(), dtype=torch.float64)
+    z0, z1 = torch.randn(2, 9, 5, generator=seed(), dtype=torch.float64)
     torch.testing.assert_close(interpolate(z0, z1, 0.0), z0)
     torch.testing.assert_close(interpolate(z0, z1, 1.0), z1)
     torch.testing.assert_close(interpolate(z0, z1, 0.3), interpolate(z1, z0, 0.7))
@@ -131,7 +124,7 @@ def test_slerp_turns_at_a_constant_speed_on_the_circle() -> None:
 
 def test_slerp_keeps_the_norm_of_vectors_of_equal_norm() -> None:
     z0, z1 = (
-        nn.functional.normalize(torch.randn(2, 50, 16, generator=seeded(), dtype=torch.float64), dim=-1) * 4
+        nn.functional.normalize(torch.randn(2, 50, 16, generator=seed(), dtype=torch.float64), dim=-1) * 4
     )
     for t in (0.1, 0.5, 0.8):
         torch.testing.assert_close(slerp(z0, z1, t).norm(dim=-1), torch.full((50,), 4.0, dtype=torch.float64))
@@ -581,7 +574,7 @@ def test_noise_panels_and_errors() -> None:
         where = {"image": i, "corruption": kind, "level": level}
         name = list(LEVELS)[kind]
         clean = images.x[[2, 5]]
-        noisy = corrupt(clean, name, LEVELS[name][level], generator=seeded(3))
+        noisy = corrupt(clean, name, LEVELS[name][level], generator=seed(3))
         with torch.inference_mode():
             restored = [net.eval().reconstruct(noisy) for net in (model, baseline)]
         expected = [clean, noisy, *restored]
@@ -606,8 +599,8 @@ def test_the_seed_decides_the_noise() -> None:
 
     assert drawn(seed=1) == drawn(seed=1)
     assert drawn(seed=1) != drawn(seed=2)
-    assert drawn(generator=seeded(1)) == drawn(generator=seeded(1))
-    assert drawn(generator=seeded(1)) != drawn(generator=seeded(2))
+    assert drawn(generator=seed(1)) == drawn(generator=seed(1))
+    assert drawn(generator=seed(1)) != drawn(generator=seed(2))
 
 
 def test_level_names_follow_the_kind() -> None:
@@ -787,7 +780,7 @@ def test_the_laboratory_measures_what_it_shows(laboratory: tuple[MetricsExplorer
     explorer, real, reference = laboratory
     extract = feature_extractor("digits", "cpu")
     of = extract(reference.x[:50]).features
-    noise = torch.randn(real.x.shape, generator=seeded())
+    noise = torch.randn(real.x.shape, generator=seed())
     for index, x in {
         (0, 0, 0, 0, 0, 1): real.x[:50],
         (1, 0, 0, 0, 0, 1): blur(real.x, 1.0)[:50],

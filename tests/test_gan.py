@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from drawn import random_images, seed
 from scipy import integrate, special, stats
 from sklearn.metrics import hinge_loss
 from torch import Tensor, nn
@@ -34,14 +35,6 @@ from course_utils.nets import seeded
 from course_utils.training import Objective, Record, exponential_average, fit, warmup_cosine
 
 LOGISTIC = ("minimax", "non-saturating")
-
-
-def seed(number: int = 0, device: str | torch.device = "cpu") -> torch.Generator:
-    return torch.Generator(device).manual_seed(number)
-
-
-def random_images(*shape: int, number: int = 0) -> Tensor:
-    return torch.rand(*shape, generator=seed(number)) * 2 - 1
 
 
 def scores(n: int, number: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from drawn import seed
 from no_waiting import as_on_an_accelerator
 from torch import Tensor, nn
 
@@ -42,10 +43,6 @@ from course_utils.diffusion import DiffusionModel
 from course_utils.recipes import scene_diffusion
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def seed(number: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(number)
 
 
 # ------------------------------------------------------------------------------------------------ the kinds

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from drawn import random_images, seed
 from only_meta import OnlyMeta
 from scipy import stats
 from scipy.special import log_softmax
@@ -15,17 +16,9 @@ from torch import Tensor, nn
 from course_utils.likelihood import CouplingFlow, PixelCNN, dequantise, quantise
 
 
-def seed(number: int = 0, device: str | torch.device = "cpu") -> torch.Generator:
-    return torch.Generator(device).manual_seed(number)
-
-
 @pytest.fixture(autouse=True)
 def _first_weights() -> None:
     torch.manual_seed(0)
-
-
-def random_images(*shape: int, device: str | torch.device = "cpu") -> Tensor:
-    return (torch.rand(*shape, generator=seed()) * 2 - 1).to(device)
 
 
 def random_weights(net: nn.Module, std: float = 0.3) -> nn.Module:

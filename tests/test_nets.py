@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from drawn import random_images, seed
 from only_meta import OnlyMeta
 from scipy import stats
 from scipy.ndimage import gaussian_filter
@@ -18,17 +19,9 @@ from course_utils.data import scenes
 from course_utils.nets import Classifier, Decoder, Encoder, SceneReader, UNet, unet
 
 
-def seed(number: int = 0, device: str | torch.device = "cpu") -> torch.Generator:
-    return torch.Generator(device).manual_seed(number)
-
-
 @pytest.fixture(autouse=True)
 def _first_weights() -> None:
     torch.manual_seed(0)
-
-
-def random_images(*shape: int, device: str | torch.device = "cpu") -> Tensor:
-    return (torch.rand(*shape, generator=seed()) * 2 - 1).to(device)
 
 
 # -------------------------------------------------------------------------------------- encoder, decoder

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from drawn import seed
 from scipy import ndimage, stats
 from torch import Tensor
 
@@ -26,10 +27,6 @@ RELATIONS = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": 
 OBJECT = rf"(an?) (?:(small) )?(?:(outlined|striped) )?({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})"
 ALONE = re.compile(rf"{OBJECT} ({'|'.join(PLACES)}) on ({'|'.join(COLOURS)})")
 PAIR = re.compile(rf"{OBJECT} ({'|'.join(RELATIONS)}) {OBJECT} on ({'|'.join(COLOURS)})")
-
-
-def seed(number: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(number)
 
 
 def sample(n: int, number: int = 0) -> dict[str, Tensor]:
