@@ -1,22 +1,10 @@
-"""The rooms of the package: imports go one way, and ARCHITECTURE.md shows them as they are."""
+"""The rooms of the package, as ARCHITECTURE.md shows them; that imports go one way, `make lint` sees."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from course_utils.authoring import architecture
 
 ROOT = Path(__file__).parents[1]
-
-
-def test_imports_go_one_way() -> None:
-    command = [
-        sys.executable,
-        "-c",
-        "from importlinter.cli import lint_imports; raise SystemExit(lint_imports())",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_page_shows_the_imports_as_they_are_on_at_most_two_screens() -> None:
