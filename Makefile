@@ -17,8 +17,8 @@ lab: .venv/lab  # without make: python -m course_utils.authoring.lab
 test: lint  # everything that CI runs
 	$(PYTEST)
 
-check: lint  # the quick half: no notebooks, no browser
-	$(PYTEST) --ignore tests/notebooks --ignore tests/browser
+check: lint  # the quick half: what needs no notebook, no browser, no program of its own and no measuring of models
+	$(PYTEST) $(patsubst %,--ignore tests/%,notebooks browser programs models)
 
 lint: .venv/test
 	$(BIN)/ruff check .

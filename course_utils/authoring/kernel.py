@@ -110,4 +110,4 @@ class _ThisInterpreter(KernelSpecManager):
     """Starts the running Python as kernel, whatever kernels are registered."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return KernelSpec(**get_kernel_dict())
+        return KernelSpec(**get_kernel_dict(["--log-level=ERROR"]))  # no warning that is not the reader's

@@ -37,7 +37,7 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 LAB = "import sys; from course_utils.authoring.lab import open_lab; open_lab(sys.argv[1], sys.argv[2:])"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
@@ -74,6 +74,7 @@ def is_ours(message: ConsoleMessage) -> bool:
         "WebSocket connection to",
         "restore the debugger state",
         "Kernel is dead",
+        "Could not send widget sync message Error: Cannot send",
         "widget model not found",
     )
     return not any(text in message.text for text in its_own)
@@ -167,7 +168,7 @@ class Lab:
         expect(self.page.locator(".jp-NotebookPanel")).to_have_count(0)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     home = tmp_path_factory.mktemp("jupyter")
     root = home / "notebooks"

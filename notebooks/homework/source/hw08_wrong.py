@@ -542,8 +542,9 @@ def restyle(ldm, x, sentences, t_0, w, sampler, generator):
 # %%
 # WRONG q6: noise on the pixels, before they are encoded
 def restyle(ldm, x, sentences, t_0, w, sampler, generator):
-    noisy = ldm.diffusion.q_sample(x, torch.full((len(x),), t_0), torch.randn(x.shape, generator=generator))
-    z_t = ldm.codec.encode(noisy)
+    alpha_bar = ldm.diffusion.schedule.alpha_bar[t_0].float()
+    noisy = alpha_bar.sqrt() * x + (1 - alpha_bar).sqrt() * torch.randn(x.shape, generator=generator)
+    z_t = ldm.codec.encode(noisy.clamp(-1, 1))
     *_, last = sampler(ldm.diffusion, z_t, steps=10, y=tokenize(sentences), guidance=w, start=t_0)
     return ldm.codec.decode(last.x_t).clamp(-1, 1)
 

@@ -29,7 +29,7 @@ from course_utils.grading.gate import gate
 from course_utils.grading.reading import SubmissionError
 from course_utils.grading.sandbox import Limits, SandboxError, what_to_hide
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(600)
 ALLOWED = {"course_utils.checks": {"check_close"}, "torch": None}
 namespaces = pytest.mark.skipif(sandbox.isolation() != "namespace", reason="needs Linux namespaces")

@@ -29,7 +29,7 @@ from PIL import Image
 from course_utils.features import scene_accuracy
 from course_utils.pretrained import load_pretrained
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "notebooks" / "homework" / "README.md"]
 NOTEBOOKS = sorted(
     [*(ROOT / "notebooks").glob("[0-9]*.ipynb"), *(ROOT / "notebooks/homework/student").glob("hw*.ipynb")]
@@ -193,6 +193,7 @@ def environment(here: Path) -> dict[str, str]:
 def run(here: Path, words: str, status: int = 0) -> Said:
     done = subprocess.run(words, shell=True, cwd=here, env=environment(here), capture_output=True, text=True)
     assert done.returncode == status, (words, done.stdout[-2000:], done.stderr[-2000:])
+    assert "WARNING" not in done.stderr, done.stderr[-2000:]
     return Said(here, done.stdout + done.stderr)
 
 

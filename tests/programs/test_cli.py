@@ -4,7 +4,6 @@ import dataclasses
 import inspect
 import json
 import os
-import signal
 import subprocess
 import sys
 import tomllib
@@ -29,7 +28,7 @@ from course_utils.pretrained import load_pretrained, save_pretrained
 from course_utils.recipes import RECIPES
 from course_utils.training.progress import Progress
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def course(*words: object, code: int = 0) -> str:
@@ -437,7 +436,7 @@ def test_evaluate_refuses_a_data_set_that_is_not_here(
 @pytest.mark.parametrize("command", ["sample", "evaluate", "doctor"])
 def test_ctrl_c_says_one_line(allowed: Path, command: str, monkeypatch: pytest.MonkeyPatch):
     def interrupted(*args: object, **kwargs: object) -> None:
-        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
 
     for module, name in ((pretrained, "load_pretrained"), (data, "load_images")):
         monkeypatch.setattr(module, name, interrupted)
