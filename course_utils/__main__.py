@@ -76,8 +76,12 @@ class Commands(TyperGroup):
             named = reason.filename is not None and reason.strerror is not None
             why = f"{os.fsdecode(reason.filename)}: {reason.strerror}" if named else str(reason)
             raise typer.Exit(_say(why)) from reason
-        except (ValueError, FloatingPointError, MemoryError) as reason:
-            raise typer.Exit(_say(str(reason) or "there is not enough memory")) from reason
+        except (ValueError, FloatingPointError) as reason:
+            raise typer.Exit(_say(str(reason))) from reason
+        except (RuntimeError, MemoryError) as reason:
+            if isinstance(reason, RuntimeError) and "memory" not in str(reason):
+                raise
+            raise typer.Exit(_say("there is not enough memory; ask for less at a time")) from reason
 
 
 def _say(what: str) -> int:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.data import data_root, scenes, to_uint8
-from course_utils.files import sha256
+from course_utils.files import making, sha256
 from course_utils.inputs import check_images, pick_device
 from course_utils.nets import over_batches
 from course_utils.pretrained import load_pretrained
@@ -107,7 +107,7 @@ def scene_accuracy(images: Tensor, captions: Sequence[str]) -> dict[str, Tensor]
     if len(images) != len(captions):
         raise ValueError(f"captions must be {len(images)}, one an image, not {len(captions)}")
     reader = load_pretrained("scene-reader", images.device)
-    read = over_batches(reader.read, images, 200).cpu()
+    read = over_batches(reader.read, images.float(), 200).cpu()
     return scenes.agreement(read, scenes.reading(scenes.parse(captions)))
 
 
@@ -130,7 +130,7 @@ def _digits(place: torch.device) -> Callable[[Tensor], Features]:
     classifier = load_pretrained("classifier-mnist", place)
 
     def embed(x: Tensor) -> Features:
-        features = classifier.features(x)
+        features = classifier.features(x.float())
         return Features(features, classifier.head(features).softmax(dim=1))
 
     return embed
@@ -165,11 +165,11 @@ def _inception_weights() -> Path:
     """The file of weights, downloaded once; its digest is compared each time before it is read."""
     path = data_root() / INCEPTION_URL.rsplit("/", 1)[1]
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(
-                INCEPTION_URL, str(path), hash_prefix=INCEPTION_SHA256, progress=False
-            )
+            with making(path.parent):
+                torch.hub.download_url_to_file(
+                    INCEPTION_URL, str(path), hash_prefix=INCEPTION_SHA256, progress=False
+                )
         except (OSError, RuntimeError) as reason:
             raise ConnectionError(
                 f"the weights of 'inception' are not in {path.parent} and could not be downloaded ({reason}). Connect "

@@ -42,6 +42,19 @@ def check_writable(**paths: Path) -> None:
 
 
 @contextmanager
+def making(folder: Path) -> Iterator[None]:
+    """A folder, and those above it, for the block to write into; of those that it makes the empty ones go again."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for path in made:
+            with suppress(OSError):  # something is in it
+                path.rmdir()
+
+
+@contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Write a file as a whole: `with replacing(path) as scratch: scratch.write_text(…)`.
 

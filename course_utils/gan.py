@@ -16,9 +16,11 @@ from course_utils.inputs import (
     check_at_least,
     check_choice,
     check_codes,
+    check_dtype,
     check_images,
     check_labels,
     check_maps,
+    check_noisy_images,
     check_not_negative,
     check_num_classes,
     check_size,
@@ -76,6 +78,7 @@ class Generator(Model):
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Noise (N, d), and classes (N,) for a conditional generator, to images (N, C, H, W) in (-1, 1)."""
         check_codes(z, self.latent_dim)
+        check_dtype(z, self, "z")
         check_labels(y, len(z), self.num_classes)
         if self.embed is not None:
             z = torch.cat([z, self.embed(y)], dim=1)
@@ -173,7 +176,8 @@ class Discriminator(Model):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Images (N, C, H, W), and classes (N,) for a conditional discriminator, to scores (N,)."""
-        check_maps(x, self.input_shape)
+        check_noisy_images(x, self.input_shape)
+        check_dtype(x, self)
         check_labels(y, len(x), self.num_classes)
         if self.embed is None:
             return self.head(self.body(x)).squeeze(1)
@@ -218,6 +222,7 @@ def discriminator_loss(
 def _check_scores(**scores: Tensor) -> None:
     """Raise ValueError unless they are float (N,), or (N, 1) as a linear layer gives them, N ≥ 1."""
     for name, s in scores.items():
+        check_tensor(s, name)
         check_maps(s[:, 0] if s.ndim == 2 and s.shape[1] == 1 else s, (), name)
 
 
@@ -275,6 +280,8 @@ def gradient_penalty(
 
     Source: Gulrajani et al., "Improved training of Wasserstein GANs", 2017, equation 3 (there times λ = 10).
     """
+    check_tensor(real, "real")
+    check_tensor(fake, "fake")
     check_maps(real, (None,) * max(1, real.ndim - 1), "real")
     check_maps(fake, (None,) * max(1, fake.ndim - 1), "fake")
     if real.shape != fake.shape:
@@ -286,6 +293,7 @@ def gradient_penalty(
 
 def _input_gradient(discriminator: Callable[..., Tensor], x: Tensor, y: Tensor | None) -> Tensor:
     """∇ₓ of each image's score, flattened: (N, number of values); itself differentiable."""
+    check_tensor(x, "x")
     check_maps(x, (None,) * max(1, x.ndim - 1))
     x = x.detach().requires_grad_()
     scores = discriminator(x) if y is None else discriminator(x, y)
@@ -359,6 +367,7 @@ class GAN(nn.Module):
             check_maps(x, (None,))
         else:
             check_images(x)
+        check_dtype(x, self.generator)
         if self.num_classes:
             check_labels(y, len(x), self.num_classes)
         return y if self.num_classes else None

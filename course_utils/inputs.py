@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Self
 
 import torch
@@ -33,8 +33,8 @@ def is_whole(value: object) -> bool:
 def check_not_negative(**values: float) -> None:
     """Raise ValueError, naming it, for a value that is no finite number of at least 0."""
     for name, value in values.items():
-        if isinstance(value, bool) or not 0 <= value < math.inf:
-            raise ValueError(f"{name}={value} must be a number of at least 0")
+        if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value < math.inf:
+            raise ValueError(f"{name}={value!r} must be a number of at least 0")
 
 
 def check_choice(allowed: tuple[str, ...], **values: str) -> None:
@@ -89,8 +89,8 @@ def check_maps(x: Tensor, shape: tuple[int | None, ...], name: str = "x") -> Non
 def check_images(x: Tensor, shape: tuple[int | None, ...] = (None, None, None), name: str = "x") -> None:
     """Raise ValueError unless x is a float batch of images (N, *shape) in [-1, 1].
 
-    A hundredth beyond is rounding. Ten images or more, of 2 × 2 pixels at least, none of which is below 0, are taken
-    for images in [0, 1].
+    A hundredth beyond is rounding. Ten images or more, of 2 × 2 pixels at least, of which nothing is below 0, are
+    taken for images in [0, 1], unless they are bright ones made of bytes.
     """
     check_maps(x, shape, name)
     if not can_look(x):
@@ -101,10 +101,38 @@ def check_images(x: Tensor, shape: tuple[int | None, ...] = (None, None, None), 
             f"{name} holds {low:.4g} … {high:.4g}, but images must lie in [-1, 1]; "
             "data.to_float makes them of bytes, x.clamp(-1, 1) cuts off what lies outside"
         )
-    if len(x) >= 10 and x.ndim > 2 and min(x.shape[-2:]) >= 2 and 0 <= low < high:
+    if len(x) >= 10 and x.ndim > 2 and min(x.shape[-2:]) >= 2 and 0 <= low < high and not _of_bytes(x):
         raise ValueError(
             f"{name} holds {low:.4g} … {high:.4g}, nothing below 0: these look like images in [0, 1]; bring them to "
             "[-1, 1] by 2 * x - 1"
+        )
+
+
+def _of_bytes(x: Tensor) -> bool:
+    """Whether x can be bytes k brought to [-1, 1]: k / 127.5 - 1 is an odd number of 255ths; k / 255 is any."""
+    k = 255 * x.detach().float()
+    return bool(((k - k.round()).abs() < 0.01).all() and (k.round() % 2 == 1).all())
+
+
+def check_noisy_images(
+    x: Tensor, shape: tuple[int | None, ...] = (None, None, None), name: str = "x"
+) -> None:
+    """Raise ValueError unless x is a float batch of images (N, *shape), which noise may have carried beyond [-1, 1]:
+    nothing in it is as high as bytes are, above 20, or NaN."""
+    check_maps(x, shape, name)
+    if can_look(x, each_step=True) and not (highest := x.detach().abs().max().item()) <= 20:
+        raise ValueError(
+            f"{name} holds values up to {highest:.4g}, but images lie in [-1, 1]; data.to_float makes them of bytes"
+        )
+
+
+def check_dtype(x: Tensor, net: nn.Module, name: str = "x") -> None:
+    """Raise ValueError unless x has the dtype of the network's weights, or autocast brings the two together."""
+    weight = next(net.parameters(), x)
+    if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+        raise ValueError(
+            f"{name} is {x.dtype}, the network's weights are {weight.dtype}; write {name}.to({weight.dtype}), or "
+            f"bring the network to {x.dtype} by .to({x.dtype})"
         )
 
 

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from course_utils.inputs import (
     Model,
+    can_look,
     check_at_least,
     check_codes,
+    check_dtype,
     check_images,
     check_labels,
     check_maps,
@@ -82,9 +84,14 @@ class CouplingFlow(Model):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """f: points (N, d) to (z (N, d), log |det ∂z/∂x| (N,)); for images, x inside (-1.02, 1.02)."""
         check_codes(x, self.dim, "x")
+        check_dtype(x, self)
         log_det = x.new_zeros(len(x))
         if self.levels is not None:
             edge = 1 + self.margin
+            if can_look(x) and not x.detach().abs().max() < edge:
+                raise ValueError(
+                    f"x must lie inside (-{edge:g}, {edge:g}), where images are; not all of it does"
+                )
             above, below = (edge + x).log(), (edge - x).log()
             x = above - below
             log_det = (math.log(2 * edge) - above - below).sum(dim=1)
@@ -98,6 +105,7 @@ class CouplingFlow(Model):
     def inverse(self, z: Tensor) -> Tensor:
         """f⁻¹: (N, d) to (N, d), the couplings undone in reverse order."""
         check_codes(z, self.dim)
+        check_dtype(z, self, "z")
         for net, kept in zip(reversed(self.nets), self.kept.flip(0), strict=True):
             s, t = self._move(net, z, kept)
             z = (z - t) * (-s).exp()
@@ -123,10 +131,9 @@ class CouplingFlow(Model):
         """-log p(x) in nats, averaged over the batch; images (N, C, H, W) are flattened and dequantised first."""
         check_tensor(x, "x")
         check_maps(x, (None,) * max(1, x.ndim - 1))
-        x = x.flatten(1)
         if self.levels is not None:
             x = dequantise(x, self.levels, generator=generator)
-        return -self.log_prob(x).mean()
+        return -self.log_prob(x.flatten(1)).mean()
 
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None, *, generator: torch.Generator | None = None) -> Tensor:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch as safe
 import torch
 from torch import Tensor, nn
@@ -167,6 +168,10 @@ def shipped_models() -> list[str]:
 
 
 def _without_suffix(name: str | Path) -> Path:
+    if not Path(name).name:
+        raise ValueError(
+            f"{str(name)!r} names no model; give the name of a shipped one, or a path such as runs/NAME"
+        )
     return Path(str(name).removesuffix(".safetensors").removesuffix(".json"))
 
 
@@ -264,6 +269,8 @@ def _checked_description(model: nn.Module) -> Any:
 
 def _describe(value: Any, name: str, changed: set[str], makers: dict[str, Callable[..., Any]]) -> Any:
     """What a card says of a constructor's argument, in JSON. Notes the makers."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, Rebuildable):
         if not hasattr(value, "made_by"):
             raise ValueError(f"{name} does not know how it was made; its class must call no other's __new__")
@@ -335,7 +342,7 @@ def _differences(one: Any, other: Any, name: str) -> Iterator[str]:
         a, b = _part(one, key), _part(other, key)
         if isinstance(a, Rebuildable) and isinstance(b, Rebuildable):
             yield from _differences(a, b, f"{name}.{key}")
-        elif _is_plain(a) and _is_plain(b) and a != b:
+        elif _is_plain(a) and _is_plain(b) and a != b and not (a != a and b != b):  # NaN is NaN
             yield f"{name}.{key}"
 
 

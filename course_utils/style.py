@@ -57,7 +57,7 @@ def rc() -> dict[Any, Any]:
     Curves take colour and line style in turn. A format like "o-" says "solid" for all of them; `marker="o"` leaves
     each its own. A colour alone leaves the line style to its turn: give `linestyle` or `**curve(k)` too.
     """
-    from cycler import cycler
+    from matplotlib.rcsetup import cycler
 
     return {
         "axes.prop_cycle": cycler(color=PALETTE, linestyle=DASHES),

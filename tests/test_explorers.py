@@ -35,6 +35,7 @@ from course_utils.explorers import (
     Readout,
     Slider,
 )
+from course_utils.explorers.metrics import _mixed
 from course_utils.features import Features, feature_extractor
 from course_utils.nets import blur, lerp, slerp
 
@@ -778,6 +779,9 @@ def value(explorer: MetricsExplorer, metric: str, *index: int) -> float:
 def test_the_laboratory_measures_what_it_shows(laboratory: tuple[MetricsExplorer, Images, Images]) -> None:
     """Each value, taken anew by the plain calls from the images of the setting."""
     explorer, real, reference = laboratory
+    draw = seed(2)
+    real = real[_mixed(real.y, draw)]
+    reference = reference[torch.randperm(len(reference), generator=draw)]
     extract = feature_extractor("digits", "cpu")
     of = extract(reference.x[:50]).features
     noise = torch.randn(real.x.shape, generator=seed())
@@ -800,6 +804,18 @@ def test_the_laboratory_measures_what_it_shows(laboratory: tuple[MetricsExplorer
     np.testing.assert_allclose(
         explorer.frame("some of the images", [0] * 6)[:28, :28, 0] / 127.5 - 1, real.x[0, 0], atol=HALF_STEP
     )
+
+
+def test_the_laboratory_does_not_follow_the_order_of_its_images() -> None:
+    sets = [load_images("digits", split, n=300) for split in ("train", "test")]
+    extract = feature_extractor("digits", "cpu")
+    small = {"blurs": (0.0,), "noises": (0.0,), "different": (300, 20), "sizes": (300, 60)}
+    given, ordered = (
+        MetricsExplorer(*parts, extract, **small).values
+        for parts in (sets, [part[part.y.argsort(stable=True)] for part in sets])
+    )
+    for name in ("FID ↓", "Inception Score ↑"):
+        np.testing.assert_allclose(ordered[name][0, 0, 0, :, 0], given[name][0, 0, 0, :, 0], rtol=0.35)
 
 
 def test_the_laboratory_shows_the_weaknesses_of_each_metric(

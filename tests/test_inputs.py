@@ -38,7 +38,7 @@ from course_utils import (
     nets,
     viz,
 )
-from course_utils.data import scenes
+from course_utils.data import scenes, to_float, to_uint8
 from course_utils.diffusion import DiffusionModel
 from course_utils.recipes import scene_diffusion
 
@@ -336,11 +336,11 @@ TABLE: dict[str, Row] = {
     "autoencoders.VAE": row(autoencoders.VAE, latent_dim=count(3), in_channels=count(1), size=count(8, least=4),
                             beta=number(1.0, -1.0, math.nan), free_bits=number(1.0, -1.0, math.nan),
                             likelihood=word("bernoulli")),
-    "autoencoders.VAE.posterior": row(of("vae", "posterior"), x=images(*DIGIT, free=0)),
-    "autoencoders.VAE.encode": row(of("vae", "encode"), x=images(*DIGIT, free=0)),
+    "autoencoders.VAE.posterior": row(of("vae", "posterior"), x=maps(*DIGIT, free=0)),
+    "autoencoders.VAE.encode": row(of("vae", "encode"), x=maps(*DIGIT, free=0)),
     "autoencoders.VAE.decode": row(of("vae", "decode"), z=codes(3)),
-    "autoencoders.VAE.reconstruct": row(of("vae", "reconstruct"), x=images(*DIGIT, free=0)),
-    "autoencoders.VAE.forward": row(of("vae", "__call__"), x=images(*DIGIT, free=0)),
+    "autoencoders.VAE.reconstruct": row(of("vae", "reconstruct"), x=maps(*DIGIT, free=0)),
+    "autoencoders.VAE.forward": row(of("vae", "__call__"), x=maps(*DIGIT, free=0)),
     "autoencoders.VAE.log_likelihood": row(of("vae", "log_likelihood"), x=images(*DIGIT, free=0), z=codes(3)),
     "autoencoders.VAE.elbo": row(of("vae", "elbo"), x=images(*DIGIT, free=0)),
     "autoencoders.VAE.loss": row(of("vae", "loss"), x=images(*DIGIT, free=0)),
@@ -750,6 +750,15 @@ def test_every_family_refuses_the_same_images(family: Family, what: str) -> None
         family.loss(family.x.wrong[what], y, generator=seed())
 
 
+def test_every_family_but_diffusion_asks_for_the_dtype_of_its_weights(family: Family) -> None:
+    """Diffusion computes in float32 at least, whatever its data came in."""
+    y = None if family.y is None else family.y.right
+    try:
+        assert family.loss(family.x.right.double(), y, generator=seed()).isfinite()
+    except ValueError as error:
+        assert re.search(r"^x is .*float64.*float32; write x\.to\(torch\.float32\)", str(error))  # noqa: PT017
+
+
 @pytest.mark.parametrize("n", [0, -1, 2.5, True, "3", None])
 def test_every_family_refuses_the_same_numbers_of_images(family: Family, n: object) -> None:
     with pytest.raises(ValueError, match=f"n={n!r} must be a whole number of at least 1"):
@@ -945,3 +954,90 @@ def test_a_check_of_images_costs_about_one_reading_of_them(shape: tuple[int, ...
         return min(spent)
 
     assert least(lambda: inputs.check_images(x)) < 5 * least(x.aminmax) + 2e-4
+
+
+def test_bright_images_of_bytes_are_images_and_those_in_0_to_1_are_not() -> None:
+    for low, high in ((128, 256), (130, 256), (200, 210)):
+        data = np.random.default_rng(low).integers(low, high, (20, 8, 8, 3), dtype=np.uint8)
+        inputs.check_images(to_float(data))
+        with pytest.raises(ValueError, match="2 \\* x - 1"):
+            inputs.check_images(torch.from_numpy(data).movedim(3, 1) / 255)
+
+
+TENSOR, ALONE = torch.zeros(2, 3), [1.0]
+MISTAKES = {
+    "scores in a list": (lambda: gan.discriminator_loss(ALONE, ALONE), "real must be a tensor"),
+    "means in a list": (lambda: autoencoders.reparameterise(ALONE, ALONE), "mu must be a tensor"),
+    "images in a list": (lambda: gan.r1_penalty(lambda x: x, ALONE), "x must be a tensor"),
+    "a schedule in a list": (lambda: diffusion.Schedule([1, 0.5]), "alpha_bar must be a tensor"),
+    "weights in a list": (
+        lambda: diffusion.IdealDenoiser(diffusion.cosine_schedule(9), TENSOR, weights=[0.5, 0.5]),
+        "weights must be a tensor",
+    ),
+    "time 0 without spread": (
+        lambda: diffusion.IdealDenoiser(diffusion.cosine_schedule(9), TENSOR)(TENSOR, torch.tensor([0, 3])),
+        "t holds 0 … 3; allowed: 1 … 9",
+    ),
+    "an interpolation of a list": (lambda: nets.slerp(ALONE, ALONE, 0.5), "z0 must be a tensor"),
+    "of whole numbers": (lambda: nets.lerp(TENSOR.long(), TENSOR, 0.5), "z0 must be float"),
+    "of codes of two lengths": (lambda: nets.slerp(TENSOR, torch.zeros(2, 4), 0.5), "of one length"),
+    "to three places of two": (lambda: nets.slerp(TENSOR, TENSOR, torch.zeros(3)), "t must be a number"),
+    "to a word": (lambda: nets.lerp(TENSOR, TENSOR, "half"), "t must be a number"),
+    "outputs of another shape": (
+        lambda: diffusion.to_x0_eps(TENSOR, TENSOR[:, 0], TENSOR, TENSOR, "v"),
+        "must have one shape",
+    ),
+    "targets of another shape": (
+        lambda: diffusion.target(TENSOR, TENSOR[:, 0], TENSOR, TENSOR, "v"),
+        "must have one shape",
+    ),
+    "points outside of a flow of images": (
+        lambda: likelihood.CouplingFlow(4, levels=8)(torch.full((2, 4), 1.5)),
+        "must lie inside",
+    ),
+    "facts below none": (
+        lambda: small().reader.loss(BIG.right, torch.full_like(FACTS, -2)),
+        "y holds .*allowed: -1",
+    ),
+    "channels in the wrong place": (lambda: to_float(np.zeros((5, 3, 8, 8), np.uint8)), "have them last"),
+    "bytes as images": (lambda: to_uint8(torch.full((2, 1, 8, 8), 200.0)), "up to 200"),
+    "an infinite level": (
+        lambda: autoencoders.corrupt(torch.zeros(2, 1, 8, 8), "gaussian", math.inf),
+        "level=inf",
+    ),
+    "a level in words": (
+        lambda: autoencoders.corrupt(torch.zeros(2, 1, 8, 8), "gaussian", "much"),
+        "level='much'",
+    ),
+    "classes of another number": (
+        lambda: DiffusionModel(
+            nets.UNet(width=16, num_classes=20), diffusion.cosine_schedule(), num_classes=10
+        ),
+        "num_classes=10, but the network was made for num_classes=20",
+    ),
+    "a teacher of other classes": (
+        lambda: diffusion.distillation_loss(
+            of_classes(5), of_classes(10), torch.zeros(2, 1, 8, 8), torch.ones(2).long()
+        ),
+        "know 5 and 10 classes",
+    ),
+    "a mask in a list": (lambda: inpainted([True]), "mask must be a tensor"),
+    "a mask that does not fit": (lambda: inpainted(torch.ones(3, 3, dtype=torch.bool)), "broadcasts"),
+}
+
+
+def of_classes(count: int) -> DiffusionModel:
+    net = nets.UNet(width=16, num_classes=count)
+    return DiffusionModel(net, diffusion.cosine_schedule(), num_classes=count, steps=5)
+
+
+def inpainted(mask: object) -> object:
+    x = torch.zeros(2, 1, 8, 8)
+    return list(diffusion.inpaint(of_classes(5), x, known=x, mask=mask, steps=2))
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_what_a_reader_of_the_code_tried(what: str) -> None:
+    call, message = MISTAKES[what]
+    with pytest.raises(ValueError, match=message):
+        call()

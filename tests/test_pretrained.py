@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -522,3 +523,25 @@ def test_a_card_with_anything_in_any_place_gives_a_model_or_a_value_error(tmp_pa
                 assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
     assert len(messages) > 100
     assert all("m.json" in message or "no model of the course" in message for message in messages)
+
+
+class Fills(Model):
+    def __init__(self, fill: float = math.nan, width: int = 2):
+        super().__init__()
+        self.fill, self.width = fill, width
+        self.layer = nn.Linear(width, 2)
+
+
+def test_numbers_of_every_kind_are_written_into_a_card(tmp_path: Path):
+    save_pretrained(Fills(width=np.int64(3)), tmp_path / "own")
+    again = load_pretrained(tmp_path / "own", "cpu", classes=[Fills])
+    assert math.isnan(again.fill)
+    assert again.layer.in_features == 3
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_a_name_that_is_none_is_refused(name: str):
+    with pytest.raises(ValueError, match="names no model"):
+        load_pretrained(name)
+    with pytest.raises(ValueError, match="names no model"):
+        save_pretrained(Fills(), name)

@@ -4,7 +4,6 @@ import dataclasses
 import gc
 import json
 import math
-import os
 import signal
 import threading
 import warnings
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import training
+from course_utils.autoencoders import VAE
 from course_utils.training import (
     Objective,
     Record,
@@ -460,13 +460,13 @@ def in_the_bar(monkeypatch, objective):
 
 
 def in_saving(monkeypatch, objective):
-    plain = safetensors.torch.save_file
+    plain = safetensors.torch.save
 
-    def save(tensors, path, metadata):
+    def save(tensors, metadata):
         signal.raise_signal(signal.SIGINT)
-        plain(tensors, path, metadata)
+        return plain(tensors, metadata)
 
-    monkeypatch.setattr(safetensors.torch, "save_file", save)
+    monkeypatch.setattr(safetensors.torch, "save", save)
 
 
 @pytest.mark.parametrize("place", [in_the_update, in_the_average, in_the_bar, in_saving])
@@ -562,6 +562,41 @@ def test_trains_in_another_thread(tmp_path: Path):
 
 
 # ----------------------------------------------------------------------------------------- checkpoints
+
+
+@pytest.mark.parametrize("what", ["beta", "likelihood", "data"])
+def test_a_checkpoint_knows_with_which_arguments_and_data_its_model_learns(what: str, tmp_path: Path):
+    def begin(data: float = 0.0, **arguments: Any) -> None:
+        model = built(lambda: VAE(2, size=8, **arguments))
+        objective = Objective(model, model.loss, torch.optim.SGD(model.parameters(), lr=1e-4))
+        x = (torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 1 + data).clamp(-1, 1)
+        for record in fit(objective, [(x,)] * 9, checkpoint=tmp_path / "c", progress=False, device="cpu"):
+            if record.step == 5:
+                break
+
+    begin(beta=1.0)
+    other = {"beta": {"beta": 16.0}, "likelihood": {"likelihood": "gaussian"}, "data": {"data": 0.2}}[what]
+    with pytest.raises(ValueError, match=rf"another run \(.*{'deviations' if what == 'data' else what}"):
+        begin(**({"beta": 1.0} | other))
+
+
+def test_what_cannot_be_kept_is_said_at_the_call(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="cannot be written"):
+        fit(regression(), line_data(), checkpoint=tmp_path / "file" / "c")
+    other = exponential_average(nn.Linear(4, 1))
+    with pytest.raises(ValueError, match="is of another module"):
+        fit(regression(ema=other), line_data())
+
+    class Odd(nn.Linear):
+        def get_extra_state(self):
+            return {"a": 1}
+
+        def set_extra_state(self, state):
+            pass
+
+    with pytest.raises(ValueError, match="extra state that is no tensor"):
+        fit(regression(module=Odd(3, 1)), line_data())
 
 
 def test_leaving_the_loop_keeps_the_last_step(tmp_path: Path):

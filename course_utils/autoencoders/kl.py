@@ -14,6 +14,7 @@ from course_utils.inputs import (
     Model,
     at_least_float32,
     check_at_least,
+    check_dtype,
     check_images,
     check_maps,
     check_not_negative,
@@ -81,6 +82,7 @@ class KLAutoencoder(Model):
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """q(z|x), not scaled: images (N, C, H, W) to μ and log σ², (N, c, H / f, W / f) each."""
         check_images(x, (self.in_channels, None, None))
+        check_dtype(x, self)
         if x.shape[2] % self.factor or x.shape[3] % self.factor:
             raise ValueError(
                 f"x is {x.shape[2]} × {x.shape[3]}; both must be divisible by the factor {self.factor}"

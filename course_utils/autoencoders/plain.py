@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -15,6 +13,7 @@ from course_utils.inputs import (
     check_labels,
     check_maps,
     check_not_negative,
+    check_tensor,
     noise_like,
     uniform_like,
 )
@@ -179,14 +178,15 @@ def corrupt(x: Tensor, kind: str, level: float, *, generator: torch.Generator | 
 def check_corruption(kind: str, level: float) -> None:
     """Raise ValueError unless `corrupt` knows the kind and the level is in its range."""
     check_choice(CORRUPTIONS, kind=kind)
-    highest = math.inf if kind == "gaussian" else 1
-    if not 0 <= level <= highest:
-        raise ValueError(f"level={level} must lie in 0 … {highest} for {kind}")
+    check_not_negative(level=level)
+    if kind != "gaussian" and level > 1:
+        raise ValueError(f"level={level} must lie in 0 … 1 for {kind}")
 
 
 def check_alike(**tensors: Tensor) -> None:
     """Raise ValueError unless all are float batches of one shape, so that none is stretched to fit another."""
     for name, tensor in tensors.items():
+        check_tensor(tensor, name)
         check_maps(tensor, (None,) * max(0, tensor.ndim - 1), name)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if len(set(shapes.values())) > 1:

@@ -115,7 +115,6 @@ class VAE(Model):
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """q(z|x): images (N, C, H, W) to μ and log σ², (N, d) each; log σ² is kept in [-20, 10]."""
-        check_images(x)
         mu, logvar = at_least_float32(self.encoder(x)).chunk(2, dim=1)
         return mu, logvar.clamp(-20, 10)
 

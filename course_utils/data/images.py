@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.inputs import check_at_least, check_images, check_maps
+from course_utils.inputs import check_at_least, check_images, check_noisy_images
 
 SPLITS = ("train", "test")
 
@@ -85,10 +85,12 @@ def to_float(x: np.ndarray) -> Tensor:
     """Bytes (N, H, W) or (N, H, W, C) in 0 … 255 to float32 (N, C, H, W) in [-1, 1].
 
     Raises:
-        ValueError: other numbers than uint8, or another number of dimensions.
+        ValueError: other numbers than uint8, another number of dimensions, or of channels than 1 and 3.
     """
     if not isinstance(x, np.ndarray):
         raise ValueError(f"x must be a numpy array, not {type(x).__name__}; numpy.asarray makes one")
+    if x.ndim == 4 and x.shape[3] not in (1, 3):
+        raise ValueError(f"x must have 1 or 3 channels, and have them last, (N, H, W, C); not {x.shape}")
     if x.dtype != np.uint8 or x.ndim not in (3, 4):
         raise ValueError(
             f"x must be uint8 (N, H, W) or (N, H, W, C), not {x.dtype} {x.shape}; of 16-bit images take "
@@ -100,8 +102,12 @@ def to_float(x: np.ndarray) -> Tensor:
 
 
 def to_uint8(x: Tensor) -> np.ndarray:
-    """Images (N, C, H, W) in [-1, 1] to bytes (N, H, W, C); values outside are clipped."""
-    check_maps(x, (None, None, None))
+    """Images (N, C, H, W) in [-1, 1] to bytes (N, H, W, C); values outside, as noise has them, are clipped.
+
+    Raises:
+        ValueError: values as high as those of bytes, above 20, or NaN.
+    """
+    check_noisy_images(x)
     return (
         ((x.detach().cpu().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).movedim(1, -1).numpy()
     )

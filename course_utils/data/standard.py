@@ -7,7 +7,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 
 from course_utils.data.images import SPLITS, Images, to_float
-from course_utils.files import sha256
+from course_utils.files import making, sha256
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,8 @@ def torchvision_images(name: str, split: str, size: int | None, n: int | None, r
     source = TORCHVISION[name]
     folder = root / source.folder
     if not folder.exists():
-        _download(name, source, root)
+        with making(root):
+            _download(name, source, root)
     _verify(name, folder)
     try:
         dataset = source.build(root, split, False)
@@ -117,8 +117,6 @@ def _square(picture: Any, size: int) -> np.ndarray:
 
 def _download(name: str, source: _Source, root: Path) -> None:
     """Download into a folder of its own and move it into place when it is whole, never before."""
-    made = [folder for folder in (root, *root.parents) if not folder.exists()]
-    root.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".download-{name}-", dir=root))
     try:
         for split in SPLITS:
@@ -143,9 +141,6 @@ def _download(name: str, source: _Source, root: Path) -> None:
         ) from reason
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        for folder in made:
-            with suppress(OSError):  # unless something is in it now
-                folder.rmdir()
 
 
 def _verify(name: str, folder: Path) -> None:

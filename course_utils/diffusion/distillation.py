@@ -47,6 +47,11 @@ def distillation_loss(
             f"student and teacher have different schedules: {student.schedule} and {teacher.schedule}; "
             "make the student with the teacher's"
         )
+    if student.num_classes != teacher.num_classes:
+        raise ValueError(
+            f"student and teacher know {student.num_classes} and {teacher.num_classes} classes; "
+            "they must know the same"
+        )
     x = student.check_data(x)
     student.check_condition(None if student.num_classes is None else y, len(x))
     n, device = len(x), x.device

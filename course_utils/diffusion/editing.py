@@ -20,7 +20,7 @@ from course_utils.diffusion.samplers import (
     predict,
     walk,
 )
-from course_utils.inputs import check_at_least, check_maps, check_whole, noise_like
+from course_utils.inputs import check_at_least, check_maps, check_tensor, check_whole, noise_like
 
 
 def image_to_image(
@@ -77,9 +77,11 @@ def inpaint(
     condition = Condition(y, guidance, negative)
     check_maps(x_T, model.sizes(x_T), "x_T")
     check_maps(known, model.sizes(known), "known")
-    if known.shape != x_T.shape or mask.dtype != torch.bool:
+    check_tensor(mask, "mask")
+    if known.shape != x_T.shape or mask.dtype != torch.bool or not _broadcasts(mask, x_T):
         raise ValueError(
-            f"known must be {tuple(x_T.shape)} as x_T, mask bool; not {tuple(known.shape)}, {mask.dtype}"
+            f"known must be {tuple(x_T.shape)} as x_T, and mask bool that broadcasts to it; not {tuple(known.shape)}, "
+            f"and {mask.dtype} {tuple(mask.shape)}"
         )
 
     known = model.check_data(known.masked_fill(~mask, -1.0), "known")
@@ -96,6 +98,11 @@ def inpaint(
         return x
 
     return walk(model, x_T, steps, condition, update)
+
+
+def _broadcasts(mask: Tensor, x: Tensor) -> bool:
+    sizes = zip(reversed(mask.shape), reversed(x.shape), strict=False)
+    return mask.ndim <= x.ndim and all(a in (1, b) for a, b in sizes)
 
 
 def super_resolve(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.diffusion.schedule import Schedule
-from course_utils.inputs import check_maps, check_not_negative, check_tensor, widest_float
+from course_utils.inputs import check_maps, check_not_negative, check_tensor, check_times, widest_float
 
 
 class IdealDenoiser(nn.Module):
@@ -37,6 +37,7 @@ class IdealDenoiser(nn.Module):
         if not means.isfinite().all():
             raise ValueError("means hold NaN or infinity")
         weights = torch.full((len(means),), 1 / len(means)) if weights is None else weights
+        check_tensor(weights, "weights")
         total = weights.sum().item()
         if weights.shape != (len(means),) or (weights < 0).any() or not math.isclose(total, 1, rel_tol=1e-5):
             raise ValueError(
@@ -49,6 +50,7 @@ class IdealDenoiser(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
         check_maps(x_t, tuple(self.means.shape[1:]), "x_t")
+        check_times(t, len(x_t), self.schedule.T, first=0 if self.std else 1)
         wide = widest_float(x_t.device)  # for small differences of large squares
         x, means = x_t.to(wide).flatten(1), self.means.to(wide).flatten(1)
         signal, noise = self.schedule.signal_noise(t, x)  # (N, 1) each

@@ -97,6 +97,9 @@ class DiffusionModel(Model):
                 "prediction_type='eps' says nothing where alpha_bar is 0, at t = T; use 'v' or 'x0'"
             )
         check_choice(tuple(SAMPLERS), sampler=sampler)
+        known = getattr(net, "num_classes", num_classes)
+        if known not in (None, num_classes):
+            raise ValueError(f"num_classes={num_classes}, but the network was made for num_classes={known}")
         self.net, self.schedule = net, schedule
         self.prediction_type, self.weighting, self.num_classes = prediction_type, weighting, num_classes
         self.condition_shape, self.p_uncond = tuple(condition_shape), p_uncond

@@ -37,14 +37,22 @@ def to_x0_eps(output: Tensor, x_t: Tensor, signal: Tensor, noise: Tensor, predic
     Source: Salimans and Ho, "Progressive distillation for fast sampling of diffusion models", 2022, appendix D.
 
     Raises:
-        ValueError: an unknown type; ε where nothing is left of the image (ᾱ = 0); x₀ where there is no noise (ᾱ = 1).
+        ValueError: an unknown type; an output of another shape than x_t; ε where nothing is left of the image
+            (ᾱ = 0); x₀ where there is no noise (ᾱ = 1).
     """
     check_choice(PREDICTION_TYPES, prediction_type=prediction_type)
+    _check_alike(output=output, x_t=x_t)
     if prediction_type == "eps" and can_look(signal) and (signal == 0).any():
         raise ValueError("prediction_type='eps' cannot give x0 where alpha_bar is 0; use 'v' or 'x0'")
     if prediction_type == "x0" and can_look(noise) and (noise == 0).any():
         raise ValueError("prediction_type='x0' cannot give eps where alpha_bar is 1, at t = 0")
     return known_x0_eps(output, x_t, signal, noise, prediction_type)
+
+
+def _check_alike(**tensors: Tensor) -> None:
+    shapes = [f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items()]
+    if len({tensor.shape for tensor in tensors.values()}) > 1:
+        raise ValueError(f"{' and '.join(shapes)} must have one shape")
 
 
 def known_x0_eps(
@@ -61,6 +69,7 @@ def known_x0_eps(
 def target(x0: Tensor, eps: Tensor, signal: Tensor, noise: Tensor, prediction_type: str) -> Tensor:
     """What the network ought to give: ε, x₀ or v (N, …); the inverse of `to_x0_eps`."""
     check_choice(PREDICTION_TYPES, prediction_type=prediction_type)
+    _check_alike(x0=x0, eps=eps)
     if prediction_type == "v":
         return signal * eps - noise * x0
     return eps if prediction_type == "eps" else x0

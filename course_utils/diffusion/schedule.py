@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils.inputs import Rebuildable, check_at_least, check_times
+from course_utils.inputs import Rebuildable, check_at_least, check_tensor, check_times
 
 
 class Schedule(Rebuildable):
@@ -24,6 +24,7 @@ class Schedule(Rebuildable):
     """
 
     def __init__(self, alpha_bar: Tensor):
+        check_tensor(alpha_bar, "alpha_bar")
         a = alpha_bar.detach().cpu().clone()
         if a.ndim != 1 or len(a) < 2 or a.dtype != torch.float64:
             raise ValueError(f"alpha_bar must be float64 (T + 1,), T ≥ 1, not {a.dtype} {tuple(a.shape)}")

@@ -20,7 +20,8 @@ from course_utils.nets import blur
 class MetricsExplorer(Explorer):
     """Spoil a set of real images in several ways at once, and read what each metric says.
 
-    The set that plays the generated one is `images`; it is compared with `reference`, other real images.
+    The set that plays the generated one is `images`; it is compared with `reference`, other real images. Both are
+    shuffled, the first so that each part of it has all classes alike, in whatever order they come.
     extract: from images to features and probabilities, as `features.feature_extractor` gives it.
     blurs: standard deviations in pixels; noises: of the added noise, in units of [-1, 1]; kept: how many classes are
     left; different: how many different images there are, repeated to fill the set; sizes: images in either set.
@@ -72,7 +73,9 @@ class MetricsExplorer(Explorer):
             raise ValueError(
                 f"kept={tuple(kept)}: images has no class below {min(kept)}, so none would be left"
             )
-        labels, real = images.y, extract(reference.x[: max(sizes)])
+        draw = torch.Generator().manual_seed(seed + 2)
+        order, other = _mixed(images.y, draw), torch.randperm(len(reference.x), generator=draw)
+        clean, labels, real = images.x[order], images.y[order], extract(reference.x[other[: max(sizes)]])
         # An image of noise: farther from all digits than they are from each other.
         outlier = (
             torch.rand(1, *images.x.shape[1:], generator=torch.Generator().manual_seed(seed + 1)) * 2 - 1
@@ -86,7 +89,7 @@ class MetricsExplorer(Explorer):
         self.values = {name: np.zeros(axes) for name in self.METRICS}
         frames = images.x.new_empty(*axes[:-1], shown, *images.x.shape[1:])
         for b, n in np.ndindex(axes[:2]):
-            x = blur(images.x, blurs[b])
+            x = blur(clean, blurs[b])
             x = (x + noises[n] * noise_like(x, torch.Generator().manual_seed(seed))).clamp(-1, 1)
             fake = extract(x)
             assert fake.probs is not None
@@ -126,6 +129,13 @@ class MetricsExplorer(Explorer):
 
     def __repr__(self) -> str:
         return f"MetricsExplorer({self._summary})"
+
+
+def _mixed(y: Tensor, generator: torch.Generator) -> Tensor:
+    """A random order int64 (N,) in which one image of each class (N,) comes first, then the second of each …"""
+    order = torch.randperm(len(y), generator=generator)
+    turn = torch.nn.functional.one_hot(y[order]).cumsum(dim=0).gather(1, y[order, None]).squeeze(1)
+    return order[turn.argsort(stable=True)]
 
 
 def _all_metrics(real: Tensor, fake: Tensor, probs: Tensor) -> tuple[float, ...]:

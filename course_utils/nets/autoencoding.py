@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from course_utils.inputs import check_at_least, check_codes, check_maps, check_size
+from course_utils.inputs import check_at_least, check_codes, check_dtype, check_noisy_images, check_size
 
 
 class Encoder(nn.Sequential):
@@ -36,7 +36,8 @@ class Encoder(nn.Sequential):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
-        check_maps(x, self.input_shape)
+        check_noisy_images(x, self.input_shape)
+        check_dtype(x, self)
         return super().forward(x)
 
 

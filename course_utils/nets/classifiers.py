@@ -11,6 +11,7 @@ from course_utils.inputs import (
     Model,
     can_look,
     check_at_least,
+    check_dtype,
     check_images,
     check_labels,
     check_maps,
@@ -47,6 +48,7 @@ class Classifier(Model):
     def features(self, x: Tensor) -> Tensor:
         """Images (N, in_channels, H, W) to (N, 128), the mean of the last layer over the image."""
         check_images(x, (self.in_channels, None, None))
+        check_dtype(x, self)
         return self.body(x).mean(dim=(2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -89,6 +91,7 @@ class SceneReader(Model):
         The images may lie beyond [-1, 1], as those of a decoder do while it learns.
         """
         check_maps(x, (3, 64, 64))
+        check_dtype(x, self)
         maps = []
         for stage in self.stages:
             x = stage(x)
@@ -118,8 +121,14 @@ class SceneReader(Model):
         if y.shape != (len(x), len(self.kinds)) or y.dtype != torch.int64:
             want, got = (len(x), len(self.kinds)), f"{y.dtype} {tuple(y.shape)}"
             raise ValueError(f"y must be int64 {want}, the facts as scenes.reading gives them, not {got}")
-        if can_look(y) and any(int(fact.max()) >= kind for fact, kind in zip(y.T, self.kinds, strict=True)):
-            raise ValueError(f"y holds up to {y.amax(dim=0).tolist()}; allowed: below {self.kinds}")
+        if can_look(y) and any(
+            not -1 <= int(fact.min()) <= int(fact.max()) < kind
+            for fact, kind in zip(y.T, self.kinds, strict=True)
+        ):
+            raise ValueError(
+                f"y holds {y.amin(dim=0).tolist()} … {y.amax(dim=0).tolist()}; allowed: -1 (not there), and from 0 "
+                f"to below {self.kinds}"
+            )
         if generator is not None:
             x = _spoil(x, generator)
         logits = self.head(self.feature_maps(x)[-1]).split(self.kinds, dim=1)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.inputs import check_images, check_maps, check_not_negative, uniform_like
+from course_utils.inputs import check_images, check_maps, check_not_negative, check_tensor, uniform_like
 
 
 def shift_and_turn(
@@ -57,7 +57,7 @@ def lerp(z0: Tensor, z1: Tensor, t: float | Tensor) -> Tensor:
     z0, z1: (..., d). t: a number or a tensor of shape (...); 0 gives z0, 1 gives z1.
     Returns (..., d), broadcast.
     """
-    t = _weight(z0, t)
+    t = _weight(z0, z1, t)
     return (1 - t) * z0 + t * z1
 
 
@@ -72,7 +72,7 @@ def slerp(z0: Tensor, z1: Tensor, t: float | Tensor) -> Tensor:
     Source: Shoemake 1985, "Animating rotation with quaternion curves"; for latent codes White 2016,
     arXiv:1609.04468, whose form (weights applied to vectors of any norm) this is.
     """
-    t = _weight(z0, t)
+    t = _weight(z0, z1, t)
     norms = z0.norm(dim=-1, keepdim=True) * z1.norm(dim=-1, keepdim=True)
     cosine = ((z0 * z1).sum(-1, keepdim=True) / norms.clamp_min(torch.finfo(z0.dtype).tiny)).clamp(-1, 1)
     omega = torch.acos(cosine)
@@ -82,7 +82,19 @@ def slerp(z0: Tensor, z1: Tensor, t: float | Tensor) -> Tensor:
     return torch.where(flat, (1 - t) * z0 + t * z1, turned)
 
 
-def _weight(z: Tensor, t: float | Tensor) -> Tensor:
-    """t as a tensor that broadcasts over the last axis of z."""
-    t = torch.as_tensor(t, dtype=z.dtype, device=z.device)
+def _weight(z0: Tensor, z1: Tensor, t: float | Tensor) -> Tensor:
+    """t as a tensor that broadcasts over the last axis of z0 and z1, or a ValueError unless all three fit together."""
+    for name, z in (("z0", z0), ("z1", z1)):
+        check_tensor(z, name)
+        if not z.ndim or not z.is_floating_point():
+            raise ValueError(f"{name} must be float (..., d), not {z.dtype} {tuple(z.shape)}")
+    try:
+        t = torch.as_tensor(t, dtype=z0.dtype, device=z0.device)
+        torch.broadcast_shapes(t.shape, z0.shape[:-1], z1.shape[:-1])
+    except (RuntimeError, TypeError, ValueError) as reason:
+        raise ValueError(
+            f"t must be a number, or of a shape that fits z0 {tuple(z0.shape)} and z1 {tuple(z1.shape)} ({reason})"
+        ) from reason
+    if z0.shape[-1] != z1.shape[-1]:
+        raise ValueError(f"z0 {tuple(z0.shape)} and z1 {tuple(z1.shape)} must have codes of one length")
     return t.unsqueeze(-1) if t.ndim else t

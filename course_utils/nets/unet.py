@@ -8,7 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.inputs import Model, check_at_least, check_labels, check_maps, check_num_classes, is_whole
+from course_utils.inputs import (
+    Model,
+    check_at_least,
+    check_labels,
+    check_maps,
+    check_num_classes,
+    check_tensor,
+    is_whole,
+)
 from course_utils.nets.blocks import zero_init
 
 HEADS = 4  # of every attention
@@ -82,6 +90,7 @@ class UNet(Model):
         if x_t.shape[2] % 4 or x_t.shape[3] % 4:
             raise ValueError(f"x_t is {x_t.shape[2]} × {x_t.shape[3]}; both must be divisible by 4")
         check_labels(y, len(x_t), None if self.num_classes is None else self.num_classes + 1, each_step=True)
+        check_tensor(t, "t")
         if t.shape != (len(x_t),):
             raise ValueError(f"t must be ({len(x_t)},), a time for each image, not {tuple(t.shape)}")
         if self.context_dim is None and context is not None:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.files import replacing
+from course_utils.inputs import Rebuildable
 from course_utils.training.objective import BatchSequence, Objective, get_rng, optimised, set_rng, unique
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 def facts_of(
@@ -28,6 +29,7 @@ def facts_of(
         "run": dict(run or {}),
         "steps": len(batches),
         "shapes of a batch": [list(part.shape) for part in batches[0]],
+        "first batch's means and deviations": [_summary(part) for part in batches[0]],
         "seed of the batches": getattr(batches, "seed", None),
         "seed": seed,
         "clip": clip,
@@ -42,7 +44,7 @@ def facts_of(
         ]
         ema = objective.ema
         facts["objectives"][objective.name] = {
-            "module": type(objective.module).__name__,
+            "module": _made(objective.module),
             "dtypes": sorted({str(weight.dtype) for weight in objective.module.parameters()}),
             "optimizer": type(objective.optimizer).__name__,
             "groups": groups,
@@ -56,6 +58,26 @@ def facts_of(
             f"run={run!r} and the optimisers' settings are written into the checkpoint: they must be text, numbers, "
             f"lists or None ({reason})"
         ) from reason
+
+
+def _summary(x: Tensor) -> list[float]:
+    """By what other data are told from these, in three digits: another processor may round the last ones otherwise."""
+    x = x.detach().cpu().double()
+    return [float(f"{value:.3g}") for value in (x.mean().item(), x.std(correction=0).item())]
+
+
+def _made(thing: object) -> Any:
+    """The class of a module, and for a `Model` the arguments that it was made with."""
+    if isinstance(thing, Rebuildable):
+        arguments = {name: _made(value) for name, value in thing.made_by.items()}
+        return {thing.maker.__qualname__: arguments} if arguments else thing.maker.__qualname__
+    if isinstance(thing, Tensor):
+        return _summary(thing) if thing.numel() else []
+    if isinstance(thing, list | tuple):
+        return [_made(value) for value in thing]
+    if isinstance(thing, dict):
+        return {str(name): _made(value) for name, value in thing.items()}
+    return thing if thing is None or isinstance(thing, bool | int | float | str) else type(thing).__qualname__
 
 
 def _differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
@@ -87,7 +109,7 @@ class Checkpoint:
 
     def save(self, step: int) -> None:
         """Replace the file by one with the present state, that after `step` steps."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         tensors = get_rng(self.place)
         for prefix, _, module in self._modules():
@@ -106,7 +128,9 @@ class Checkpoint:
         notes = {"format": _FORMAT, "step": step, "facts": self.facts, "optimizers": optimizers}
         whole = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
         with replacing(self.path) as scratch:
-            save_file(whole, scratch, metadata={"course": json.dumps(notes)})
+            scratch.write_bytes(
+                save(whole, metadata={"course": json.dumps(notes)})
+            )  # what fails is an OSError
 
     def check(self) -> dict[str, Any]:
         """The notes of the file, or a ValueError unless it is a whole checkpoint of this run."""

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from course_utils.files import check_writable
 from course_utils.inputs import check_at_least, pick_device
 from course_utils.training.checkpoint import Checkpoint, facts_of
 from course_utils.training.objective import (
@@ -80,6 +81,7 @@ def fit(
             optimisers are as they were before that step.
         ValueError: at the call: an argument that cannot be, or a checkpoint of another run, with what differs. While
             it runs: a batch that the processes cannot share evenly, a loss that is no scalar.
+        OSError: at the call: no file can be written at `checkpoint`.
     """
     if not isinstance(objectives, Objective | Sequence):
         raise ValueError(f"objectives={type(objectives).__name__} must be an Objective, or a list of them")
@@ -97,6 +99,7 @@ def fit(
     if checkpoint is not None:
         if Path(checkpoint).is_dir():
             raise ValueError(f"checkpoint={str(checkpoint)!r} is a folder; name a file in it")
+        check_writable(checkpoint=Path(checkpoint))
         file = Checkpoint(Path(checkpoint), turns, facts_of(turns, batches, seed, clip, run), place)
         if file.path.exists():
             file.check()
@@ -118,6 +121,16 @@ def _check(
                 f"the optimizer of {objective.name!r} moves weights that its module does not have; "
                 "make the optimizer over module.parameters()"
             )
+        shapes, average = _shapes(objective.module), objective.ema
+        if average is not None and _shapes(average.module) != shapes:
+            raise ValueError(
+                f"the ema of {objective.name!r} is of another module; make it by exponential_average(module)"
+            )
+        if not_kept := [key for key, shape in shapes.items() if shape is None]:
+            raise ValueError(
+                f"the module of {objective.name!r} has an extra state that is no tensor ({', '.join(not_kept)}), "
+                "which no checkpoint holds; let its get_extra_state return one"
+            )
     if not hasattr(batches, "__len__") or not hasattr(batches, "__getitem__"):
         raise ValueError(
             f"batches={type(batches).__name__} must have a length and give batch number i as batches[i]; "
@@ -133,6 +146,11 @@ def _check(
     check_at_least(1, save_every=save_every)
     if clip is not None and not 0 < clip < math.inf:
         raise ValueError(f"clip={clip} must be above 0 and finite, or None for gradients as they are")
+
+
+def _shapes(module: nn.Module) -> dict[str, torch.Size | None]:
+    """Of all that its state holds; None for what is no tensor."""
+    return {key: getattr(value, "shape", None) for key, value in module.state_dict().items()}
 
 
 _open: weakref.WeakSet[Training] = weakref.WeakSet()  # begun, and with a checkpoint to write

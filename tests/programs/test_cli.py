@@ -447,6 +447,35 @@ def test_ctrl_c_says_one_line(allowed: Path, command: str, monkeypatch: pytest.M
     assert contents(allowed) == before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs ulimit")
+@pytest.mark.parametrize(
+    ("limit", "command", "message"),
+    [
+        ("-f 500", "train autoencoder-mnist --steps 2 --out runs", "File too large"),
+        ("-v 3500000", "sample ddpm-mnist --n 3000 --out x.npz", "not enough memory"),
+    ],
+)
+def test_what_the_machine_has_too_little_of_is_said_in_one_line(
+    here: Path, limit: str, command: str, message: str
+):
+    course = """
+import dataclasses
+from course_utils import data, recipes
+from course_utils.__main__ import app
+recipe = recipes.RECIPES["autoencoder-mnist"]
+small = dataclasses.replace(recipe, data=lambda: data.load_images("digits"), batch_size=4)
+recipes.RECIPES["autoencoder-mnist"] = small
+app()
+"""
+    words = f'ulimit {limit}; exec {sys.executable} -c "$0" {command}'
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(["bash", "-c", words, course], capture_output=True, text=True, env=environment)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: "), done.stderr
+    assert message in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 def test_a_programming_fault_shows_where_it_is(here: Path, monkeypatch: pytest.MonkeyPatch):
     def wrong(*args: object, **kwargs: object) -> None:
         raise IndexError("of our making")

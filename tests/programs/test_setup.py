@@ -67,7 +67,7 @@ def test_colab_satisfies_the_lower_bound(name: str):
 # What is imported, and the package that brings it where it has another name.
 BROUGHT_BY = {
     "PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "markdown_it": "markdown-it-py",
-    "cycler": "matplotlib", "xdist": "pytest-xdist",
+    "xdist": "pytest-xdist",
 }  # fmt: skip
 
 
