@@ -15,6 +15,7 @@ from nbval_run import NbvalRun
 
 from course_utils.authoring import homework
 from course_utils.authoring import notebooks as notebook
+from course_utils.authoring.controls import controls_of
 from course_utils.authoring.pages import to_html
 
 ROOT = Path(__file__).parents[2]
@@ -185,6 +186,13 @@ def test_nbval_passes_without_a_network(py: Path, run_once: Callable[[Path], Nbv
     run = run_once(py.with_suffix(".ipynb"))
     assert len(run.cells) == len(code_cells(py))
     assert not run.failures, "\n\n".join(run.failures)
+
+
+@each_notebook
+def test_each_claim_falls_under_its_controls(py: Path, run_once: Callable[[Path], NbvalRun]) -> None:
+    """Each assert of a claim's cell is brought down by what makes the claim false: it could have failed."""
+    if controls_of(py):
+        assert not (run := run_once(py.with_suffix(".ipynb"))).controls, "\n\n".join(run.controls)
 
 
 @each_notebook
