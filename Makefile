@@ -9,7 +9,7 @@ HW ?= 03
 # Two tests at once, one thread each: on two cores that is quicker than one test with two.
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: lab test check lint notebooks html homework clean
+.PHONY: lab test check lint notebooks times html homework clean
 
 lab: .venv/lab  # without make: python -m course_utils.authoring.lab
 	$(BIN)/python -m course_utils.authoring.lab
@@ -29,6 +29,9 @@ lint: .venv/test
 notebooks: .venv/test  # execute all of them anew
 	$(BIN)/python -m course_utils.authoring.notebooks build notebooks/[0-9]*.py
 	$(BIN)/course homework build notebooks/homework/source/hw[0-9][0-9].py
+
+times: .venv/test  # how long each notebook takes, here and on a plain laptop; nothing else may run beside it
+	$(BIN)/python benchmarks/times.py
 
 html: .venv/lab  # one page a notebook, alive without a kernel or a network
 	$(BIN)/python -m course_utils.authoring.pages --out html notebooks/[0-9]*.ipynb

@@ -449,6 +449,7 @@ TABLE: dict[str, Row | Parts] = {
     "make notebooks": by_make(
         "course_utils.authoring.notebooks build notebooks/", "course homework build notebooks/"
     ),
+    "make times": by_make("benchmarks/times.py"),
     ".venv/bin/pre-commit install": Row(lambda said: (said.here / ".git/hooks/pre-commit").stat()),
     # A quarter of an hour: what it says of itself.
     ".venv/bin/python benchmarks/metrics.py": Row(
