@@ -37,10 +37,10 @@ html: .venv/lab  # one page a notebook, alive without a kernel or a network
 	$(BIN)/python -m course_utils.authoring.pages --out html notebooks/[0-9]*.ipynb
 
 homework: .venv/lab  # which exercises of a homework pass: make homework HW=03
-	$(BIN)/course homework check notebooks/homework/student/hw$(HW).ipynb
+	$(BIN)/course homework check notebooks/homework/student/hw$(shell printf %02d $(HW:0%=%)).ipynb
 
 .venv/lab .venv/test: .venv/%: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed, this is " + sys.version)'
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 lab")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[$*]' --constraint constraints.txt
 	touch $@

@@ -101,7 +101,9 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps; by default the
 @app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="e.g. autoencoder-mnist; a wrong name lists them all")],
-    out: Annotated[Path, typer.Option(help="folder for the weights and the card")] = Path("runs"),
+    out: Annotated[Path, typer.Option(readable=False, help="folder for the weights and the card")] = Path(
+        "runs"
+    ),
     steps: Annotated[
         int | None, typer.Option(min=1, max=MOST, help="another number of steps in a round than the recipe's")
     ] = None,
@@ -135,8 +137,10 @@ def train(
 
 @app.command()
 def sample(
-    model: Annotated[str, typer.Argument(help="a shipped model, or the path of your own: runs/NAME")],
-    out: Annotated[Path, typer.Option(help="the .npz file to write")],
+    model: Annotated[
+        str, typer.Argument(help="a shipped model, or the path of one that `course train` made: runs/NAME")
+    ],
+    out: Annotated[Path, typer.Option(readable=False, help="the .npz file to write")],
     n: Annotated[int, typer.Option(min=1, max=MOST, help="how many images")] = 64,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="another one draws other images")] = 0,
     labels: Annotated[
@@ -315,8 +319,10 @@ def read_samples(file: Path) -> tuple[np.ndarray, np.ndarray | None]:
             raise
         except Exception as reason:  # a file from anywhere makes NumPy, zipfile and zlib raise many kinds
             raise ValueError(f"{file} is no .npz file with an array `images` ({reason})") from reason
-    if images.dtype != np.uint8 or images.ndim != 4 or not images.size:
-        raise ValueError(f"{file}: images must be uint8 (N, H, W, C), not {images.dtype} {images.shape}")
+    if images.dtype != np.uint8 or images.ndim != 4 or not images.size or images.shape[3] not in (1, 3):
+        raise ValueError(
+            f"{file}: images must be uint8 (N, H, W, C) with 1 or 3 channels, not {images.dtype} {images.shape}"
+        )
     if labels is not None and (labels.dtype != np.int64 or labels.shape != images.shape[:1]):
         raise ValueError(f"{file}: labels must be int64 ({len(images)},), not {labels.dtype} {labels.shape}")
     if labels is not None and labels.min() < 0:

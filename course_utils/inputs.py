@@ -289,4 +289,13 @@ class Rebuildable:
 
 
 class Model(Rebuildable, nn.Module):
-    """An `nn.Module` that can be saved and loaded with its constructor's arguments; see `pretrained`."""
+    """An `nn.Module` that can be saved and loaded with its constructor's arguments, which are noted by themselves:
+
+    class Mine(Model):
+        def __init__(self, width: int = 8):
+            super().__init__()
+            self.layer = nn.Linear(width, 2)
+
+    save_pretrained(Mine(16), "runs/mine")
+    again = load_pretrained("runs/mine", classes=[Mine])
+    """

@@ -320,8 +320,8 @@ def _arguments(
                 positional.append(say(p.name, made_by.get(p.name, p.default)))
         elif p.name in made_by or f"{name}.{p.name}" in changed:
             named[p.name] = say(p.name, made_by.get(p.name))
-        elif _is_plain(p.default):
-            named[p.name] = p.default
+        elif p.default is not p.empty and _is_made_of_plain(p.default):
+            named[p.name] = say(p.name, p.default)
     return positional, named
 
 
@@ -354,6 +354,17 @@ def _part(thing: Rebuildable, key: str) -> Any:
 
 def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
+
+
+def _is_made_of_plain(value: Any) -> bool:
+    parts = (
+        [*value, *value.values()]
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list | tuple)
+        else None
+    )
+    return _is_plain(value) if parts is None else all(map(_is_made_of_plain, parts))
 
 
 def _make(said: Any, find: Callable[[str], Callable[..., Any]]) -> Any:

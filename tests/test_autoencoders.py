@@ -318,11 +318,11 @@ def test_dropout_loses_its_share_of_pixels(level: float, channels: int, device: 
 @pytest.mark.parametrize("level", [0.04, 0.25, 0.5, 0.9, 1.0])
 @pytest.mark.parametrize("size", [8, 28, 64])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_masking_puts_one_square_of_its_share_on_the_background(
+def test_a_patch_puts_one_square_of_its_share_on_the_background(
     level: float, size: int, channels: int, device: torch.device
 ) -> None:
     x = (random_images(20, channels, size, size) * 0.9).to(device)
-    x_tilde = corrupt(x, "masking", level, generator=seed(3, device))
+    x_tilde = corrupt(x, "patch", level, generator=seed(3, device))
     lost = x_tilde == -1
     assert torch.equal(x_tilde[~lost], x[~lost])
     assert torch.equal(lost, lost[:, :1].expand_as(lost))
@@ -334,9 +334,9 @@ def test_masking_puts_one_square_of_its_share_on_the_background(
         assert rows.stop - rows.start == columns.stop - columns.start == side
 
 
-def test_masking_reaches_every_place_evenly() -> None:
+def test_a_patch_reaches_every_place_evenly() -> None:
     n = 10_000
-    lost = corrupt(torch.zeros(n, 1, 8, 8), "masking", 0.25, generator=seed(4))[:, 0].numpy() == -1
+    lost = corrupt(torch.zeros(n, 1, 8, 8), "patch", 0.25, generator=seed(4))[:, 0].numpy() == -1
     top, left = lost.any(axis=2).argmax(axis=1), lost.any(axis=1).argmax(axis=1)
     seen = np.histogram2d(top, left, bins=[range(9), range(9)])[0]
     assert (seen[:5, :5] > 0).all()
@@ -344,8 +344,8 @@ def test_masking_reaches_every_place_evenly() -> None:
     assert stats.chisquare(seen[:5, :5].ravel()).pvalue > 1e-3
 
 
-def test_masking_takes_its_share_of_other_formats() -> None:
-    lost = corrupt(torch.zeros(50, 1, 20, 40), "masking", 0.25, generator=seed(5)) == -1
+def test_a_patch_takes_its_share_of_other_formats() -> None:
+    lost = corrupt(torch.zeros(50, 1, 20, 40), "patch", 0.25, generator=seed(5)) == -1
     assert lost.sum(dim=(1, 2, 3)).tolist() == [200] * 50
 
 
@@ -355,7 +355,7 @@ def test_level_zero_changes_nothing(kind: str) -> None:
     assert torch.equal(corrupt(x, kind, 0, generator=seed()), x)
 
 
-@pytest.mark.parametrize("kind", ["masking", "dropout"])
+@pytest.mark.parametrize("kind", ["patch", "dropout"])
 def test_level_one_loses_everything(kind: str) -> None:
     assert (corrupt(random_images(200, 1, 28, 28), kind, 1, generator=seed()) == -1).all()
 
@@ -407,10 +407,10 @@ def test_the_corrupted_follow_the_images(kind: str, dtype: torch.dtype, device: 
 @pytest.mark.parametrize(
     ("kind", "level", "message"),
     [
-        ("noise", 0.5, "kind='noise'.*gaussian, masking, dropout"),
+        ("noise", 0.5, "kind='noise'.*gaussian, patch, dropout"),
         ("gaussian", -0.1, "level=-0.1"),
-        ("masking", -0.1, "level=-0.1"),
-        ("masking", 1.01, "level=1.01.*0 … 1"),
+        ("patch", -0.1, "level=-0.1"),
+        ("patch", 1.01, "level=1.01.*0 … 1"),
         ("dropout", 2, "level=2.*0 … 1"),
         ("gaussian", math.nan, "level=nan"),
         ("dropout", math.nan, "level=nan"),

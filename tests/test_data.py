@@ -1234,3 +1234,12 @@ def test_batches_of_endless_scenes_have_at_least_one() -> None:
     for batch_size, steps in ((0, 3), (3, 0)):
         with pytest.raises(ValueError, match="must be a whole number of at least 1"):
             scene_batches(batch_size=batch_size, steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("images", "generator"), [(torch.zeros(9, 1, 8, 8), seed()), ("digits", seed()), (None, 0)]
+)
+def test_batches_of_what_is_no_data_are_refused(images: object, generator: object) -> None:
+    images = images if images is not None else data.load_images("digits")
+    with pytest.raises(ValueError, match=r"must be (Images|a torch.Generator)"):
+        data.batches(images, 4, 2, generator=generator)

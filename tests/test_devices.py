@@ -354,7 +354,7 @@ def learn(module: nn.Module, loss: Callable[[], Tensor]) -> None:
 AUTOENCODERS: dict[str, Callable[[], nn.Module]] = {
     "plain": lambda: Autoencoder(3, size=8, code_penalty=0.1),
     "gaussian": lambda: DenoisingAutoencoder(3, size=8, kind="gaussian"),
-    "masking": lambda: DenoisingAutoencoder(3, size=8, kind="masking"),
+    "patch": lambda: DenoisingAutoencoder(3, size=8, kind="patch"),
     "dropout": lambda: DenoisingAutoencoder(3, size=8, kind="dropout"),
     "VAE": lambda: VAE(3, size=8, free_bits=0.1),
     "gaussian VAE": lambda: VAE(3, size=8, likelihood="gaussian"),

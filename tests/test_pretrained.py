@@ -526,9 +526,9 @@ def test_a_card_with_anything_in_any_place_gives_a_model_or_a_value_error(tmp_pa
 
 
 class Fills(Model):
-    def __init__(self, fill: float = math.nan, width: int = 2):
+    def __init__(self, fill: float = math.nan, width: int = 2, scale: tuple[float, ...] = (1.0, 2.0)):
         super().__init__()
-        self.fill, self.width = fill, width
+        self.fill, self.width, self.scale = fill, width, scale
         self.layer = nn.Linear(width, 2)
 
 
@@ -537,6 +537,14 @@ def test_numbers_of_every_kind_are_written_into_a_card(tmp_path: Path):
     again = load_pretrained(tmp_path / "own", "cpu", classes=[Fills])
     assert math.isnan(again.fill)
     assert again.layer.in_features == 3
+
+
+def test_a_default_that_changes_later_changes_no_saved_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    save_pretrained(Fills(), tmp_path / "own")
+    monkeypatch.setattr(Fills.__init__, "__defaults__", (0.0, 5, (7.0, 8.0)))
+    again = load_pretrained(tmp_path / "own", "cpu", classes=[Fills])
+    assert again.scale == (1.0, 2.0)
+    assert again.width == 2
 
 
 @pytest.mark.parametrize("name", ["", ".", "/"])

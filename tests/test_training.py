@@ -580,6 +580,14 @@ def test_a_checkpoint_knows_with_which_arguments_and_data_its_model_learns(what:
         begin(**({"beta": 1.0} | other))
 
 
+@pytest.mark.parametrize("wrong", [{"module": lambda x: x}, {"loss": 3.0}, {"optimizer": "adam"}])
+def test_an_objective_of_something_else_is_refused(wrong: dict[str, Any]):
+    model = nn.Linear(3, 1)
+    right = {"module": model, "loss": model, "optimizer": torch.optim.SGD(model.parameters(), lr=0.1)}
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
+        Objective(**right | wrong)
+
+
 def test_what_cannot_be_kept_is_said_at_the_call(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="cannot be written"):
@@ -931,6 +939,7 @@ def test_the_curve_in_a_notebook(names: list[str], monkeypatch: pytest.MonkeyPat
     records = [next(steps) for _ in range(120)]
     during = len(figures)
     last, axes = figures[-1], figures[-1].axes[0]
+    assert axes.get_ylabel() == (names[0] if len(names) == 1 else "loss")
     steps.close()
     assert during >= 5
     assert len(shown) == len(figures) > during

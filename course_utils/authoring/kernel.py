@@ -49,6 +49,7 @@ def run(
 
     Raises:
         StoppedError: a cell fails (unless allowed), takes too long or ends the kernel.
+        KeyboardInterrupt: Ctrl-C.
     """
     place, began = Path(place), time.monotonic()
     current: dict[str, Any] = {"number": 0, "source": "(before the first cell)"}
@@ -77,7 +78,7 @@ def run(
     )
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
     try:
-        client.execute(cleanup_kc=True, env=environment)
+        _execute(client, environment)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         why = {
             CellTimeoutError: f"takes longer than {timeout:g} s",
@@ -90,6 +91,16 @@ def run(
             raise
         why = f"{NOT_STARTED}: {error}"
         raise StoppedError(f"{place.name}: {why}", why) from None
+
+
+def _execute(client: NotebookClient, environment: dict[str, str]) -> None:
+    """Run it; Ctrl-C, which nbclient answers by ending the kernel, is a KeyboardInterrupt, whatever follows."""
+    try:
+        client.execute(cleanup_kc=True, env=environment)
+    except Exception:
+        if hasattr(client, "_async_cleanup_kernel_future"):  # what its answer to a signal leaves
+            raise KeyboardInterrupt from None
+        raise
 
 
 def failure(cell: NotebookNode) -> tuple[str, str] | None:
@@ -110,4 +121,6 @@ class _ThisInterpreter(KernelSpecManager):
     """Starts the running Python as kernel, whatever kernels are registered."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return KernelSpec(**get_kernel_dict(["--log-level=ERROR"]))  # no warning that is not the reader's
+        return KernelSpec(
+            **get_kernel_dict(["--log-level=CRITICAL"])
+        )  # what it logs beside its answers says nothing to a reader

@@ -19,7 +19,7 @@ from course_utils.inputs import (
 )
 from course_utils.nets import Decoder, Encoder
 
-CORRUPTIONS = ("gaussian", "masking", "dropout")
+CORRUPTIONS = ("gaussian", "patch", "dropout")
 
 
 class Autoencoder(Model):
@@ -146,9 +146,9 @@ def corrupt(x: Tensor, kind: str, level: float, *, generator: torch.Generator | 
 
     Args:
         x: images (N, C, H, W) in [-1, 1].
-        kind: `gaussian` adds noise of standard deviation `level`; `masking` puts one square patch, at a random
+        kind: `gaussian` adds noise of standard deviation `level`; `patch` puts one square patch, at a random
             place, on the background -1; `dropout` sets each pixel to the background -1 by itself.
-        level: for `gaussian` the standard deviation, ≥ 0; for `masking` the share of the image's area that the
+        level: for `gaussian` the standard deviation, ≥ 0; for `patch` the share of the image's area that the
             patch covers, in [0, 1]; for `dropout` the probability of a pixel to be lost, in [0, 1].
         generator: the source of randomness, on the device of x; None takes torch's own.
 

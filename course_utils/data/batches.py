@@ -82,8 +82,15 @@ def batches(
     """Shuffled batches (x, y) for a number of steps, epoch after epoch; an incomplete last batch is left out.
 
     Raises:
-        ValueError: batch_size or steps below 1, or a batch larger than the data.
+        ValueError: no such data (of a tensor of images alone make Images), batch_size or steps below 1, or a batch
+            larger than the data.
     """
+    if not isinstance(data, Images | EndlessScenes):
+        raise ValueError(f"data must be Images, as load_images gives them, not {type(data).__name__}")
+    if not isinstance(generator, torch.Generator):
+        raise ValueError(
+            f"generator={generator!r} must be a torch.Generator: torch.Generator().manual_seed(0)"
+        )
     check_at_least(1, steps=steps, batch_size=batch_size)
     if isinstance(data, Images) and batch_size > len(data):
         raise ValueError(f"batch_size={batch_size} must lie in 1 … {len(data)}, the number of images")

@@ -17,12 +17,12 @@ from course_utils.explorers.sprites import check_frames
 
 NOISE_LEVELS: dict[str, tuple[float, ...]] = {
     "gaussian": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4),
-    "masking": (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35),
+    "patch": (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35),
     "dropout": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
 }
 """Default levels: sigma in pixel units of [-1, 1]; covered share of the image; probability to lose a pixel."""
 
-_LEVEL_NAMES = {"gaussian": "σ = {:g}", "masking": "{:.0%} covered", "dropout": "p = {:g}"}
+_LEVEL_NAMES = {"gaussian": "σ = {:g}", "patch": "{:.0%} covered", "dropout": "p = {:g}"}
 
 
 class Denoiser(Protocol):
@@ -54,7 +54,7 @@ class NoiseExplorer(Explorer):
         model: Denoiser,
         images: ImageSet,
         *,
-        kinds: Sequence[str] = ("gaussian", "masking", "dropout"),
+        kinds: Sequence[str] = ("gaussian", "patch", "dropout"),
         levels: Mapping[str, Sequence[float]] | None = None,
         count: int | Sequence[int] = 6,
         baseline: Denoiser | None = None,

@@ -99,7 +99,10 @@ def grade_command(
         Path, typer.Argument(exists=True, file_okay=False, help="the submissions, at any depth")
     ],
     out: Annotated[
-        Path, typer.Option(help="the table; a page for each submission goes to the folder beside it")
+        Path,
+        typer.Option(
+            readable=False, help="the table; a page for each submission goes to the folder beside it"
+        ),
     ],
     solutions: Annotated[Path, typer.Option(exists=True, file_okay=False)] = SOLUTION,
     hidden: Annotated[

@@ -57,6 +57,11 @@ def fit(
 
     **Nothing is trained until the result is iterated**: `for record in fit(…):`, or `list(fit(…))`.
 
+        objective = Objective(model, model.loss, torch.optim.Adam(model.parameters(), lr=2e-3))
+        draw = torch.Generator().manual_seed(0)
+        for record in fit(objective, batches(load_images("digits"), 64, steps=500, generator=draw)):
+            ...  # record.step, record.loss
+
     In an objective's turn the weights of the others stand still and get no gradient. Whenever a record is
     yielded the modules are in eval mode. Where the device computes in bfloat16 natively, the losses run under
     autocast; weights and optimiser stay in float32.

@@ -56,6 +56,16 @@ class Objective:
     schedule: Callable[[float], float] = constant
     ema: AveragedModel | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.module, nn.Module):
+            raise ValueError(f"module must be an nn.Module, not a {type(self.module).__name__}")
+        if not callable(self.loss):
+            raise ValueError(f"loss must be a function, such as model.loss, not a {type(self.loss).__name__}")
+        if not isinstance(self.optimizer, torch.optim.Optimizer):
+            raise ValueError(
+                f"optimizer must be one of torch.optim, made over module.parameters(), not {self.optimizer!r:.60}"
+            )
+
 
 @dataclass(frozen=True)
 class Record:

@@ -78,7 +78,11 @@ class Progress:
             smooth = np.convolve(values, np.full(window, 1 / window), mode="valid")
             middle = self.steps[window // 2 :][: len(smooth)]
             axes.plot(middle, smooth, label=name, **style.curve(k))
-        axes.set(xlabel="step", ylabel="loss", xlim=(0, self.total))
+        axes.set(
+            xlabel="step",
+            ylabel=next(iter(self.curves)) if len(self.curves) == 1 else "loss",
+            xlim=(0, self.total),
+        )
         axes.set_title(self._line(), loc="left", size=9, wrap=True)
         axes.spines[["top", "right"]].set_visible(False)
         if len(self.curves) > 1:

@@ -321,7 +321,7 @@ def test_noise_readouts_are_the_errors_of_the_shown_images(page: Page, exported:
     page.goto(exported)
     view = page.locator(".cx").last
     widths: dict[float, int] = {}
-    for kind in ("masking", "dropout"):  # these stay within the shown range
+    for kind in ("patch", "dropout"):  # these stay within the shown range
         view.get_by_role("radiogroup", name="corruption").get_by_role("radio", name=kind).check()
         for key in ("Home", "ArrowRight", "End"):
             view.get_by_role("slider", name="level").press(key)

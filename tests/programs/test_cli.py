@@ -4,13 +4,16 @@ import dataclasses
 import inspect
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -474,6 +477,27 @@ app()
     assert done.stderr.splitlines()[-1].startswith("error: "), done.stderr
     assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_in_a_homework_that_runs_is_one_line(here: Path):
+    nb = nbformat.v4.new_notebook()
+    for source in (
+        "# %% q1\nimport time\nopen('began', 'w').close()\ntime.sleep(100)",
+        "# CHECK q1\nprint(1)",
+    ):
+        nb.cells.append(nbformat.v4.new_code_cell(source))
+    nbformat.write(nb, here / "hw99.ipynb")
+    words = [sys.executable, "-m", "course_utils", "homework", "check", "hw99.ipynb"]
+    run = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not (here / "began").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(run.pid, signal.SIGINT)
+    out, error = run.communicate(timeout=60)
+    assert (run.returncode, out, error.split()) == (130, "", ["stopped"])
 
 
 def test_a_programming_fault_shows_where_it_is(here: Path, monkeypatch: pytest.MonkeyPatch):

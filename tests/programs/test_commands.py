@@ -388,7 +388,7 @@ def opens_the_lab(here: Path, command: str) -> None:
 
 
 BUILD = "course homework build notebooks/homework/source/hw04.py"
-NBVAL = "pytest --nbval --nbval-current-env --nbval-cell-timeout=120 notebooks/homework/student/hw04.ipynb"
+NBVAL = ".venv/bin/pytest --nbval --nbval-current-env --nbval-cell-timeout=120 notebooks/homework/student/hw04.ipynb"
 ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"][
     "Repository"
 ]

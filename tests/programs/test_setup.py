@@ -104,6 +104,10 @@ def test_torch_and_torchvision_are_a_pair():
     assert vision.minor == torch.minor + 15, "torchvision 0.(n + 15) belongs to torch 2.n"
 
 
+def test_readme_names_the_address_that_pyproject_names():
+    assert f"`git clone {PROJECT['urls']['Repository']}`" in (ROOT / "README.md").read_text()
+
+
 def test_readme_starts_with_the_two_commands():
     commands = re.search(r"```\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
     assert [line.split("#")[0].strip() for line in commands.splitlines()] == ["make lab", "make test"]

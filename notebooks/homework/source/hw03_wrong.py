@@ -6,38 +6,89 @@
 
 # %%
 # WRONG q1: averages over everything, which hides a factor of C·H·W
-def reconstruction_loss(x, x_hat):
-    return ((x - x_hat) ** 2).mean()
+def training_step(model, optimizer, x):
+    optimizer.zero_grad()
+    loss = ((model(x) - x) ** 2).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
 # %%
 # WRONG q1: sums over the batch too
-def reconstruction_loss(x, x_hat):
-    return ((x - x_hat) ** 2).sum()
+def training_step(model, optimizer, x):
+    optimizer.zero_grad()
+    loss = ((model(x) - x) ** 2).sum()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
 # %%
 # WRONG q1: absolute values in place of squares
-def reconstruction_loss(x, x_hat):
-    return (x - x_hat).abs().sum(dim=(1, 2, 3)).mean()
+def training_step(model, optimizer, x):
+    optimizer.zero_grad()
+    loss = (model(x) - x).abs().sum(dim=(1, 2, 3)).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
 # %%
-# WRONG q1: the norm without its square
-def reconstruction_loss(x, x_hat):
-    return (x - x_hat).flatten(1).norm(dim=1).mean()
+# WRONG q1: never forgets a gradient
+def training_step(model, optimizer, x):
+    loss = ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
 # %%
-# WRONG q1: one loss an image
-def reconstruction_loss(x, x_hat):
-    return ((x - x_hat) ** 2).sum(dim=(1, 2, 3))
+# WRONG q1: forgets the gradients only after the step
+def training_step(model, optimizer, x):
+    loss = ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean()
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.item()
 
 
 # %%
-# WRONG q1: the mean over the places of an image, the sum over the images
-def reconstruction_loss(x, x_hat):
-    return ((x - x_hat) ** 2).mean(dim=(2, 3)).sum()
+# WRONG q1: forgets them between the gradient and the step
+def training_step(model, optimizer, x):
+    loss = ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean()
+    loss.backward()
+    optimizer.zero_grad()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q1: no step
+def training_step(model, optimizer, x):
+    optimizer.zero_grad()
+    loss = ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean()
+    loss.backward()
+    return loss.item()
+
+
+# %%
+# WRONG q1: the loss after the step
+def training_step(model, optimizer, x):
+    optimizer.zero_grad()
+    ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean().backward()
+    optimizer.step()
+    return ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean().item()
+
+
+# %%
+# WRONG q1: gives back a tensor
+def training_step(model, optimizer, x):
+    optimizer.zero_grad()
+    loss = ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean()
+    loss.backward()
+    optimizer.step()
+    return loss
 
 
 # %%
@@ -159,82 +210,157 @@ def salt_and_pepper(x, p, generator):
 # %%
 # WRONG q4: a probability of its own
 def denoising_loss(model, x, p, generator):
-    return reconstruction_loss(x, model.reconstruct(salt_and_pepper(x, 0.3, generator)))
+    x_hat = model.reconstruct(salt_and_pepper(x, 0.3, generator))
+    return ((x_hat - x) ** 2).sum(dim=(1, 2, 3)).mean()
 
 
 # %%
 # WRONG q4: compares with the corrupted image
 def denoising_loss(model, x, p, generator):
     x_tilde = salt_and_pepper(x, p, generator)
-    return reconstruction_loss(x_tilde, model.reconstruct(x_tilde))
+    return ((model.reconstruct(x_tilde) - x_tilde) ** 2).sum(dim=(1, 2, 3)).mean()
 
 
 # %%
 # WRONG q4: shows the encoder the clean image
 def denoising_loss(model, x, p, generator):
-    return reconstruction_loss(x, model.reconstruct(x))
+    return ((model.reconstruct(x) - x) ** 2).sum(dim=(1, 2, 3)).mean()
 
 
 # %%
 # WRONG q4: the two images the wrong way round
 def denoising_loss(model, x, p, generator):
-    return reconstruction_loss(salt_and_pepper(x, p, generator), model.reconstruct(x))
+    x_hat = model.reconstruct(x)
+    return ((x_hat - salt_and_pepper(x, p, generator)) ** 2).sum(dim=(1, 2, 3)).mean()
 
 
 # %%
 # WRONG q4: corrupts the reconstruction
 def denoising_loss(model, x, p, generator):
-    return reconstruction_loss(x, salt_and_pepper(model.reconstruct(x), p, generator))
+    x_hat = salt_and_pepper(model.reconstruct(x), p, generator)
+    return ((x_hat - x) ** 2).sum(dim=(1, 2, 3)).mean()
 
 
 # %%
 # WRONG q4: seeds the generator again in each call
 def denoising_loss(model, x, p, generator):
     dirty = salt_and_pepper(x, p, generator.manual_seed(0))
-    return reconstruction_loss(x, model.decode(model.encode(dirty)))
+    return ((model.decode(model.encode(dirty)) - x) ** 2).sum(dim=(1, 2, 3)).mean()
 
 
 # %%
-# WRONG q5: one angle for the whole batch
-def slerp(z0, z1, t):
-    omega = torch.arccos((z0 * z1).sum() / (z0.norm() * z1.norm()))
-    return (torch.sin((1 - t) * omega) * z0 + torch.sin(t * omega) * z1) / torch.sin(omega)
+# WRONG q4: averages over pixels
+def denoising_loss(model, x, p, generator):
+    return ((model.reconstruct(salt_and_pepper(x, p, generator)) - x) ** 2).mean()
 
 
 # %%
-# WRONG q5: t and 1 - t exchanged
-def slerp(z0, z1, t):
-    unit0, unit1 = (z / z.norm(dim=1, keepdim=True) for z in (z0, z1))
-    omega = torch.arccos((unit0 * unit1).sum(dim=1, keepdim=True))
-    return (torch.sin(t * omega) * z0 + torch.sin((1 - t) * omega) * z1) / torch.sin(omega)
+# WRONG q5: sigma in place of its square
+def best_denoiser(x_tilde, mu, cov, sigma):
+    return mu + (x_tilde - mu) @ torch.linalg.solve(cov + sigma * torch.eye(len(cov)), cov)
 
 
 # %%
-# WRONG q5: linear
-def slerp(z0, z1, t):
-    return (1 - t) * z0 + t * z1
+# WRONG q5: forgets to centre
+def best_denoiser(x_tilde, mu, cov, sigma):
+    return x_tilde @ torch.linalg.solve(cov + sigma**2 * torch.eye(len(cov)), cov)
 
 
 # %%
-# WRONG q5: the cosine in place of the angle
-def slerp(z0, z1, t):
-    unit0, unit1 = (z / z.norm(dim=1, keepdim=True) for z in (z0, z1))
-    omega = (unit0 * unit1).sum(dim=1, keepdim=True) + 1e-6
-    return (torch.sin((1 - t) * omega) * z0 + torch.sin(t * omega) * z1) / torch.sin(omega)
+# WRONG q5: forgets to add the mean again
+def best_denoiser(x_tilde, mu, cov, sigma):
+    return (x_tilde - mu) @ torch.linalg.solve(cov + sigma**2 * torch.eye(len(cov)), cov)
 
 
 # %%
-# WRONG q5: interpolates the directions and loses the length
-def slerp(z0, z1, t):
-    z0, z1 = (z / z.norm(dim=1, keepdim=True) for z in (z0, z1))
-    omega = torch.arccos((z0 * z1).sum(dim=1, keepdim=True))
-    return (torch.sin((1 - t) * omega) * z0 + torch.sin(t * omega) * z1) / torch.sin(omega)
+# WRONG q5: keeps the share of the noise
+def best_denoiser(x_tilde, mu, cov, sigma):
+    noise = sigma**2 * torch.eye(len(cov))
+    return mu + (x_tilde - mu) @ torch.linalg.solve(cov + noise, noise)
 
 
 # %%
-# WRONG q5: interpolates direction and length apart
-def slerp(z0, z1, t):
-    length = (1 - t) * z0.norm(dim=1, keepdim=True) + t * z1.norm(dim=1, keepdim=True)
-    z0, z1 = (z / z.norm(dim=1, keepdim=True) for z in (z0, z1))
-    omega = torch.arccos((z0 * z1).sum(dim=1, keepdim=True))
-    return length * (torch.sin((1 - t) * omega) * z0 + torch.sin(t * omega) * z1) / torch.sin(omega)
+# WRONG q5: each coordinate by itself
+def best_denoiser(x_tilde, mu, cov, sigma):
+    own = cov.diagonal()
+    return mu + (x_tilde - mu) * own / (own + sigma**2)
+
+
+# %%
+# WRONG q5: does nothing
+def best_denoiser(x_tilde, mu, cov, sigma):
+    return x_tilde
+
+
+# %%
+# WRONG q6: one Gaussian for all
+def draw_codes(z, y, n, generator):
+    eps = torch.randn(n, z.shape[1], generator=generator)
+    return z.mean(dim=0) + eps @ torch.linalg.cholesky(z.T.cov()).T
+
+
+# %%
+# WRONG q6: each class as often as the others
+def draw_codes(z, y, n, generator):
+    classes = torch.randint(int(y.max()) + 1, (n,), generator=generator)
+    new = torch.empty(n, z.shape[1])
+    for c in y.unique():
+        z_c, here = z[y == c], classes == c
+        eps = torch.randn(int(here.sum()), z.shape[1], generator=generator)
+        new[here] = z_c.mean(dim=0) + eps @ torch.linalg.cholesky(z_c.T.cov()).T
+    return new
+
+
+# %%
+# WRONG q6: multiplies rows by A, not by its transpose
+def draw_codes(z, y, n, generator):
+    classes = y[torch.randint(len(y), (n,), generator=generator)]
+    new = torch.empty(n, z.shape[1])
+    for c in y.unique():
+        z_c, here = z[y == c], classes == c
+        eps = torch.randn(int(here.sum()), z.shape[1], generator=generator)
+        new[here] = z_c.mean(dim=0) + eps @ torch.linalg.cholesky(z_c.T.cov())
+    return new
+
+
+# %%
+# WRONG q6: multiplies by the covariance itself
+def draw_codes(z, y, n, generator):
+    classes = y[torch.randint(len(y), (n,), generator=generator)]
+    new = torch.empty(n, z.shape[1])
+    for c in y.unique():
+        z_c, here = z[y == c], classes == c
+        eps = torch.randn(int(here.sum()), z.shape[1], generator=generator)
+        new[here] = z_c.mean(dim=0) + eps @ z_c.T.cov()
+    return new
+
+
+# %%
+# WRONG q6: copies old codes
+def draw_codes(z, y, n, generator):
+    return z[torch.randint(len(z), (n,), generator=generator)]
+
+
+# %%
+# WRONG q6: all codes of a class in a row
+def draw_codes(z, y, n, generator):
+    classes = y[torch.randint(len(y), (n,), generator=generator)].sort().values
+    new = torch.empty(n, z.shape[1])
+    for c in y.unique():
+        z_c, here = z[y == c], classes == c
+        eps = torch.randn(int(here.sum()), z.shape[1], generator=generator)
+        new[here] = z_c.mean(dim=0) + eps @ torch.linalg.cholesky(z_c.T.cov()).T
+    return new
+
+
+# %%
+# WRONG q6: a seed of its own
+def draw_codes(z, y, n, generator):
+    generator = torch.Generator().manual_seed(0)
+    classes = y[torch.randint(len(y), (n,), generator=generator)]
+    new = torch.empty(n, z.shape[1])
+    for c in y.unique():
+        z_c, here = z[y == c], classes == c
+        eps = torch.randn(int(here.sum()), z.shape[1], generator=generator)
+        new[here] = z_c.mean(dim=0) + eps @ torch.linalg.cholesky(z_c.T.cov()).T
+    return new

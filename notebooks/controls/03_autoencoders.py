@@ -1,0 +1,104 @@
+# %% [markdown]
+# # Controls of notebook 03
+#
+# Each cell makes a claim false; see `course_utils.authoring.controls`. What the notebook's own functions do they do
+# with the notebook's own names, so a control computes anew what the asserts look at.
+
+# %% claim="A1.1"
+# A network that was never trained.
+with seeded(5):
+    untrained = Autoencoder(latent_dim=16)
+error = squared_error(over_batches(untrained, test.x), test.x).mean().item()
+errors = errors | {"trained here": error, "shipped": error}
+
+# %% claim="A1.1"
+# The linear method itself.
+errors = errors | {"trained here": errors["PCA"], "shipped": errors["PCA"]}
+
+# %% claim="A1.2"
+# The features of an encoder that was never trained.
+with seeded(5):
+    untrained = Autoencoder(latent_dim=16).eval()
+both = {
+    "train": over_batches(untrained.encode, train.x).numpy(),
+    "test": over_batches(untrained.encode, test.x).numpy(),
+}
+found = torch.tensor([sum(accuracy(both, k, seed) for seed in range(3)) / 3 for k in label_counts])
+means = means | {"code, shipped": found, "code, trained here": found}
+
+# %% claim="A1.2"
+# PCA in the place of the codes.
+means = means | dict.fromkeys(("code, shipped", "code, trained here"), means["PCA, 16 numbers"])
+
+# %% claim="A1.3"
+# It answers with the mean image whatever it sees.
+weak = weak | {"autoencoder, shipped": weak["always the mean"]}
+
+# %% claim="A1.3"
+# It has learned to remove noise: then neither a blur nor PCA beats it.
+taught = load_pretrained("denoising-autoencoder-mnist", "cpu")
+error = [
+    squared_error(over_batches(taught, noisy(test.x, sigma)), test.x).mean().item() for sigma in (0.5, 1.0)
+]
+weak, strong = weak | {"autoencoder, shipped": error[0]}, strong | {"autoencoder, shipped": error[1]}
+
+# %% claim="A2.1"
+# The plain autoencoder in the place of the denoising one.
+denoised = plain
+
+# %% claim="A2.1"
+# A blur in its place.
+denoised = blur(x_tilde, best_blur(1.0))
+
+# %% claim="A2.2"
+# The plain autoencoder in the place of the two that were taught.
+r = dict.fromkeys(r, r["autoencoder"])
+
+# %% claim="A2.2"
+# One of them is shown larger shifts than the others.
+far = shift_and_turn(test.x, degrees=0, shift=4 / 28, scale=0, generator=torch.Generator().manual_seed(5))
+r = r | {"denoising, noise": r["denoising, noise"] | {"shift up to 1 pixel": moved(on_noise, far)}}
+
+# %% claim="A2.3"
+# A network that was never trained.
+with seeded(5), torch.no_grad():
+    untrained = nn.Sequential(nn.Linear(2, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU(), nn.Linear(128, 2))
+    score = untrained(places) / sigma**2
+away = (score - exact_score(places)).square().sum() / exact_score(places).square().sum()
+
+# %% claim="A2.3"
+# Each arrow points to the middle of all points.
+score = (points.mean(dim=0) - places) / sigma**2
+away = (score - exact_score(places)).square().sum() / exact_score(places).square().sum()
+
+# %% claim="A3.1"
+# A decoder that was never trained.
+with seeded(5):
+    untrained = Autoencoder(latent_dim=16).eval()
+shares = shares | {
+    "their reconstructions": is_readable(over_batches(untrained, test.x)).double().mean().item()
+}
+
+# %% claim="A3.1"
+# Codes of real images in the place of random ones.
+shares = shares | {"codes drawn at random": shares["their reconstructions"]}
+
+# %% claim="A3.1"
+# Real images in the place of noise.
+shares = shares | {"pure noise": shares["real test images"]}
+
+# %% claim="A3.2"
+# One Gaussian in the place of the mixtures.
+rows = [rows[0], *[rows[1]] * 4]
+
+# %% claim="A3.2"
+# Copies of training images.
+rows = [*rows[:4], [*rows[4][:2], nearest(train.x[:1000])]]
+
+# %% claim="A3.3"
+# The mixed pixels in the place of the decoded codes.
+walks = walks | {"same digit: codes": walks["same digit: pixels"]}
+
+# %% claim="A3.3"
+# The way between two images of the same digit in the place of the one between different digits.
+walks = walks | {"different digits: codes": walks["same digit: codes"]}
