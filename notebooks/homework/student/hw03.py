@@ -3,7 +3,7 @@
 #
 # # Homework 03 · Autoencoders
 #
-# Five exercises and one open question, about an hour. Write your code where a cell says so; leave the check cells as
+# Six exercises and one open question, about an hour and a half. Write your code where a cell says so; leave the check cells as
 # they are. A check says at once what is wrong. Nothing here needs a GPU or a network. *Restart and run all* before you
 # hand it in: a notebook that does not run from top to bottom cannot be graded fairly. Beside plain Python, PyTorch and
 # NumPy the grader runs what this notebook itself imports; other imports, files, `%`, `!` and names such as `_x` it
@@ -19,59 +19,89 @@ if importlib.util.find_spec("course_utils") is None:
 # %%
 import torch
 from sklearn.decomposition import PCA
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_utils.autoencoders import Autoencoder
 from course_utils.checks import check_close, check_gradients, check_range, check_shape
 from course_utils.data import batches, load_images
+from course_utils.features import readability
 from course_utils.nets import over_batches, seeded
 from course_utils.pretrained import load_pretrained
 
 train, test = load_images("digits", "train"), load_images("digits", "test")
 
 # %% [markdown]
-# ## 1 · The loss
+# ## 1 · One training step
 #
-# Write $L = \frac{1}{N} \sum_i \lVert x_i - \hat{x}_i \rVert^2$ for images and reconstructions of the shape (N, C, H, W):
-# the sum of squares over everything that belongs to one image, the mean over the images.
+# Write one step that trains an autoencoder `model` on a batch of images `x` (N, C, H, W): forget old gradients, compute
+# the loss, compute its gradient, move the weights with `optimizer`. The loss is the squared error between `model(x)` and
+# `x`, summed over everything that belongs to one image and averaged over the images. Give back the loss *before* the
+# step, as a plain number.
 #
-# <details><summary>Hint</summary>
+# <details><summary>Hint 1</summary>
 #
-# `(x - x_hat) ** 2` has the shape (N, C, H, W). Sum over the axes 1, 2 and 3; what is left has the shape (N,).
+# `(x_hat - x) ** 2` has the shape (N, C, H, W). Sum over the axes 1, 2 and 3; what is left has the shape (N,).
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Gradients add up until they are told to be forgotten: `optimizer.zero_grad()`. And `loss.item()` is a plain number.
 #
 # </details>
 
 
 # %% key="q1"
-def reconstruction_loss(x: Tensor, x_hat: Tensor) -> Tensor:
+def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor) -> float:
     raise NotImplementedError("q1: write your solution here")
 
 
 # %% key="check-q1" tags=["check"]
 # CHECK q1
+class Scale(nn.Module):
+    """The smallest autoencoder: multiplies an image by one weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(3.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight * x
+
+
 ones = torch.ones(4, 3, 2, 5)
-check_shape("q1: reconstruction_loss(x, x_hat)", reconstruction_loss(ones, ones), ())
-check_close(
-    "q1: the loss of images that are all 1 and reconstructions that are all 3, (4, 3, 2, 5),",
-    reconstruction_loss(ones, 3 * ones),
-    120.0,
-    hint="Each of the 30 values of an image is wrong by 2.",
+scale = Scale()
+sgd = torch.optim.SGD(scale.parameters(), lr=0.001)
+value = training_step(scale, sgd, ones)
+hint = "Each of the 30 values of an image is wrong by 2."
+check_close("q1: the loss of images that are all 1 if the model triples them", value, 120.0, hint=hint)
+assert isinstance(value, float), (
+    f"q1: the loss is a {type(value).__name__}, should be a plain number: loss.item()."
 )
-check_close("q1: the loss of equal images", reconstruction_loss(ones, ones), 0.0)
-one_wrong = torch.zeros(4, 3, 2, 5)
-one_wrong[0, 0, 0, 0] = 2
+hint = "The derivative of the loss is 30 · 2 (w - 1) = 120 at w = 3; the optimizer moves w by 0.001 of it."
+check_close("q1: the weight after a step of plain gradient descent", scale.weight, 2.88, hint=hint)
+training_step(scale, sgd, ones)
+hint = "Each step forgets the gradients of the one before."
+check_close("q1: the weight after a second step", scale.weight, 2.88 - 0.06 * 1.88, hint=hint)
+scale.weight.grad = torch.tensor(1e6)
+training_step(scale, sgd, 0 * ones)
+hint = "Forget gradients that were there before the step."
 check_close(
-    "q1: the loss if 1 value of 1 image of 4 is wrong by 2", reconstruction_loss(one_wrong, 0 * ones), 1.0
+    "q1: how much black images, which no weight gets wrong, move the weight",
+    scale.weight - (2.88 - 0.06 * 1.88),
+    0.0,
+    hint=hint,
 )
-leaf = one_wrong.clone().requires_grad_()
-hint = "Return a tensor, without .item() or detach."
-(slope,) = check_gradients("q1: the loss", reconstruction_loss(0 * ones, leaf), [leaf], hint=hint)
-check_close(
-    "q1: the derivative of the loss with respect to x_hat, 2 (x_hat - x) / N,", slope, leaf.detach() / 2
-)
+with seeded(0):
+    model = Autoencoder(latent_dim=16)
+adam = torch.optim.Adam(model.parameters(), lr=2e-3)
+losses = [
+    training_step(model, adam, x)
+    for x, _ in batches(train, 64, 60, generator=torch.Generator().manual_seed(0))
+]
+check_range("q1: the loss of an autoencoder after 60 steps", losses[-1], 0.0, 225.0)
 print(
-    "The loss of white images with black reconstructions:",
-    round(reconstruction_loss(torch.ones(2, 1, 28, 28), -torch.ones(2, 1, 28, 28)).item()),
+    "The loss before the first step, of images twice as bright as they should be:",
+    round(training_step(Scale(), sgd, ones)),
 )
 
 # %% [markdown]
@@ -228,8 +258,9 @@ print("Kinds of pixels in a damaged grey image:", len(damaged.unique()))
 # %% [markdown]
 # ## 4 · Teach an autoencoder to remove it
 #
-# Write one denoising step's loss: corrupt with `salt_and_pepper`, reconstruct with `model.reconstruct`, compare using
-# your `reconstruction_loss`. The cell below then trains with it for 300 steps, about 15 seconds, and checks what came out.
+# Write one denoising step's loss: corrupt with `salt_and_pepper`, reconstruct with `model.reconstruct`, take the squared
+# error, summed over each image and averaged over the images. The cell below then trains with it for 300 steps, and checks
+# what came out.
 #
 # <details><summary>Hint</summary>
 #
@@ -302,7 +333,7 @@ loss = denoising_loss(model, few, 0.3, torch.Generator().manual_seed(2))
 check_gradients("q4: the loss", loss, [*model.parameters()], hint=hint)
 optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
 noise = torch.Generator().manual_seed(3)
-for x, _ in batches(train, 128, 300, generator=torch.Generator().manual_seed(4)):
+for x, _ in batches(train, 64, 300, generator=torch.Generator().manual_seed(4)):
     optimizer.zero_grad()
     denoising_loss(model, x, 0.3, noise).backward()
     optimizer.step()
@@ -316,70 +347,174 @@ whole = denoising_loss(Copier(), grey, 1.0, torch.Generator().manual_seed(6))
 print("The loss of a copier if every grey pixel is damaged:", round(whole.item()))
 
 # %% [markdown]
-# ## 5 · A walk along the sphere
+# ## 5 · The best denoiser, where it is known
 #
-# Spherical interpolation (Shoemake 1985) between two codes $z_0, z_1$ of the shape (N, d), with the angle $\omega$ between
-# them:
+# A denoising autoencoder learns $E[x \mid \tilde{x}]$, the mean of all clean images that a noisy one may come from. For
+# one distribution this mean has a formula. If $x$ is normal with mean $\mu$ and covariance $C$ (D × D), and
+# $\tilde{x} = x + \sigma \epsilon$, then
 #
-# $$z_t = \frac{\sin((1 - t)\,\omega)}{\sin \omega} z_0 + \frac{\sin(t\,\omega)}{\sin \omega} z_1, \qquad
-# \cos \omega = \frac{z_0 \cdot z_1}{\lVert z_0 \rVert \lVert z_1 \rVert}$$
+# $$E[x \mid \tilde{x}] = \mu + C\,(C + \sigma^2 I)^{-1} (\tilde{x} - \mu).$$
 #
-# Each row has its own angle. You may take for granted that the codes are not parallel.
+# Write it for rows: `x_tilde` is (N, D), and each row is an $\tilde{x}$.
 #
-# <details><summary>Hint</summary>
+# <details><summary>Hint 1</summary>
 #
-# Normalise the rows, multiply them, sum over the last axis with `keepdim=True`, then `torch.arccos`. With `keepdim` the angle
-# has the shape (N, 1) and multiplies each row.
+# $C$ and $C + \sigma^2 I$ are symmetric and have the same eigenvectors, so the order of the two does not matter, nor
+# does transposing their product. For rows it is `(x_tilde - mu) @ A`, with the matrix $A = C (C + \sigma^2 I)^{-1}$.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `torch.linalg.solve(M, B)` is $M^{-1} B$ without computing the inverse; `torch.eye(D)` is $I$.
 #
 # </details>
 
 
 # %% key="q5"
-def slerp(z0: Tensor, z1: Tensor, t: float) -> Tensor:
+def best_denoiser(x_tilde: Tensor, mu: Tensor, cov: Tensor, sigma: float) -> Tensor:
     raise NotImplementedError("q5: write your solution here")
 
 
 # %% key="check-q5" tags=["check"]
 # CHECK q5
-east, north = torch.tensor([[2.0, 0.0], [3.0, 0.0]]), torch.tensor([[0.0, 2.0], [0.0, 3.0]])
-check_shape("q5: slerp(z0, z1, t)", slerp(east, north, 0.5), (2, 2))
-check_close("q5: slerp at t = 0", slerp(east, north, 0.0), east)
-check_close("q5: slerp at t = 1", slerp(east, north, 1.0), north)
+mu, cov = torch.tensor([1.0, -2.0]), torch.tensor([[4.0, 0.0], [0.0, 0.25]])
+place = torch.tensor([[3.0, 0.0], [1.0, -2.0]])
+got = best_denoiser(place, mu, cov, 1.0)
+check_shape("q5: best_denoiser(...)", got, (2, 2))
+hint = "Along each axis what is kept is the share C / (C + σ²): 4/5 of 2, and 1/5 of 2."
 check_close(
-    "q5: a third of a quarter turn from (2, 0) to (0, 2), which is at 30°,",
-    slerp(east[:1], north[:1], 1 / 3),
-    torch.tensor([[3**0.5, 1.0]]),
+    "q5: the answer at (3, 0) and at the mean, for C = diag(4, 0.25) and σ = 1",
+    got,
+    torch.tensor([[2.6, -1.6], [1.0, -2.0]]),
+    hint=hint,
 )
+check_close("q5: the answer without noise", best_denoiser(place, mu, cov, 0.0), place)
+hint = "σ enters squared."
 check_close(
-    "q5: half-way from (1, 0) to (0, 3): the lengths differ, and the sum of the weighted codes",
-    slerp(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 3.0]]), 0.5),
-    torch.tensor([[0.5**0.5, 3 * 0.5**0.5]]),
+    "q5: the answer at (3, 0) for σ = 2",
+    best_denoiser(place[:1], mu, cov, 2.0),
+    torch.tensor([[2.0, -2.0 + 2 * 0.25 / 4.25]]),
+    hint=hint,
 )
 draw = torch.Generator().manual_seed(6)
-z0, z1 = torch.randn(5, 8, generator=draw), torch.randn(5, 8, generator=draw)
-z0, z1 = (4 * z / z.norm(dim=1, keepdim=True) for z in (z0, z1))
-check_close(
-    "q5: the length on the way between codes of length 4",
-    slerp(z0, z1, 0.3).norm(dim=1),
-    torch.full((5,), 4.0),
-    hint="Each row has its own angle, and the norm is that of a row.",
+tilt = torch.tensor([[1.0, 0.8, 0.0], [0.0, 0.5, 0.3], [0.0, 0.0, 0.2]])
+x = torch.randn(200_000, 3, generator=draw) @ tilt + torch.tensor([0.5, 0.0, -1.0])
+x_tilde = x + 0.7 * torch.randn(x.shape, generator=draw)
+mu, cov = x.mean(dim=0), x.T.cov()
+x_hat = torch.as_tensor(best_denoiser(x_tilde, mu, cov, 0.7))
+check_shape("q5: best_denoiser(...) of 200,000 points in space", x_hat, (200_000, 3))
+away = x_hat - x
+hint = "What is left of the error must not depend on x_tilde, or the answer could be better."
+for k in range(3):
+    check_range(
+        f"q5: the covariance of the error with coordinate {k + 1} of x_tilde",
+        (away * x_tilde[:, k : k + 1]).mean(dim=0),
+        -0.01,
+        0.01,
+        hint=hint,
+    )
+print(
+    "How much of the squared error of tilted points is gone:",
+    round(1 - (away.square().sum() / (x_tilde - x).square().sum()).item(), 2),
 )
-codes = over_batches(load_pretrained("autoencoder-mnist", "cpu").encode, test.x[:4])
-check_close(
-    "q5: walking back is the same way: slerp(z1, z0, 0.75)",
-    slerp(codes[2:], codes[:2], 0.75),
-    slerp(codes[:2], codes[2:], 0.25),
-    tol=1e-3,
-)
-print("Half-way from (2, 0) to (0, 2):", [round(v, 2) for v in slerp(east[:1], north[:1], 0.5)[0].tolist()])
 
 # %% [markdown]
-# ## 6 · Open question
+# ## 6 · Codes to draw from
+#
+# In notebook 03, one Gaussian fitted to all codes gave few readable images, since it also covers the space between the
+# digits. Here the labels are known, so fit one Gaussian to the codes *of each class*. To draw a code, draw a class, with
+# the frequency that it has in `y`, and then a code from that class's Gaussian.
+#
+# Write it: `z` (M, d) are codes, `y` (M,) their classes 0, 1, …; give back `n` new codes (n, d). All randomness comes from
+# the generator. The covariance is `z_c.T.cov()`.
+#
+# <details><summary>Hint 1</summary>
+#
+# If $A A^\top = C$, then $\mu + A \epsilon$ with a standard normal $\epsilon$ has the covariance $C$.
+# `torch.linalg.cholesky(C)` is such an $A$. For rows it is `eps @ A.T`.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# To draw the classes, pick random places of `y`: `y[torch.randint(len(y), (n,), generator=generator)]`.
+#
+# </details>
+
+
+# %% key="q6"
+def draw_codes(z: Tensor, y: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    raise NotImplementedError("q6: write your solution here")
+
+
+# %% key="check-q6" tags=["check"]
+# CHECK q6
+draw = torch.Generator().manual_seed(7)
+y = (torch.rand(4000, generator=draw) < 0.25).long()
+wide, flat = torch.tensor([[2.0, 0.0], [1.5, 0.5]]), torch.tensor([[0.3, 0.0], [0.0, 0.3]])
+noise = torch.randn(4000, 2, generator=draw)
+z = torch.where(y[:, None] == 0, noise @ wide.T, noise @ flat.T + torch.tensor([20.0, 0.0]))
+new = torch.as_tensor(draw_codes(z, y, 20_000, torch.Generator().manual_seed(1)))
+check_shape("q6: draw_codes(z, y, n, generator)", new, (20_000, 2))
+right = new[:, 0] > 10
+check_close(
+    "q6: the share of class 1 among the codes, if it is that among y,",
+    right.double().mean(),
+    y.double().mean(),
+    tol=0.02,
+    hint="Classes are drawn as often as they occur.",
+)
+for c, part in ((0, new[~right]), (1, new[right])):
+    check_close(f"q6: the mean of the codes of class {c}", part.mean(dim=0), z[y == c].mean(dim=0), tol=0.06)
+    hint = "The covariance of A ε is A Aᵀ; for rows ε that is ε @ A.T."
+    check_close(
+        f"q6: the covariance of the codes of class {c}", part.T.cov(), z[y == c].T.cov(), tol=0.06, hint=hint
+    )
+check_range(
+    "q6: the smallest distance from a new code to an old one, on average,",
+    torch.cdist(new[:500], z).min(dim=1).values.mean(),
+    0.005,
+    1.0,
+    hint="The codes are to be new ones.",
+)
+order = (new[1:] - new[:-1]).norm(dim=1)
+check_range(
+    "q6: how often two codes in a row are of different classes",
+    (right[1:] != right[:-1]).double().mean(),
+    0.3,
+    0.45,
+    hint="Draw the class of each code by itself.",
+)
+again, other = (torch.as_tensor(draw_codes(z, y, 100, torch.Generator().manual_seed(s))) for s in (1, 2))
+check_close(
+    "q6: the codes with the same seed again", draw_codes(z, y, 100, torch.Generator().manual_seed(1)), again
+)
+check_range(
+    "q6: how far another seed moves the codes",
+    (again - other).norm(dim=1).mean(),
+    0.5,
+    50.0,
+    hint="Use the generator that is given.",
+)
+shipped = load_pretrained("autoencoder-mnist", "cpu")
+codes = over_batches(shipped.encode, train.x)
+drawn = draw_codes(codes, train.y, 500, torch.Generator().manual_seed(3))
+is_readable = readability(train.x, test.x)
+share = is_readable(over_batches(shipped.decode, drawn)).double().mean().item()
+alone = draw_codes(codes, torch.zeros_like(train.y), 500, torch.Generator().manual_seed(3))
+single = is_readable(over_batches(shipped.decode, alone)).double().mean().item()
+check_range("q6: the share of readable images, less that of one Gaussian for all", share - single, 0.2, 1.0)
+print(
+    "Codes of which class occur in 100 draws from the two clouds:",
+    sorted((again[:, 0] > 10).long().unique().tolist()),
+)
+
+# %% [markdown]
+# ## 7 · Open question
 #
 # Your friend wants to compress medical images with an autoencoder trained on photographs of healthy tissue, and look at the
 # reconstructions only. What can go wrong, why does it follow from the loss, how would you notice (name a measurement),
 # and what would that measurement miss? Five to ten sentences.
 #
-# *5 points: the effect 2, its cause 1, a measurement 1, the limit of that measurement 1.*
+# *5 points.*
 #
 # *Your answer:*
