@@ -40,7 +40,9 @@ SECONDS_TO_FIRST_IMAGE = 20
 RUNAWAY = 3  # times the limits: two notebooks run at once here, one thread each, which says nothing of a reader's time
 MEGABYTES = 3
 
-pytestmark = pytest.mark.timeout(3600)  # a guard: with other programs at work the longest takes a quarter of an hour
+pytestmark = pytest.mark.timeout(
+    3600
+)  # a guard: with other programs at work the longest takes a quarter of an hour
 each_notebook = pytest.mark.parametrize("py", NOTEBOOKS, ids=lambda path: path.stem)
 each_homework = pytest.mark.parametrize("source", HOMEWORKS, ids=lambda path: path.stem)
 

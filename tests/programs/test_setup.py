@@ -104,23 +104,20 @@ def test_torch_and_torchvision_are_a_pair():
     assert vision.minor == torch.minor + 15, "torchvision 0.(n + 15) belongs to torch 2.n"
 
 
-def test_readme_names_the_address_that_pyproject_names():
-    assert f"`git clone {PROJECT['urls']['Repository']}`" in (ROOT / "README.md").read_text()
-
-
 def test_readme_starts_with_the_two_commands():
     commands = re.search(r"```\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
     assert [line.split("#")[0].strip() for line in commands.splitlines()] == ["make lab", "make test"]
     assert "make test" in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
-def test_address_of_the_repository_is_written_once():
+def test_address_of_the_repository_is_written_once_and_in_the_readme():
     address = PROJECT["urls"]["Repository"].removeprefix("https://")
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     made = re.compile(r"^notebooks/.*\.(py|ipynb)$")  # `make notebooks` writes it there
     files = [f for f in tracked.splitlines() if not made.match(f) and (ROOT / f).exists()]
     holding = [f for f in files if address.encode() in (ROOT / f).read_bytes()]
-    assert holding == ["pyproject.toml"]
+    assert sorted(holding) == ["README.md", "pyproject.toml"]
+    assert f"`git clone https://{address}`" in (ROOT / "README.md").read_text()
 
 
 def test_wheel_carries_the_models_and_loads_them(tmp_path: Path):
