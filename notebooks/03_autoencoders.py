@@ -29,7 +29,7 @@
 # 4. show why you cannot simply draw a random code and decode it, which is the reason for the next notebook.
 #
 # Marks such as (A1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the
-# notebook if what the text claims does not hold. It runs on a laptop without a GPU in about two minutes and needs
+# notebook if what the text claims does not hold. It runs on a plain laptop without a GPU in about four minutes and needs
 # no network. You need to know what a convolution and a gradient step are.
 
 # %% tags=["install"]
@@ -188,7 +188,7 @@ print("Our loop and the package's arrive at the same loss.")
 # ## 4 · Train it
 #
 # Now for real: 500 steps with batches of 64 images, so each image is seen eight times. The learning rate rises for
-# a moment and then falls to zero along a cosine. On a plain laptop this takes about a quarter of a minute.
+# a moment and then falls to zero along a cosine. On a plain laptop this takes less than a minute.
 
 
 # %%
@@ -447,7 +447,7 @@ show_rows({"with noise": x_tilde[:10], "autoencoder": plain[:10], "blur": blur(x
 
 # %% [markdown]
 # The plain autoencoder is lost here. The denoising one finds the digit, mostly the right one, and its error is below
-# that of every simple way, after half a minute of training.
+# that of every simple way, after less than a minute of training.
 #
 # ### Its code is robust (A2)
 #
