@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machine import header
+from nbformat import NotebookNode
 
 ROOT = Path(__file__).parents[1]
 LAPTOP = 85  # GFLOP/s
@@ -51,11 +52,9 @@ def run(py: Path) -> list[Cell]:
 
     nb, cells, last = notebooks.parse(py.read_text(encoding="utf-8")), [], 0.0
 
-    def done(cell: dict, now: float) -> None:
+    def done(cell: NotebookNode, now: float) -> None:
         nonlocal last
-        kinds = {kind for output in cell["outputs"] for kind in output.get("data", {})}
-        shows = any(kind.startswith("image/") or kind == notebooks.VIEW for kind in kinds)
-        cells.append(Cell(cell["source"].splitlines()[0], now - last, now, shows))
+        cells.append(Cell(cell.source.splitlines()[0], now - last, now, notebooks.shows(cell)))
         last = now
 
     kernel.run(nb, py.with_suffix(".ipynb"), done=done)

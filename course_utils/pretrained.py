@@ -357,14 +357,9 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_made_of_plain(value: Any) -> bool:
-    parts = (
-        [*value, *value.values()]
-        if isinstance(value, dict)
-        else value
-        if isinstance(value, list | tuple)
-        else None
-    )
-    return _is_plain(value) if parts is None else all(map(_is_made_of_plain, parts))
+    if isinstance(value, dict):
+        return all(map(_is_made_of_plain, (*value, *value.values())))
+    return all(map(_is_made_of_plain, value)) if isinstance(value, list | tuple) else _is_plain(value)
 
 
 def _make(said: Any, find: Callable[[str], Callable[..., Any]]) -> Any:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from course_utils import training
 from course_utils.autoencoders import VAE
+from course_utils.pretrained import Model
 from course_utils.training import (
     Objective,
     Record,
@@ -586,6 +587,20 @@ def test_an_objective_of_something_else_is_refused(wrong: dict[str, Any]):
     right = {"module": model, "loss": model, "optimizer": torch.optim.SGD(model.parameters(), lr=0.1)}
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
         Objective(**right | wrong)
+
+
+def test_a_model_made_with_nan_goes_on_from_its_checkpoint(tmp_path: Path):
+    class Fills(Model):
+        def __init__(self, fill: float):
+            super().__init__()
+            self.layer = nn.Linear(3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(x)
+
+    for left in (4, 0):
+        made = regression(module=built(lambda: Fills(math.nan)))
+        assert len(run(made, line_data() * 4, checkpoint=tmp_path / "c")) == left
 
 
 def test_what_cannot_be_kept_is_said_at_the_call(tmp_path: Path):

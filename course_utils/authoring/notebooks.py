@@ -189,6 +189,12 @@ def refresh_links(py: Path | str, *, ipynb: Path | str | None = None) -> bool:
 # --- Building -----------------------------------------------------------------------------------------------
 
 
+def shows(cell: NotebookNode) -> bool:
+    """Whether an executed code cell stores a picture or something to drag."""
+    kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
+    return any(kind.startswith("image/") or kind == VIEW for kind in kinds)
+
+
 def build(py: Path | str, *, execute: bool = True, timeout: float = 600) -> Path:
     """Make the .ipynb beside a py:percent source; a failure leaves the previous one as it was.
 

@@ -77,7 +77,9 @@ def _made(thing: object) -> Any:
         return [_made(value) for value in thing]
     if isinstance(thing, dict):
         return {str(name): _made(value) for name, value in thing.items()}
-    return thing if thing is None or isinstance(thing, bool | int | float | str) else type(thing).__qualname__
+    if isinstance(thing, float):
+        return repr(thing)  # NaN, as a number, would differ from itself
+    return thing if thing is None or isinstance(thing, bool | int | str) else type(thing).__qualname__
 
 
 def _differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
@@ -127,10 +129,11 @@ class Checkpoint:
             optimizers.append(plain)
         notes = {"format": _FORMAT, "step": step, "facts": self.facts, "optimizers": optimizers}
         whole = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+        content = save(whole, metadata={"course": json.dumps(notes)})
         with replacing(self.path) as scratch:
             scratch.write_bytes(
-                save(whole, metadata={"course": json.dumps(notes)})
-            )  # what fails is an OSError
+                content
+            )  # where the disk is full this is an OSError, save_file's error is none
 
     def check(self) -> dict[str, Any]:
         """The notes of the file, or a ValueError unless it is a whole checkpoint of this run."""

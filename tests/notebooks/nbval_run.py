@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 
 from course_utils.authoring import controls, offline
-from course_utils.authoring.notebooks import VIEW
+from course_utils.authoring.notebooks import shows
 
 SANITIZE = Path(__file__).with_name("sanitize.cfg")
 
@@ -87,10 +87,5 @@ def run_nbval(ipynb: Path, *, cell_timeout: float = 600.0) -> NbvalRun:
     seconds = [float(case.attrib["time"]) for case in cases]
     ended = accumulate(s if is_own else 0.0 for s, is_own in zip(seconds, own, strict=True))
     rows = list(zip(own, code, messages, ended, strict=True))
-    cells = [CellRun(c.source, m, t, _shows(c)) for is_own, c, m, t in rows if is_own]
+    cells = [CellRun(c.source, m, t, shows(c)) for is_own, c, m, t in rows if is_own]
     return NbvalRun(cells, [m for is_own, _, m, _ in rows if m and not is_own])
-
-
-def _shows(cell: nbformat.NotebookNode) -> bool:
-    kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
-    return any(kind.startswith("image/") or kind == VIEW for kind in kinds)
