@@ -51,12 +51,13 @@ share = 9 if torch.is_grad_enabled() else 0.9
 more = 1
 """
     before, given = (random.getstate(), torch.get_rng_state()), names()
+    figures = plt.get_fignums()
     with torch.no_grad():
         hold(given, "V1", "assert share < 2", [control])
     assert given == names()
     assert random.getstate() == before[0]
     assert torch.equal(torch.get_rng_state(), before[1])
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == figures
 
 
 def test_asserts_are_the_statements_that_hold_one() -> None:
