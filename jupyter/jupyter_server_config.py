@@ -14,7 +14,7 @@ c.LabApp.extra_labextensions_path = [str(Path(__file__).with_name("labextensions
 
 # The texts that the notebooks are made from lie beside them, for editors and for git.
 c.ContentsManager.hide_globs = [
-    "[0-9][0-9]_*.py", "hw[0-9][0-9].py", "hw[0-9][0-9]_wrong.py", "source",
+    "[0-9][0-9]_*.py", "hw[0-9][0-9].py", "hw[0-9][0-9]_wrong.py", "source", "controls",
     "__pycache__", "*.pyc", "*.pyo", ".DS_Store", "*~",
 ]  # fmt: skip
 

@@ -88,6 +88,7 @@ def test_the_list_of_files_shows_notebooks_and_no_sources(lab: Lab) -> None:
     names = [entry["name"] for entry in lab.api("GET", "contents/")["content"]]
     assert {path.name for path in NOTEBOOKS} <= set(names)
     assert [name for name in names if name.endswith(".py")] == ["mine.py"]
+    assert "controls" not in names
     homework = {entry["name"] for entry in lab.api("GET", "contents/homework")["content"]}
     assert {"student", "README.md"} <= homework
     assert "source" not in homework
