@@ -18,6 +18,8 @@ import torch
 from drawn import random_images, seed
 from IPython.core.formatters import DisplayFormatter
 from ipywidgets import Widget
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from torch import Tensor, nn
 
@@ -662,6 +664,56 @@ def test_each_class_has_its_own_colour_in_the_still_picture() -> None:
         assert drawn >= 4 * dots > 0, (label, colour)  # pixels inside the dots
     greys = [colour for colour in used if max(colour) - min(colour) < 3]
     assert len(greys) > 60, "the decoded digits keep their shades"
+
+
+@pytest.fixture
+def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All texts of the figures that are saved, in the order in which they were drawn."""
+    found: list[str] = []
+    save = Figure.savefig
+
+    def spy(figure: Figure, *args: Any, **kwargs: Any) -> None:
+        found.extend(t.get_text() for t in figure.findobj(Text) if t.get_text())
+        save(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", spy)
+    return found
+
+
+def charts(sizes: tuple[int, ...], *, width: int) -> Explorer:
+    """An explorer with a slider `s`, a choice `c`, one panel of both and a read-out of both."""
+    n, m = sizes
+    frames = torch.linspace(-1, 1, n * m).view(n, m, 1, 1, 1).expand(n, m, 1, width // 2, width)
+    values = np.arange(n * m).reshape(n, m) / 10
+    return Explorer(
+        [Slider("s", range(n)), Choice("c", [f"way {k}" for k in range(m)])],
+        [Panel("a chart", frames, ("s", "c"))],
+        [Readout("error", values, ("s", "c"))],
+        title="Charts",
+        index=[3, 1],
+    )
+
+
+def test_the_still_picture_says_what_it_shows(texts: list[str]) -> None:
+    charts((9, 2), width=300)._repr_mimebundle_()
+    assert {"Charts", "s: 3   c: way 1", "a chart", "error"} <= set(texts)
+    assert any("drag" in text for text in texts)
+    row = texts[texts.index("error") + 1 :]
+    head = texts[texts.index("s") + 1 : texts.index("error")]
+    assert head[0] == "0"
+    assert head[-1] == "8"
+    assert "3" in head
+    assert row[: len(head)] == [f"{(2 * int(k) + 1) / 10:.2f}" for k in head]
+
+
+@pytest.mark.parametrize(("width", "most", "least"), [(28, 9, 9), (300, 4, 3), (1000, 2, 1)])
+def test_frames_of_a_still_picture_stay_readable(texts: list[str], width: int, most: int, least: int) -> None:
+    """Small images are shown all; of charts, as many as keep two thirds of their size."""
+    explorer = charts((9, 2), width=width)
+    explorer._repr_mimebundle_()
+    ticks = {text for text in texts[: texts.index("a chart")] if text.isdigit()}
+    assert least <= len(ticks) <= most
+    assert "3" in ticks or len(ticks) == 2
 
 
 def test_an_explorer_is_known_by_its_name_in_the_package(explorer: Explorer) -> None:

@@ -1,4 +1,4 @@
-"""The still picture of an explorer, which pages show that run no scripts (GitHub)."""
+"""The still picture of an explorer, which pages show that run no scripts (GitHub); it stands for itself."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ from course_utils.explorers.sprites import (
 if TYPE_CHECKING:
     from course_utils.explorers.engine import Explorer
 
+WIDTH, DPI = 8, 100  # inches, and pixels an inch
+
 
 def still_picture(explorer: Explorer) -> bytes:
-    """A PNG of the explorer at its present index: the map and its decoded nodes, then a row for each panel."""
+    """A PNG of the explorer at its present index: title, state, the map with its nodes, each panel, the read-outs."""
     from matplotlib import rc_context
 
     with rc_context(style.rc()):
@@ -72,21 +74,103 @@ def _drawn(explorer: Explorer) -> Image.Image:
 
     frames, pad = _Frames(explorer), _pad_of(explorer)
     on_map = [p for p in explorer.panels if pad is not None and (p["strides"][pad[0]] or p["strides"][-1])]
-    rows = [panel for panel in explorer.panels if panel not in on_map]
-    heights = ([3.4] if pad is not None else []) + [1.05] * len(rows)
-    figure = Figure(figsize=(8, sum(heights) + 0.1), dpi=80, facecolor="white", layout="constrained")
+    rows = _rows_of([_Row(explorer, panel, frames) for panel in explorer.panels if panel not in on_map])
+    table = _values_of(explorer, frames.here)
+    heights = [0.5] + ([3.4] if pad is not None else []) + [max(row.height for row in line) for line in rows]
+    heights += [0.12 + 0.2 * len(table)] if table else []
+    figure = Figure(figsize=(WIDTH, sum(heights)), dpi=DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    _draw_head(figure.add_subplot(grid[0]), explorer)
     if pad is not None:
-        _draw_dots(figure.add_subplot(grid[0, 0]), pad[1], frames.here)
-        decoded = next((panel for panel in on_map if panel["strides"][pad[0]]), None)
-        if decoded is not None:
-            _draw_nodes(figure.add_subplot(grid[0, 1]), decoded, pad, frames)
-    for number, panel in enumerate(rows, start=len(heights) - len(rows)):
-        _draw_row(figure.add_subplot(grid[number, :]), explorer, panel, frames)
+        _draw_map(figure, grid[1], pad, on_map, frames)
+    for number, line in enumerate(rows, start=1 if pad is None else 2):
+        widths = [row.width for row in line]
+        cells = grid[number].subgridspec(
+            1, len(line) + 1, width_ratios=[*widths, max(0.01, WIDTH - sum(widths))]
+        )
+        for k, row in enumerate(line):
+            row.draw(figure.add_subplot(cells[k]))
+    if table:
+        _draw_values(figure.add_subplot(grid[-1]), table)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return Image.open(buffer).convert("RGB")
+
+
+def _draw_head(axes: Any, explorer: Explorer) -> None:
+    """The title, the state of the controls, and how to get the living one."""
+    axes.set_axis_off()
+    axes.text(0, 1, explorer.title, fontsize=10, weight="bold", va="top")
+    axes.text(
+        1,
+        1,
+        "A still. Run the notebook, or open its page, to drag.",
+        fontsize=7,
+        color="0.4",
+        ha="right",
+        va="top",
+    )
+    where, said = [*explorer.index, 0], []
+    for control, here in zip(explorer.controls, explorer.index, strict=True):
+        if control["kind"] == "slider":
+            tick = value_at(control["ticks"], control["strides"], [*where])
+            said.append(f"{control['name']}: {tick}")
+        elif control["kind"] == "choice":
+            said.append(f"{control['name']}: {control['options'][here]}")
+    axes.text(0, 0, "   ".join(said), fontsize=7.5, va="bottom")
+
+
+def _values_of(explorer: Explorer, here: Sequence[int]) -> list[list[str]]:
+    """A table of the read-outs, along the first slider that any of them depends on: a head, then a row for each."""
+    if not explorer.readouts:
+        return []
+    slider = next((i for i in _sliders(explorer) if any(r["strides"][i] for r in explorer.readouts)), None)
+    longest = 0 if slider is None else max(map(len, explorer.controls[slider]["ticks"]))
+    where, ticks = _along(explorer, slider, here, 6 if longest < 10 else 3)
+    head = [] if slider is None else [[explorer.controls[slider]["name"], *ticks]]
+    return head + [[_label(explorer, r), *(_said(r, w) for w in where)] for r in explorer.readouts]
+
+
+def _along(
+    explorer: Explorer, slider: int | None, here: Sequence[int], most: int
+) -> tuple[list[list[int]], list[str]]:
+    """The positions of all controls as a slider moves, at most so many, and its labels there; without one, here."""
+    if slider is None:
+        return [[*here]], [""]
+    control = explorer.controls[slider]
+    present = here[slider]
+    steps = _spread(control["size"], most) if most > 1 else [present]
+    if len(steps) > 2 and present not in steps:  # one of those between the ends gives way to it
+        steps[1 + int(np.argmin(np.abs(np.array(steps[1:-1]) - present)))] = present
+    where = [[*here[:slider], k, *here[slider + 1 :]] for k in steps]
+    return where, [value_at(control["ticks"], control["strides"], w) for w in where]
+
+
+def _label(explorer: Explorer, readout: Mapping[str, Any]) -> str:
+    of = "" if readout["panel"] < 0 else f"{explorer.panels[readout['panel']]['title']}: "
+    return f"{of}{readout['label']}"
+
+
+def _said(readout: Mapping[str, Any], where: Sequence[int]) -> str:
+    value = value_at(readout["values"], readout["strides"], where)
+    return value if isinstance(value, str) else f"{value:.{readout['decimals']}f}"
+
+
+def _draw_values(axes: Any, table: Sequence[Sequence[str]]) -> None:
+    axes.set_axis_off()
+    axes.set(xlim=(0, 1), ylim=(len(table), 0))
+    columns = len(table[0]) - 1
+    for row, (label, *values) in enumerate(table):
+        colour = "0.4" if columns > 1 and row == 0 else "black"
+        axes.text(0, row + 0.5, label, fontsize=7.5, va="center", color=colour)
+        for column, value in enumerate(values):
+            x = 0.5 + 0.5 * (column + 1) / max(columns, 2)
+            axes.text(x, row + 0.5, value, fontsize=7.5, va="center", ha="right", color=colour)
+
+
+def _sliders(explorer: Explorer) -> list[int]:
+    return [i for i, control in enumerate(explorer.controls) if control["kind"] == "slider"]
 
 
 class _Frames:
@@ -97,11 +181,22 @@ class _Frames:
         self.sheets = [sheet_of(sprite) for sprite in explorer.sprites]
         self.here = [*explorer.index, 0]
 
-    def of(self, panel: Mapping[str, Any], moved: Mapping[int, int]) -> np.ndarray:
-        """The frame (H, W, 3) of a panel, with some controls moved away from the present index."""
-        number, where = panel["sprite"], [moved.get(i, v) for i, v in enumerate(self.here)]
+    def of(self, panel: Mapping[str, Any], where: Sequence[int]) -> np.ndarray:
+        """The frame (H, W, 3) of a panel at positions of all controls."""
+        number = panel["sprite"]
         frame = frame_of(panel, self.sprites[number], self.sheets[number], where)
         return np.broadcast_to(frame, (*frame.shape[:2], 3))
+
+
+def _draw_map(figure: Any, place: Any, pad: tuple[int, Any], on_map: Sequence[Any], frames: _Frames) -> None:
+    """The map's dots beside a panel's frames on a grid over it, or the one of the two that there is."""
+    decoded = next((panel for panel in on_map if panel["strides"][pad[0]]), None)
+    cells = place.subgridspec(1, 2)
+    if pad[1].get("points") or decoded is None:
+        _draw_dots(figure.add_subplot(cells[0]), pad[1], frames.here)
+        place = cells[1]
+    if decoded is not None:
+        _draw_nodes(figure.add_subplot(place), decoded, pad, frames)
 
 
 def _draw_dots(axes: Any, pad: Mapping[str, Any], where: Sequence[int]) -> None:
@@ -126,34 +221,49 @@ def _draw_nodes(
     number, pad = pad_of
     longer = max(pad["columns"], pad["rows"])
     across, up = (_spread(pad[k], max(2, round(12 * pad[k] / longer))) for k in ("columns", "rows"))
-    lines = [[frames.of(panel, {number: r * pad["columns"] + c}) for c in across] for r in reversed(up)]
+    before, after = frames.here[:number], frames.here[number + 1 :]
+    nodes = [[[*before, r * pad["columns"] + c, *after] for c in across] for r in reversed(up)]
+    lines = [[frames.of(panel, where) for where in line] for line in nodes]
     axes.imshow(np.concatenate([np.concatenate(line, axis=1) for line in lines]))
     axes.set_title(f"{panel['title']}, on a grid over the map", fontsize=8)
-    axes.set_axis_off()
-
-
-def _draw_row(axes: Any, explorer: Explorer, panel: Mapping[str, Any], frames: _Frames) -> None:
-    """A panel's frames along the first slider that it depends on, else its present frame."""
-    sliders = [i for i, c in enumerate(explorer.controls) if c["kind"] == "slider" and panel["strides"][i]]
-    height, width = frames.of(panel, {}).shape[:2]
-    most = max(2, min(11, round(11 * height / width)))  # wide frames: fewer of them
-    if sliders:
-        along, slider = sliders[0], explorer.controls[sliders[0]]
-        steps = _spread(slider["size"], most)
-        shown = [frames.of(panel, {along: k}) for k in steps]
-        where = [[k if i == along else v for i, v in enumerate(frames.here)] for k in steps]
-        ticks = [value_at(slider["ticks"], slider["strides"], w) for w in where]
-    else:
-        shown, ticks = [frames.of(panel, {})], [""]
-    width = shown[0].shape[1] + 2
-    blank = width * (most - len(shown))  # a row is as wide without a slider, so that frames have one size
-    sheet = np.concatenate([np.pad(f, ((0, 0), (0, 2), (0, 0)), constant_values=255) for f in shown], axis=1)
-    axes.imshow(np.pad(sheet, ((0, 0), (0, blank), (0, 0)), constant_values=255))
-    axes.set_title(panel["title"], fontsize=8, loc="left")
-    axes.set_xticks([width * (k + 0.5) - 1.5 for k in range(len(shown))], ticks, fontsize=7)
-    axes.set_yticks([])
-    axes.tick_params(length=0, pad=1)
+    axes.set(xticks=[], yticks=[], xlabel=pad["axes"][0], ylabel=pad["axes"][1])
     axes.spines[:].set_visible(False)
+
+
+class _Row:
+    """A panel's frames along the first slider that it depends on, as many as stay readable; else its present frame."""
+
+    def __init__(self, explorer: Explorer, panel: Mapping[str, Any], frames: _Frames) -> None:
+        self.title = panel["title"]
+        rows, columns = frames.of(panel, frames.here).shape[:2]
+        most = int((WIDTH - 0.1) / max(0.68, 0.7 * columns / DPI))
+        slider = next((i for i in _sliders(explorer) if panel["strides"][i]), None)
+        where, self.ticks = _along(explorer, slider, frames.here, min(11, max(1, most)))
+        self.frames = [frames.of(panel, w) for w in where]
+        each = min(WIDTH / len(where), max(0.7, 1.1 * columns / DPI))  # inches
+        self.width, self.height = each * len(where), each * rows / columns + 0.35
+
+    def draw(self, axes: Any) -> None:
+        width = self.frames[0].shape[1] + 2
+        gaps = [np.pad(f, ((0, 0), (0, 2), (0, 0)), constant_values=255) for f in self.frames]
+        axes.imshow(np.concatenate(gaps, axis=1))
+        axes.set_anchor("NW")
+        axes.set_title(self.title, fontsize=8, loc="left")
+        axes.set_xticks([width * (k + 0.5) - 1.5 for k in range(len(self.frames))], self.ticks, fontsize=7)
+        axes.set_yticks([])
+        axes.tick_params(length=0, pad=1)
+        axes.spines[:].set_visible(False)
+
+
+def _rows_of(panels: Sequence[_Row]) -> list[list[_Row]]:
+    """The panels in lines, narrow ones side by side."""
+    lines: list[list[_Row]] = []
+    for row in panels:
+        if lines and sum(r.width for r in lines[-1]) + row.width <= WIDTH - 0.2:
+            lines[-1].append(row)
+        else:
+            lines.append([row])
+    return lines
 
 
 def _spread(n: int, most: int) -> list[int]:
