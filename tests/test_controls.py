@@ -94,7 +94,7 @@ def test_a_control_stands_behind_the_cell_of_its_claim(tmp_path: Path) -> None:
     for cell in with_controls(nb, py).cells:
         exec(cell.source, scope)
     tags = ["control" in cell.metadata.tags for cell in with_controls(nb, py).cells]
-    assert tags == [False, False, True, False, True, False, False, True]
+    assert tags == [True, False, False, True, False, True, False, False, True]  # the first watches figures
 
 
 @pytest.mark.parametrize(

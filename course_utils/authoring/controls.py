@@ -97,11 +97,15 @@ def with_controls(nb: NotebookNode, py: Path) -> NotebookNode:
             "from course_utils.authoring.controls import hold\n"
             f"hold(globals(), {claim!r}, {cell.source!r}, {controls[claim]!r})"
         )
-        after[cell.id].append(
-            nbformat.v4.new_code_cell(source, metadata={"tags": [TAG, "nbval-ignore-output"]})
-        )
+        after[cell.id].append(_seen_to(source))
     made.cells = [c for cell in made.cells for c in (cell, *after[cell.id])]
+    if controls:
+        made.cells.insert(0, _seen_to("from course_utils.authoring import figures\nfigures.watch()"))
     return made
+
+
+def _seen_to(source: str) -> NotebookNode:
+    return nbformat.v4.new_code_cell(source, metadata={"tags": [TAG, "nbval-ignore-output"]})
 
 
 def hold(names: dict[str, Any], claim: str, source: str, controls: list[str]) -> None:
