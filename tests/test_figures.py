@@ -40,6 +40,7 @@ def _drawn(how: str) -> Figure:
         "axes[1].set_xlabel(''); axes[1].set_axis_off()",
         "axes[1].set_xlabel(''); axes[1].set_xticks([])",
         "axes[1].set_xlabel(''); figure.supxlabel('x')",
+        "axes[1].set_xlabel(''); axes[1].set_xticks(x, ['clean', 'noisy', 'blurred', 'real'])",
     ],
 )
 def test_a_figure_that_can_be_read_has_no_faults(how: str) -> None:
@@ -50,6 +51,7 @@ def test_a_figure_that_can_be_read_has_no_faults(how: str) -> None:
     ("how", "what"),
     [
         ("axes[1].set_xlabel('')", "x axis of 'a panel' has no name"),
+        ("axes[1].set_xlabel(''); axes[1].set_xticks(x, ['1', '2', '3', '4 x'])", "has no name"),
         ("axes[0].set_ylabel('')", "y axis of 'left' has no name"),
         (
             "axes[0].plot(x, x, '-', color=PALETTE[0]); axes[0].plot(x, x, '-', color=PALETTE[1], label='b')",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,7 +40,7 @@ def watch() -> None:
 
 
 def _unnamed(axes: Axes) -> Iterator[str]:
-    """An axis with a scale needs a name: its own, that of an axes which shares it, or one for the whole figure."""
+    """An axis with numbers needs a name: its own, that of an axes which shares it, or one for the whole figure."""
     figure = axes.get_figure()
     assert figure is not None
     for which, shared, whole in (
@@ -49,12 +50,20 @@ def _unnamed(axes: Axes) -> Iterator[str]:
         axis = getattr(axes, f"{which}axis")
         others = [getattr(other, f"{which}axis") for other in shared.get_siblings(axes)]
         named = whole or any(other.get_label_text() for other in (axis, *others))
-        if axis.get_visible() and len(axis.get_ticklocs()) and not named:
+        if axis.get_visible() and len(axis.get_ticklocs()) and not named and not _words(axis):
             yield f"the {which} axis of {axes.get_title() or 'a panel'!r} has no name"
 
 
+def _words(axis: Any) -> bool:
+    """Whether its ticks are labelled with words, which say for themselves what stands there."""
+    texts = [label.get_text() for label in axis.get_majorticklabels()]
+    return any("$" not in text and re.search(r"[^\W\d]{2}", text) for text in texts)
+
+
 def _by_hue_alone(axes: Axes) -> Iterator[str]:
-    lines = [line for line in axes.get_lines() if line.get_visible() and len(np.asarray(line.get_xdata())) > 2]
+    lines = [
+        line for line in axes.get_lines() if line.get_visible() and len(np.asarray(line.get_xdata())) > 2
+    ]
     for a, b in itertools.combinations(lines, 2):
         if _look(a) == _look(b) and not _far(a.get_color(), b.get_color()):
             yield f"curves {a.get_label()!r} and {b.get_label()!r} of {axes.get_title()!r} differ in hue alone"
