@@ -716,6 +716,17 @@ def test_frames_of_a_still_picture_stay_readable(texts: list[str], width: int, m
     assert "3" in ticks or len(ticks) == 2
 
 
+def test_a_strip_is_drawn_in_the_still_picture(texts: list[str]) -> None:
+    """Along the control that the panel names, here a choice, and not along the slider."""
+    frames = torch.linspace(-1, 1, 27).view(9, 3, 1, 1, 1).expand(9, 3, 1, 8, 8)
+    controls = [Slider("s", range(9)), Choice("c", ["blur", "noise", "none"])]
+    Explorer(
+        controls, [Panel("all of them", frames, ("s", "c"), strip="c")], index=[4, 0]
+    )._repr_mimebundle_()
+    assert {"blur", "noise", "none"} <= set(texts)
+    assert not {"0", "8"} & set(texts)
+
+
 def test_an_explorer_is_known_by_its_name_in_the_package(explorer: Explorer) -> None:
     """Under which notebooks store its state, whatever file the class is in."""
     assert explorer._anywidget_id == f"course_utils.explorers.{type(explorer).__name__}"

@@ -32,6 +32,7 @@ def _drawn(how: str) -> Figure:
         "axes[0].plot(x, x, **curve(0)); axes[0].plot(x, x, **curve(1))",
         "axes[0].plot(x, x); axes[0].plot(x, x)",
         "axes[0].plot(x, x, 'o-'); axes[0].plot(x, x, 's-')",
+        "axes[0].errorbar(x, x, x, fmt='o-', capsize=2); axes[0].errorbar(x, x, x, fmt='s--', capsize=2)",
         "axes[0].plot(x, x, '-', color='black'); axes[0].plot(x, x, '-', color='0.7')",
         "axes[0].plot(x, x, '-', color='red'); axes[0].plot(x, x, '-', color='red')",
         "axes[0].axvline(1, color=PALETTE[0]); axes[0].axvline(2, color=PALETTE[1])",

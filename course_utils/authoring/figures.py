@@ -61,9 +61,10 @@ def _words(axis: Any) -> bool:
 
 
 def _by_hue_alone(axes: Axes) -> Iterator[str]:
+    drawn = [line for line in axes.get_lines() if line.get_visible() and line.get_marker() not in ("_", "|")]
     lines = [
-        line for line in axes.get_lines() if line.get_visible() and len(np.asarray(line.get_xdata())) > 2
-    ]
+        line for line in drawn if len(np.asarray(line.get_xdata())) > 2
+    ]  # no ends of error bars, no single lines
     for a, b in itertools.combinations(lines, 2):
         if _look(a) == _look(b) and not _far(a.get_color(), b.get_color()):
             yield f"curves {a.get_label()!r} and {b.get_label()!r} of {axes.get_title()!r} differ in hue alone"

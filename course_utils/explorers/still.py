@@ -111,13 +111,11 @@ def _draw_head(axes: Any, explorer: Explorer) -> None:
         ha="right",
         va="top",
     )
-    where, said = [*explorer.index, 0], []
-    for control, here in zip(explorer.controls, explorer.index, strict=True):
-        if control["kind"] == "slider":
-            tick = value_at(control["ticks"], control["strides"], [*where])
-            said.append(f"{control['name']}: {tick}")
-        elif control["kind"] == "choice":
-            said.append(f"{control['name']}: {control['options'][here]}")
+    said = [
+        f"{control['name']}: {_label_of(control, number, [*explorer.index, 0])}"
+        for number, control in enumerate(explorer.controls)
+        if control["kind"] != "pad"
+    ]
     axes.text(0, 0, "   ".join(said), fontsize=7.5, va="bottom")
 
 
@@ -133,18 +131,24 @@ def _values_of(explorer: Explorer, here: Sequence[int]) -> list[list[str]]:
 
 
 def _along(
-    explorer: Explorer, slider: int | None, here: Sequence[int], most: int
+    explorer: Explorer, number: int | None, here: Sequence[int], most: int
 ) -> tuple[list[list[int]], list[str]]:
-    """The positions of all controls as a slider moves, at most so many, and its labels there; without one, here."""
-    if slider is None:
+    """The positions of all controls as one of them moves, at most so many, and its labels there; without one, here."""
+    if number is None:
         return [[*here]], [""]
-    control = explorer.controls[slider]
-    present = here[slider]
+    control, present = explorer.controls[number], here[number]
     steps = _spread(control["size"], most) if most > 1 else [present]
     if len(steps) > 2 and present not in steps:  # one of those between the ends gives way to it
         steps[1 + int(np.argmin(np.abs(np.array(steps[1:-1]) - present)))] = present
-    where = [[*here[:slider], k, *here[slider + 1 :]] for k in steps]
-    return where, [value_at(control["ticks"], control["strides"], w) for w in where]
+    where = [[*here[:number], k, *here[number + 1 :]] for k in steps]
+    return where, [_label_of(control, number, w) for w in where]
+
+
+def _label_of(control: Mapping[str, Any], number: int, where: Sequence[int]) -> str:
+    """What a slider or a choice says at positions of all controls."""
+    if control["kind"] == "choice":
+        return str(control["options"][where[number]])
+    return str(value_at(control["ticks"], control["strides"], where))
 
 
 def _label(explorer: Explorer, readout: Mapping[str, Any]) -> str:
@@ -231,14 +235,15 @@ def _draw_nodes(
 
 
 class _Row:
-    """A panel's frames along the first slider that it depends on, as many as stay readable; else its present frame."""
+    """A panel's frames along its strip or the first slider that it depends on, as many as stay readable; else one."""
 
     def __init__(self, explorer: Explorer, panel: Mapping[str, Any], frames: _Frames) -> None:
         self.title = panel["title"]
         rows, columns = frames.of(panel, frames.here).shape[:2]
         most = int((WIDTH - 0.1) / max(0.68, 0.7 * columns / DPI))
-        slider = next((i for i in _sliders(explorer) if panel["strides"][i]), None)
-        where, self.ticks = _along(explorer, slider, frames.here, min(11, max(1, most)))
+        first = next((i for i in _sliders(explorer) if panel["strides"][i]), None)
+        along = first if panel["strip"] < 0 else panel["strip"]
+        where, self.ticks = _along(explorer, along, frames.here, min(11, max(1, most)))
         self.frames = [frames.of(panel, w) for w in where]
         each = min(WIDTH / len(where), max(0.7, 1.1 * columns / DPI))  # inches
         self.width, self.height = each * len(where), each * rows / columns + 0.35
