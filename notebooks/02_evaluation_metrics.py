@@ -18,20 +18,20 @@
 # 생성 이미지의 평가 지표
 #
 # A classifier is easy to grade: each image has a right answer. A model that invents images has none. This notebook
-# builds the measures that the field uses in its place, **Inception Score**, **Fréchet Inception Distance**,
+# builds the measures that the field uses instead, **Inception Score**, **Fréchet Inception Distance**,
 # **precision and recall** and **perceptual path length**, each from its formula in a few lines. Then it breaks every
 # one of them, because you can only trust a number when you know how it fails.
 #
 # After this notebook you can
 #
 # 1. say why judging generated images is hard, and which two things a judgement has to cover;
-# 2. write each of the four metrics from scratch and explain every symbol in it;
-# 3. build, for each, a set of bad images that it likes;
+# 2. write each of the four metrics from scratch, calculate small cases by hand, and explain every symbol;
+# 3. build, for each metric, a set of bad images that it likes;
 # 4. choose the metric that answers your question, and read a table of results in a paper with care.
 #
 # Marks such as (M1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the notebook if
-# what the text claims does not hold. It runs on a laptop without a GPU in about a minute and needs no network. You need
-# to know what a classifier and a covariance are.
+# what the text claims does not hold. It runs on a plain laptop without a GPU in about two minutes and needs no network.
+# You need to know what a classifier and a covariance are.
 
 # %% tags=["install"]
 import importlib.util
@@ -54,15 +54,21 @@ from course_utils.viz import show_images, show_rows, table
 # ## 1 · Why it is hard (M1)
 #
 # The real images here are `digits`: 4,000 handwritten digits to train on, 1,000 to test on, grey, 28×28 pixels, with
-# values from -1 (black) to 1 (white). Below are ten of them, and ten that a model has made. It is the **autoencoder**
-# (오토인코더) of notebook 03. One half of it, the encoder, turns an image into a **code** (잠재 코드) of 16 numbers; the other,
-# the decoder, draws an image from 16 numbers. To make something new we draw the 16 numbers at random and decode them.
+# values from -1 (black) to 1 (white). Below are ten of them, and ten that a model has made. The model is the
+# **autoencoder** (오토인코더) of notebook 03. One half of it, the encoder, turns an image into a **code** (잠재 코드) of 16
+# numbers; the other half, the decoder, draws an image from 16 numbers. To make something new we draw the 16 numbers at
+# random and decode them.
+
 
 # %%
+def seeded(number: int) -> torch.Generator:
+    return torch.Generator().manual_seed(number)
+
+
 train, test = load_images("digits", "train"), load_images("digits", "test")
 autoencoder = load_pretrained("autoencoder-mnist", "cpu")
 with torch.inference_mode():
-    generated = autoencoder.sample(1000, generator=torch.Generator().manual_seed(0))
+    generated = autoencoder.sample(1000, generator=seeded(0)).clone()
 show_rows({"real": test.x[:10], "generated": generated[:10]})
 
 # %% [markdown]
@@ -71,8 +77,8 @@ show_rows({"real": test.x[:10], "generated": generated[:10]})
 # ### There is no right answer to compare with (M1)
 #
 # Compare each image with a real one, pixel by pixel? Which one? Let us pick a real image and ask what comes closest to
-# it, in squared error $\lVert x - x' \rVert^2$, the sum over the pixels: another real image of the same digit, or the
-# grey mean of all digits?
+# it in squared error $\lVert x - x' \rVert^2$, the sum of the squared differences over the pixels: another real image of
+# the same digit, or the grey mean of all digits?
 
 # %% tags=["M1", "nbval-ignore-output"]
 mean_image = train.x.mean(dim=0, keepdim=True)
@@ -94,107 +100,151 @@ table(["compared with a real image", "squared error"], list(error.items()))
 #
 # So compare sets. We need numbers that describe an image better than its pixels do, and take the 128 **features** (특징)
 # that a classifier of digits computes in its last hidden layer. `see` gives, for a batch of images, these features and
-# the classifier's probabilities. One of the measures below, the Fréchet distance, compares two sets of features; 0 means
-# that it sees no difference. (Section 5 explains it. Here we only use it.)
+# the classifier's probabilities. A first, crude way to compare two sets is the *gap*, the squared distance between their
+# mean features.
 
 # %%
 from course_utils.features import feature_extractor
-from course_utils.metrics import fid
 
 see = feature_extractor("digits", "cpu")
 seen, unseen = see(train.x), see(test.x)
 print("features", tuple(unseen.features.shape), "probabilities", tuple(unseen.probs.shape))
 
+
+def gap(a: torch.Tensor, b: torch.Tensor) -> float:
+    return (a.mean(dim=0) - b.mean(dim=0)).square().sum().item()
+
+
 # %% [markdown]
-# Three "models" are judged against the training data: one that hands out copies of the training images, one that brings
-# *new* real digits (the test set), and the autoencoder.
+# We split the training images at random into halves A and B of 2,000 and pretend that only A was there to learn from.
+# Three "models" bring 2,000 images each: the first hands out copies of A; the second brings half B, *new* real digits;
+# the third is the autoencoder. Each is compared with A and with the test images.
 
 # %%
-by_distance = {
-    "copies of the training images": fid(real=seen.features, fake=seen.features.flip(0)),  # in another order
-    "new real images": fid(real=seen.features, fake=unseen.features),
-    "the autoencoder's samples": fid(real=seen.features, fake=see(generated).features),
-}
+half_a, half_b = torch.randperm(4000, generator=seeded(0)).split(2000)
+with torch.inference_mode():
+    many = see(autoencoder.sample(2000, generator=seeded(1))).features
+brought = {"copies of A": seen.features[half_a], "half B: new real images": seen.features[half_b]}
+brought["the autoencoder's samples"] = many
 
 # %% tags=["M1", "nbval-ignore-output"]
-assert by_distance["copies of the training images"] < 0.1 * by_distance["new real images"]
-assert by_distance["new real images"] < by_distance["the autoencoder's samples"]
-held_out = fid(real=unseen.features, fake=seen.features)
-assert held_out < 1.01 * by_distance["new real images"]
-rows = [*by_distance.items(), ("copies again, against the test images", held_out)]
-table(["model", "Fréchet distance to the training data"], rows)
-
-# %% [markdown]
-# The model that has learned nothing and copies everything has the perfect score 0. Judging against images that were held
-# out does not expose it either (last row): its copies are as far from the test images as those are from the training
-# images. To find copies one has to look for them: for each generated image, take the distance to the nearest training
-# image.
-
-
-# %%
-def to_nearest(x: torch.Tensor) -> torch.Tensor:
-    return torch.cdist(x.flatten(1), train.x.flatten(1)).min(dim=1).values
-
-
-# %% tags=["M1", "nbval-ignore-output"]
-nearest = {
-    "copies": to_nearest(train.x[:500]),
-    "new real images": to_nearest(test.x),
-    "samples": to_nearest(generated),
-}
-assert nearest["copies"].max() < 0.1
-assert min(nearest["new real images"].min(), nearest["samples"].min()) > 1
-rows = [[name, found.min().item(), found.median().item()] for name, found in nearest.items()]
-table(["distance to the nearest training image", "smallest", "median"], rows)
-
-# %% [markdown]
-# The autoencoder does not copy; its samples are as far from the training images as new real ones are.
-#
-# ### People do not agree, and often cannot know (M1)
-#
-# Then let people judge. Ten of these twenty images are real; the others went through an autoencoder. Mark the ones that
-# you take for real before you look at the next figure.
-
-# %%
-order = torch.randperm(20, generator=torch.Generator().manual_seed(7))
-pool = torch.cat([test.x[30:40], over_batches(autoencoder, test.x[30:40])])
-show_images(pool[order], columns=20, title="which ten are real?")
-
-# %%
-is_real = (order < 10)[:, None, None, None]
-blank = torch.ones_like(pool)
-show_rows(
-    {
-        "real": torch.where(is_real, pool[order], blank),
-        "through the autoencoder": torch.where(is_real, blank, pool[order]),
-    },
-    scale=0.4,
+to_a = {name: gap(f, seen.features[half_a]) for name, f in brought.items()}
+to_test = {name: gap(f, unseen.features) for name, f in brought.items()}
+assert to_a["copies of A"] < 0.001 * to_a["half B: new real images"]
+difference = to_test["copies of A"] - to_test["half B: new real images"]
+assert abs(difference) < 0.1 * to_test["the autoencoder's samples"]
+table(
+    ["model", "gap to A", "gap to the test images"], [[name, to_a[name], to_test[name]] for name in brought]
 )
 
 # %% [markdown]
-# Ask two neighbours and you get three opinions: one looks at the edges of the strokes, the next at the shapes. Judgement
-# by people is subjective, slow and dear. And it ends where their knowledge ends. You have read digits all your life. To
-# see how a layman sees an X-ray, we shuffle the pixels of all images in one fixed way:
+# The model that has learned nothing and copies everything has the perfect score, better than new real images. Judging
+# against images that were held out does not expose it either (last column): the copies are about as close to the test
+# images as new real images are. How could they not be? A *is* a set of real images.
+#
+# To find copies one has to look for them: for each image, take the distance to the nearest training image. Look for them
+# cleverly, though. In the second row each copy is shifted by one pixel, and in the last two columns each image may be
+# moved by up to a pixel in each direction before the nearest is sought.
 
-# %% tags=["M1"]
-shuffle = torch.randperm(784, generator=torch.Generator().manual_seed(0))
+
+# %%
+def to_nearest(x: torch.Tensor, known: torch.Tensor = train.x) -> torch.Tensor:
+    nearest = torch.cdist(x.flatten(1), known.flatten(1)).argmin(dim=1)
+    return (x - known[nearest]).flatten(1).norm(dim=1)  # without the rounding of cdist
 
 
+def over_shifts(x: torch.Tensor) -> torch.Tensor:
+    moves = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    return torch.stack([to_nearest(x.roll(move, dims=(2, 3))) for move in moves]).amin(dim=0)
+
+
+# %%
+suspects = {"copies": train.x[:500], "copies, shifted by one pixel": train.x[:500].roll(1, dims=3)}
+suspects |= {"new real images": test.x[:500], "the autoencoder's samples": generated[:500]}
+plain = {name: to_nearest(x) for name, x in suspects.items()}
+shifted = {name: over_shifts(x) for name, x in suspects.items()}
+
+# %% tags=["M1", "nbval-ignore-output"]
+assert plain["copies"].max() == 0
+assert plain["copies, shifted by one pixel"].median() > 0.8 * plain["new real images"].median()
+assert shifted["copies, shifted by one pixel"].max() == 0
+assert min(shifted["new real images"].min(), shifted["the autoencoder's samples"].min()) > 1
+rows = [[name, *(f(row[name]).item() for row in (plain, shifted) for f in (torch.min, torch.median))]
+        for name in suspects]  # fmt: skip
+table(
+    ["distance to the nearest training image", "smallest", "median", "over shifts: smallest", "median"], rows
+)
+
+# %% [markdown]
+# A plain copy lies at distance 0. Shift it by a pixel, and it lies as far from the training images as new real digits do
+# and passes unnoticed, until we look for shifts. A copyist has many other disguises (a little noise, another contrast, a
+# mirror), so "no copies found" always means "none of the kind that we looked for". The autoencoder's samples are no
+# copies of these kinds.
+#
+# ### People judge by taste, and only what they know (M1)
+#
+# Then let people judge. Ten of these twenty images are real; the others went through an autoencoder. Write the numbers
+# of the ten that you take for real into the cell below the figure, and let a neighbour do the same.
+
+# %%
+order = torch.randperm(20, generator=seeded(7))
+pool = torch.cat([test.x[30:40], over_batches(autoencoder, test.x[30:40])])[order]
+fig, ax = plt.subplots(figsize=(10, 1.1), layout="constrained")
+show_images(pool, columns=20, title="which ten are real?", ax=ax)
+ax.set_axis_on()
+ax.set(xticks=[29 * i + 14 for i in range(20)], xticklabels=range(1, 21), yticks=[], xlabel="number")
+ax.tick_params(length=0)
+ax.spines[:].set_visible(False)
+plt.show()
+
+# %%
+mine: set[int] = set()  # for example {1, 4, 5, 8, 9, 11, 14, 15, 18, 20}
+neighbours: set[int] = set()
+
+real_ones = {i + 1 for i, n in enumerate(order.tolist()) if n < 10}
+if mine and neighbours:
+    print("right:", len(mine & real_ones), "and", len(neighbours & real_ones), "of 10")
+    print("of ten marks each, both of you made", len(mine & neighbours))
+else:
+    print("Fill in both sets of marks and run this cell again.")
+
+# %% [markdown]
+# Guessing gets 5 of 10 right on average and shares 5 marks with a neighbour. How far above that are you, and how many of
+# your marks does your neighbour share? Ask what each of you looked at: the edges of the strokes, or the shapes? (The
+# answer: print `real_ones`.) Judgement by people is subjective, and it is slow and expensive.
+#
+# And it ends where their knowledge ends. You have read digits all your life. To see how a layman sees an X-ray, we
+# shuffle the pixels of all images, each time in the same way:
+
+
+# %%
 def shuffled(x: torch.Tensor) -> torch.Tensor:
-    return x.flatten(1)[:, shuffle].view_as(x)
+    return x.flatten(1)[:, torch.randperm(784, generator=seeded(0))].view_as(x)
 
 
 show_rows({"A": shuffled(generated[:10]), "B": shuffled(test.x[:10])})
-plain = fid(real=test.x.flatten(1), fake=generated.flatten(1))
-in_disguise = fid(real=shuffled(test.x).flatten(1), fake=shuffled(generated).flatten(1))
-assert abs(in_disguise / plain - 1) < 1e-3
-print("The Fréchet distance between the two sets of pixels is the same as without shuffling.")
 
 # %% [markdown]
-# Which row is real, A or B? (It is B.) All the information is still there, and a distance between pixels does not care in
-# which order they come: it is bound to find the difference that it found before. That is what we want metrics for: repeatable,
-# and not tied to an eye. The price is that pixels say little about what an image *shows*. Features say more, and
-# therefore all metrics below use them; but with the features comes a bias, that of the network they are taken from.
+# Which row is real, A or B? (It is B.) Is the information gone, or are you just no expert? Ask two judges to name the
+# digit. The first is the classifier above, an expert for digits that has never seen shuffled ones. The second is an expert
+# for this field: it has 4,000 *shuffled* training images with their labels at hand and names the label of the nearest.
+
+# %% tags=["M1", "nbval-ignore-output"]
+known, asked = shuffled(train.x), shuffled(test.x)
+by_layman = see(asked).probs.argmax(dim=1)
+by_expert = train.y[torch.cdist(asked.flatten(1), known.flatten(1)).argmin(dim=1)]
+right = {"expert for digits": by_layman, "expert for shuffled digits": by_expert}
+right = {name: (answer == test.y).double().mean().item() for name, answer in right.items()}
+assert right["expert for digits"] < 0.2
+assert right["expert for shuffled digits"] > 0.85
+table(["share of shuffled test images named correctly", ""], list(right.items()))
+
+# %% [markdown]
+# All the information is still there, but only for a judge who knows the field: the other one guesses (one in ten). The
+# same holds for people and X-rays, and for a network that has only seen photographs.
+#
+# That is what we want metrics for: repeatable, and not tied to one person's eye. The price is that they see through the eye
+# of a network and share its bias. Remember it; it comes back in sections 4 and 6.
 #
 # ## 2 · The two things to judge (M2)
 #
@@ -217,20 +267,33 @@ show_rows({name: x[:12] for name, x in sets.items()}, scale=0.5)
 # %% [markdown]
 # For a first pair of numbers let the classifier look. It answers with a probability $p(y \mid x)$ for each class $y$.
 #
-# - Fidelity: the share of images that it reads with more than 95 % certainty.
-# - Diversity: how many classes the set holds. With $p(y)$, the mean of $p(y \mid x)$ over the images, and its **entropy**
-#   (엔트로피) $H(p) = -\sum_y p(y) \log p(y)$, the number $e^{H(p)}$ is 10 where all ten classes are equally frequent
-#   and 1 where there is only one.
+# - Fidelity, for now: the share of images that it reads with more than 95 % certainty.
+# - Diversity, for now: how many classes the set holds. Let $p(y)$ be the mean of $p(y \mid x)$ over the images, and
+#   $H(p) = -\sum_y p(y) \log p(y)$ its **entropy** (엔트로피). The number $e^{H(p)}$ is 10 where all ten classes are
+#   equally frequent and 1 where there is only one.
+
+
+# %%
+def fidelity(probs: torch.Tensor) -> float:
+    return (probs.max(dim=1).values > 0.95).double().mean().item()
+
+
+def diversity(probs: torch.Tensor) -> float:
+    return torch.special.entr(probs.mean(dim=0)).sum().exp().item()
+
+
+# %%
+looks = {name: see(x) for name, x in sets.items()}
+good = {name: fidelity(look.probs) for name, look in looks.items()}
+broad = {name: diversity(look.probs) for name, look in looks.items()}
 
 # %% tags=["M2", "nbval-ignore-output"]
-looks = {name: see(x) for name, x in sets.items()}
-fidelity = {name: (s.probs.max(dim=1).values > 0.95).double().mean().item() for name, s in looks.items()}
-diversity = {name: torch.special.entr(s.probs.mean(dim=0)).sum().exp().item() for name, s in looks.items()}
-assert min(fidelity["sharp, varied"], fidelity["sharp, narrow"]) > 0.9
-assert max(fidelity["soft, varied"], fidelity["soft, narrow"]) < 0.8
-assert min(diversity["sharp, varied"], diversity["soft, varied"]) > 7
-assert max(diversity["sharp, narrow"], diversity["soft, narrow"]) < 5
-table(["set", "fidelity", "diversity"], [[name, fidelity[name], diversity[name]] for name in sets])
+assert min(good["sharp, varied"], good["sharp, narrow"]) > 0.9
+assert max(good["soft, varied"], good["soft, narrow"]) < 0.8
+assert min(broad["sharp, varied"], broad["soft, varied"]) > 7
+assert max(broad["sharp, narrow"], broad["soft, narrow"]) < 5
+table(["set", "fidelity: share read with certainty", "diversity: classes"],
+      [[name, good[name], broad[name]] for name in sets])  # fmt: skip
 
 # %% [markdown]
 # The first column separates sharp from soft, the second varied from narrow. Keep these four sets in mind: each metric
@@ -244,26 +307,39 @@ table(["set", "fidelity", "diversity"], [[name, fidelity[name], diversity[name]]
 # $$\mathrm{IS} = \exp\Big( \frac{1}{N} \sum_{i=1}^{N} D_{\mathrm{KL}}\big(p(y \mid x_i) \,\Vert\, p(y)\big) \Big),
 # \qquad D_{\mathrm{KL}}(p \,\Vert\, q) = \sum_y p(y) \log \frac{p(y)}{q(y)}.$$
 #
-# $D_{\mathrm{KL}}$, the **Kullback-Leibler divergence** (쿨백-라이블러 발산), is 0 where $p = q$ and grows as they differ.
-# The name comes from the classifier of the paper, the Inception network with its 1,000 classes of photographs. Ours has
-# ten classes of digits; the formula does not care.
+# $x_1, \dots, x_N$ are the generated images. $D_{\mathrm{KL}}$, the **Kullback-Leibler divergence** (쿨백-라이블러 발산), is 0
+# where $p = q$ and grows as they differ. The name comes from the classifier of the paper, the Inception network with its
+# 1,000 classes of photographs. Ours has ten classes of digits; the formula is the same.
 
 # %%
-fig, axes = plt.subplots(2, 4, figsize=(8, 3), layout="constrained", sharey="row", sharex=True)
+fig, axes = plt.subplots(2, 4, figsize=(8, 3.4), layout="constrained", sharey="row", sharex=True)
 for (upper, lower), (name, look) in zip(axes.T, looks.items(), strict=True):
     quartile = look.probs.max(dim=1).values.argsort()[len(look.probs) // 4]
     upper.bar(range(10), look.probs[quartile])
-    lower.bar(range(10), look.probs.mean(dim=0), color="C1")
+    lower.bar(range(10), look.probs.mean(dim=0), color="C1", hatch="//", ec="white")
     upper.set(title=name, ylim=(0, 1))
-    lower.set(xticks=range(10), ylim=(0, 0.4))
-axes[0, 0].set_ylabel("p(y|x), one x")
-axes[1, 0].set_ylabel("p(y)")
+    lower.set(xticks=range(10), ylim=(0, 0.4), xlabel="class y")
+axes[0, 0].set_ylabel("p(y|x) of one image")
+axes[1, 0].set_ylabel("p(y), mean of all")
 plt.show()
 
 # %% [markdown]
-# Upper row: the classifier's answer to one image of each set, the one of which a quarter of the set is less certain. Lower
-# row: its mean answer. Only the first set has both one high bar above and a flat floor below. Note the bars of the soft sets:
-# the blurred digits are often taken for an 8, and such misreadings count as diversity. From scratch it is three lines:
+# Upper row: the classifier's answer to one image of each set, chosen so that a quarter of the set is less certain. Lower
+# row: its mean answer. Only the first set has both, one high bar above and a flat floor below. Note the lower bars of the
+# soft sets: blurred digits are often taken for an 8, and such misreadings count as diversity.
+#
+# **By hand.** A classifier with two classes looks at four images. It is certain of two, with the answers (1, 0) and
+# (0, 1), and undecided about the other two: (½, ½) both. What is IS? (Take $0 \log 0 = 0$.)
+#
+# <details><summary>Answer</summary>
+#
+# $p(y)$ is the mean of the four answers, (½, ½). The two undecided images have $p(y \mid x) = p(y)$, so their divergence
+# is 0. Each of the other two has $1 \cdot \log (1 / \tfrac12) = \log 2$. The mean of the four is $\tfrac12 \log 2$, and
+# $\mathrm{IS} = e^{\frac12 \log 2} = \sqrt 2 \approx 1.41$, halfway (on a logarithmic scale) between the worst, 1, and the best, 2.
+#
+# </details>
+#
+# In code it is three lines. The check asks for your answer, and for what the package says of our four sets.
 
 # %%
 from course_utils.metrics import inception_score
@@ -276,28 +352,30 @@ def my_inception_score(p: torch.Tensor) -> float:
 
 
 # %% tags=["M3"]
+four = torch.tensor([[1, 0], [0, 1], [0.5, 0.5], [0.5, 0.5]], dtype=torch.float64)
+assert abs(my_inception_score(four) - 2**0.5) < 1e-6
 for look in looks.values():
-    assert (
-        abs(my_inception_score(look.probs.double()) / inception_score(look.probs, splits=1).mean - 1) < 1e-6
-    )
-print("Three lines, and the package's inception_score says the same.")
+    ours = my_inception_score(look.probs.double())
+    assert abs(ours / inception_score(look.probs, splits=1).mean - 1) < 1e-6
+print("Three lines give what we found by hand, and what the package's inception_score says.")
 
 # %% tags=["M3", "nbval-ignore-output"]
 scores = {name: inception_score(look.probs, splits=1).mean for name, look in looks.items()}
 assert scores["sharp, varied"] > 9
 assert max(scores["sharp, narrow"], scores["soft, varied"], scores["soft, narrow"]) < 8
+assert scores["soft, narrow"] > scores["sharp, narrow"]
 table(["set", "IS (1 … 10)"], list(scores.items()))
 
 # %% [markdown]
-# It can be no lower than 1 and no higher than the number of classes, 10, and real digits come close to that. "Soft, narrow"
-# is said to be a little better than "sharp, narrow", because of the misreadings. (`splits=1` asks for the score of all images at
-# once; with more splits the package scores parts, as the paper does, and adds how far they differ.)
+# It can be no lower than 1 and no higher than the number of classes, 10, and sharp, varied digits come close to that. It
+# even takes "soft, narrow" for a little better than "sharp, narrow", because of the misreadings. (`splits=1` asks for the
+# score of all images at once; with more splits the package scores parts, as the paper does, and reports their spread.)
 #
 # ## 4 · What Inception Score cannot see (M4)
 #
 # ### It only knows what its classifier was taught (M4)
 #
-# Mirror the digits from top to bottom, or print them black on white. They are as sharp and varied as before. And some grey
+# Turn the digits upside down, or print them black on white. They are as sharp and varied as before. And add some grey
 # drawings of shapes, flawless ones:
 
 # %% tags=["M4", "nbval-ignore-output"]
@@ -310,10 +388,10 @@ show_rows({name: x[:10] for name, x in unfamiliar.items()})
 table(["set", "IS"], list(unfamiliar_scores.items()))
 
 # %% [markdown]
-# Nothing was wrong with these images. The judge had never seen their like. The same happens when the Inception network,
-# which was trained on photographs, scores faces, paintings or X-rays.
+# Nothing was wrong with these images. The judge had never seen anything like them. The same happens when the Inception
+# network, which was trained on photographs, scores faces, paintings or X-rays.
 #
-# ### One image a class is enough (M4)
+# ### One image per class is enough (M4)
 #
 # A generator that can make only ten images, one for each digit, has *collapsed* (**mode collapse**, 모드 붕괴). Take the
 # training image of each class that the classifier is surest of, and repeat it a hundred times.
@@ -321,8 +399,7 @@ table(["set", "IS"], list(unfamiliar_scores.items()))
 # %% tags=["M4", "nbval-ignore-output"]
 surest = [(seen.probs[:, digit] * (train.y == digit)).argmax() for digit in range(10)]
 ten = train.x[torch.stack(surest)]
-collapsed = ten.repeat(100, 1, 1, 1)
-collapsed_score = inception_score(see(collapsed).probs, splits=1).mean
+collapsed_score = inception_score(see(ten.repeat(100, 1, 1, 1)).probs, splits=1).mean
 real_score = inception_score(unseen.probs, splits=1).mean
 assert collapsed_score > max(9.9, real_score)
 show_images(ten, title="all that this generator can make")
@@ -335,24 +412,19 @@ table(["set", "IS"], [["1,000 real digits", real_score], ["ten images, repeated"
 # ### It looks at generated images only (M4)
 #
 # No real image occurs in the formula. Suppose the task is to generate digits that stand on their heads. A model that
-# misses the point and makes upright ones scores far higher than the real data of the task do. The Fréchet distance of
-# the next section compares with the data, and is not fooled:
+# misses the point makes upright ones. Another does just what was asked:
 
 # %% tags=["M4", "nbval-ignore-output"]
-wanted = see(test.x.flip(2))
-models = {
-    "misses the point: upright": see(train.x[:1000]),
-    "as wanted: upside down": see(train.x[:1000].flip(2)),
-}
-rows = [
-    [name, inception_score(look.probs, splits=1).mean, fid(real=wanted.features, fake=look.features)]
-    for name, look in models.items()
-]
-assert rows[0][1] > 1.5 * rows[1][1]
-assert rows[0][2] > 5 * rows[1][2]
-table(["model", "IS", "Fréchet distance to the data"], rows)
+answers = {"misses the point: upright": train.x[:1000], "as wanted: upside down": train.x[:1000].flip(2)}
+answers = {name: see(x) for name, x in answers.items()}
+their_scores = {name: inception_score(look.probs, splits=1).mean for name, look in answers.items()}
+assert their_scores["misses the point: upright"] > 1.5 * their_scores["as wanted: upside down"]
+table(["model", "IS"], list(their_scores.items()))
 
 # %% [markdown]
+# IS never learns what the task was. A metric that compares with real images of the task would, and the next section
+# has one.
+#
 # ### It can be raised on purpose (M4)
 #
 # **Replay.** A "generator" that hands out training images scores as well as real data do, far above the autoencoder that
@@ -361,7 +433,8 @@ table(["model", "IS", "Fréchet distance to the data"], rows)
 #
 # $$x \leftarrow x - \eta \, \frac{\nabla_x \ell(x)}{\lVert \nabla_x \ell(x) \rVert}, \qquad \ell(x) = -\log p(y_{\text{chosen}} \mid x),$$
 #
-# where $\eta$ is the length of a step; after each step the pixels are cut to [-1, 1]. The network, `judge`, is the one behind `see`.
+# where $\eta$ is the length of a step; after each step the pixels are clipped to [-1, 1]. The network, `judge`, is the one
+# behind `see`.
 
 
 # %%
@@ -379,23 +452,29 @@ def attack(x: torch.Tensor, chosen: torch.Tensor, steps: int, eta: float = 2.0) 
     return path
 
 
-noise = torch.rand(200, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
+noise = torch.rand(200, 1, 28, 28, generator=seeded(0)) * 2 - 1
 path = attack(noise, torch.arange(200) % 10, steps=20)
 attacked = [see(x) for x in path]
 
-# %% tags=["M4", "nbval-ignore-output"]
+# %% [markdown]
+# For comparison the noise also moves in a random direction, as far as the attack has moved it.
+
+# %%
 under_attack = [inception_score(look.probs, splits=1).mean for look in attacked]
-assert under_attack[0] < 1.5
-assert under_attack[-1] > 9
-replayed, samples = (inception_score(look.probs, splits=1).mean for look in (seen, see(generated)))
-assert replayed > samples + 1
-rows = [
-    ["autoencoder's samples", samples],
-    ["training images, replayed", replayed],
-    ["noise", under_attack[0]],
-    ["noise after 20 steps of the attack", under_attack[-1]],
-]
-table(["set", "IS"], rows)
+direction = torch.randn(noise.shape, generator=seeded(1))
+moved = (path[-1] - noise).flatten(1).norm(dim=1) / direction.flatten(1).norm(dim=1)
+at_random = see((noise + moved[:, None, None, None] * direction).clamp(-1, 1))
+away = to_nearest(path[-1])
+rivals = {"the autoencoder's samples": see(generated), "training images, replayed": looks["sharp, varied"]}
+rivals |= {"noise": attacked[0], "noise, moved at random": at_random, "noise, attacked": attacked[-1]}
+rivals = {name: inception_score(look.probs, splits=1).mean for name, look in rivals.items()}
+
+# %% tags=["M4", "nbval-ignore-output"]
+assert max(rivals["noise"], rivals["noise, moved at random"]) < 1.5
+assert rivals["noise, attacked"] > 9
+assert away.min() > 2 * plain["new real images"].median()
+assert rivals["training images, replayed"] > max(real_score - 0.3, rivals["the autoencoder's samples"] + 1)
+table(["set", "IS"], list(rivals.items()))
 
 # %% [markdown]
 # Move the slider through the attack, or press play. What do you see happen to the images, and what to the score?
@@ -403,159 +482,313 @@ table(["set", "IS"], rows)
 # %%
 from course_utils.explorers import Explorer, Panel, Readout, Slider
 
-distances = [fid(real=unseen.features, fake=look.features) for look in attacked]
+ticks = [f"step {k} · IS {score:.1f}" for k, score in enumerate(under_attack)]
+distances = [to_nearest(x).median().item() for x in path]
 Explorer(
-    [Slider("step of the attack", range(21), play=True)],
-    [Panel("ten of the 200 images", torch.stack(path)[:, :10], ("step of the attack",), columns=5)],
+    [Slider("attack", ticks, play=True)],
+    [Panel("ten of the 200 images", torch.stack(path)[:, :10], ("attack",), columns=5)],
     [
-        Readout("Inception Score ↑", under_attack, ("step of the attack",), maximum=10),
-        Readout("FID to real digits ↓", distances, ("step of the attack",)),
+        Readout("Inception Score ↑", under_attack, ("attack",), maximum=10),
+        Readout("distance to the nearest training image ↓", distances, ("attack",)),
     ],
     title="Raising the score of noise",
 )
 
 # %% [markdown]
-# Ripples run through the noise, as in a woodcut, but no digit appears, while the score climbs from the bottom to the top.
-# (The ninth image hardly changes: the classifier took the noise for an 8 from the start.) The Fréchet distance falls at
-# first too, since it uses the same network's features, and then stays, far above that of any set of digits. A metric that a model is
-# *trained* to please is no measure of that model any more.
+# Ripples run through the noise, as in a woodcut, but no digit appears: even at the end each image is more than twice as
+# far from all training images as a new real digit usually is. Yet the score climbs from the bottom to the top. (The ninth
+# image hardly changes: the classifier took the noise for an 8 from the start.) A metric that a model is *trained* to
+# please is no measure of that model any more.
 #
 # ## 5 · Fréchet Inception Distance (M5)
 #
 # The **Fréchet Inception Distance** (FID, 프레셰 인셉션 거리; Heusel et al., 2017) compares with real images. It uses the
 # classifier only as a maker of features $f(x) \in \mathbb{R}^d$ ($d = 128$ here, 2,048 for the Inception network), describes
 # the features of the real images by a Gaussian with mean $\mu_r$ and covariance $\Sigma_r$, those of the generated ones
-# by a Gaussian with $\mu_g$ and $\Sigma_g$, and takes the **Fréchet distance** between the two Gaussians:
+# by a Gaussian with $\mu_g$ and $\Sigma_g$, and takes the **Fréchet distance** (프레셰 거리) between the two Gaussians:
 #
 # $$\mathrm{FID} = \lVert \mu_r - \mu_g \rVert^2 + \operatorname{tr}\big( \Sigma_r + \Sigma_g - 2\,(\Sigma_r \Sigma_g)^{1/2} \big)$$
 #
-# The first term says how far apart the centres lie, the second how much the clouds differ in shape. In one dimension it
-# is simply $(\mu_r - \mu_g)^2 + (\sigma_r - \sigma_g)^2$, and where the coordinates are uncorrelated these terms add up,
-# one pair for each coordinate. The trace $\operatorname{tr}$ sums the diagonal, and
-# $\operatorname{tr} (\Sigma_r \Sigma_g)^{1/2}$ is the sum of the square roots of the eigenvalues of $\Sigma_r \Sigma_g$. (They are
-# real and not negative, but for rounding, which the code cuts off.)
+# The first term, the gap of section 1, says how far apart the centres lie; the second, how much the clouds differ in
+# shape. In one dimension, with standard deviations $\sigma$, it is simply $(\mu_r - \mu_g)^2 + (\sigma_r - \sigma_g)^2$,
+# and where the coordinates are uncorrelated these terms add up, one pair for each coordinate.
+#
+# **By hand.** Let $d = 1$. The features of two real images are 1 and 3, those of two generated ones 4 and 10. What is FID?
+# (Variances have $N - 1$ in the denominator.)
+#
+# <details><summary>Answer</summary>
+#
+# $\mu_r = 2$ and $\mu_g = 7$. The variances are $1^2 + 1^2 = 2$ and $3^2 + 3^2 = 18$, so $\sigma_r = \sqrt 2$ and
+# $\sigma_g = 3 \sqrt 2$. FID $= 5^2 + (2 \sqrt 2)^2 = 25 + 8 = 33$.
+#
+# </details>
+#
+# In code: the trace $\operatorname{tr}$ sums the diagonal, and $\operatorname{tr} (\Sigma_r \Sigma_g)^{1/2}$ is the sum of
+# the square roots of the eigenvalues of $\Sigma_r \Sigma_g$. (They are real and not negative, except for rounding, which
+# the code cuts off.)
 
 
-# %% tags=["M5"]
+# %%
+from course_utils.metrics import fid
+
+
 def my_fid(real: torch.Tensor, fake: torch.Tensor) -> float:
     real, fake = real.double(), fake.double()
     apart = (real.mean(dim=0) - fake.mean(dim=0)).square().sum()
-    cov_r, cov_g = real.T.cov(), fake.T.cov()
+    cov_r, cov_g = torch.atleast_2d(real.T.cov()), torch.atleast_2d(fake.T.cov())
     cross = torch.linalg.eigvals(cov_r @ cov_g).real.clamp_min(0).sqrt().sum()
     return (apart + cov_r.trace() + cov_g.trace() - 2 * cross).item()
 
 
-square = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
-larger_and_away = 2 * square + torch.tensor([3.0, 4.0])
-variance = 4 / 3  # of each coordinate of the square
-by_hand = 3**2 + 4**2 + 2 * variance * (1 - 2) ** 2
-assert abs(my_fid(square, larger_and_away) - by_hand) < 1e-6
+# %% tags=["M5"]
+assert abs(my_fid(torch.tensor([[1.0], [3.0]]), torch.tensor([[4.0], [10.0]])) - 33) < 1e-6
 for look in looks.values():
-    assert (
-        abs(my_fid(unseen.features, look.features) / fid(real=unseen.features, fake=look.features) - 1) < 1e-3
-    )
-print("The code gives what we know for two squares, and what the package's fid says in 128 dimensions.")
+    ours = my_fid(unseen.features, look.features)
+    assert abs(ours / fid(real=unseen.features, fake=look.features) - 1) < 1e-3
+print("The code gives what we found by hand, and what the package's fid says in 128 dimensions.")
 
 # %% [markdown]
-# The four sets of section 2, judged by FID against the test images:
+# Now it judges, always against the 1,000 test images: the four sets of section 2; the copies and the new real images of
+# section 1; and the attacked noise of section 4, whose IS was almost perfect. Last, the two models of the task "upside
+# down", against test images that stand on their heads.
+
+# %%
+judged = {name: look.features for name, look in looks.items()} | brought
+judged |= {"noise, attacked": attacked[-1].features}
+fids = {name: fid(real=unseen.features, fake=f) for name, f in judged.items()}
+upside_down = see(test.x.flip(2)).features
+fids |= {name: fid(real=upside_down, fake=look.features) for name, look in answers.items()}
 
 # %% tags=["M5", "nbval-ignore-output"]
-fid_of_sets = {name: fid(real=unseen.features, fake=look.features) for name, look in looks.items()}
-assert fid_of_sets["sharp, varied"] < 0.1 * min(v for k, v in fid_of_sets.items() if k != "sharp, varied")
-table(["set", "FID"], list(fid_of_sets.items()))
+assert fids["sharp, varied"] < 0.1 * min(fids["sharp, narrow"], fids["soft, varied"], fids["soft, narrow"])
+difference = fids["copies of A"] - fids["half B: new real images"]
+assert abs(difference) < 0.1 * fids["the autoencoder's samples"]
+assert fids["noise, attacked"] > 2 * max(fids["sharp, narrow"], fids["soft, narrow"])
+assert fids["misses the point: upright"] > 5 * fids["as wanted: upside down"]
+table(["set", "FID"], list(fids.items()))
 
 # %% [markdown]
-# The first is best by far. The others it does not take apart: a set is far off because it is blurred, or because it is narrow.
+# Sharp, varied digits are best by far; but for the other three sets, a high FID does not say whether a set is far off because
+# it is blurred or because it is narrow. What misled IS does not mislead FID: it sees who missed the point, and that the
+# attacked noise is no digit. Copies it cannot see: they score as new real images do.
 #
-# A look at what is compared: the features of real test images and of two other sets, along the two directions in which
-# the real ones vary most, each with the ellipse of its Gaussian (two standard deviations). Blue is real, orange the other.
+# A look at what is compared: the features of the real test images and of two other sets, along the two directions in
+# which the real ones vary most, each with the ellipse of its Gaussian (two standard deviations): dots and solid lines are
+# real, crosses and dashed lines the other set.
 
 # %%
 mean_r, cov_r = unseen.features.mean(dim=0), unseen.features.T.cov()
-directions = torch.linalg.eigh(cov_r).eigenvectors[:, -2:]  # (128, 2)
+directions = torch.linalg.eigh(cov_r).eigenvectors[:, -2:].flip(1)  # (128, 2)
 circle = torch.linspace(0, 2 * torch.pi, 100)
-fig, axes = plt.subplots(1, 3, figsize=(9, 3), layout="constrained", sharex=True, sharey=True)
+fig, axes = plt.subplots(1, 3, figsize=(9, 3.7), layout="constrained", sharex=True, sharey=True)
 for ax, name in zip(axes, ("sharp, varied", "soft, varied", "sharp, narrow"), strict=True):
-    for look, color in ((unseen, "C0"), (looks[name], "C1")):
-        flat = (look.features - mean_r) @ directions
+    for f, marker, line, label in ((unseen.features, ".", "-", "real"), (judged[name], "x", "--", name)):
+        flat, color = (f - mean_r) @ directions, "C0" if label == "real" else "C1"
         # a circle, stretched by a root of the covariance
         ellipse = 2 * torch.stack([circle.cos(), circle.sin()], dim=1) @ torch.linalg.cholesky(flat.T.cov()).T
-        ax.scatter(*flat[:400].T, s=3, color=color, alpha=0.5)
-        ax.plot(*(flat.mean(dim=0) + ellipse).T, color=color, ls="-")
-    ax.set_title(f"real, and {name}")
+        ax.scatter(*flat[:300].T, s=9, marker=marker, lw=0.7, color=color, alpha=0.6)
+        ax.plot(*(flat.mean(dim=0) + ellipse).T, color=color, ls=line, label=label)
+    ax.set(title=f"real, and {name}", xlabel="first direction")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False)
+axes[0].set_ylabel("second direction")
 plt.show()
 
 # %% [markdown]
 # Left, other real images: the ellipses lie on each other. Middle, blurred ones: the cloud has moved and shrunk. Right,
-# only three classes: three of the lumps, and an ellipse that shrinks and tilts. The digits form several lumps and are no Gaussian at all; FID sees nothing of
-# that, only mean and covariance.
+# only three classes: three of the clumps, and an ellipse of another shape.
+#
+# The digits form several clumps, and their distribution is not Gaussian at all. FID sees only mean and covariance. To
+# see what it misses, draw 1,000 points from one Gaussian with the mean and the covariance of the training features. They
+# are features of no image whatever.
+
+# %%
+centre, covariance = seen.features.double().mean(dim=0), seen.features.double().T.cov()
+values, vectors = torch.linalg.eigh(covariance)
+root = vectors * values.clamp_min(0).sqrt()  # root @ root.T is the covariance
+drawn = (centre + torch.randn(1000, 128, generator=seeded(0), dtype=torch.float64) @ root.T).float()
+clouds = {"real: 1,000 training images": seen.features[:1000], "points of one Gaussian": drawn}
+cloud_fids = {name: fid(real=unseen.features, fake=f) for name, f in clouds.items()}
+nearest = {name: to_nearest(f, seen.features[1000:]).median().item() for name, f in clouds.items()}
+real_cloud, gaussian = clouds
+
+# %% tags=["M5", "nbval-ignore-output"]
+assert cloud_fids[gaussian] < 1.5 * cloud_fids[real_cloud]
+assert nearest[gaussian] > 2 * nearest[real_cloud]
+table(["set", "FID", "median distance to the nearest other training image (features)"],
+      [[name, cloud_fids[name], nearest[name]] for name in clouds])  # fmt: skip
+
+# %% [markdown]
+# For FID they are as good as real images, although they lie far from all of them, between the clumps.
 #
 # Now more and more damage of three kinds. FID should rise with each step.
 
-# %% tags=["M5"]
-draw = torch.Generator().manual_seed(2)
-base, grain = train.x[:1000], torch.randn(1000, 1, 28, 28, generator=draw)
+# %%
+base, grain = train.x[:1000], torch.randn(1000, 1, 28, 28, generator=seeded(2))
 damage = {
-    "blur": [blur(base, sigma) for sigma in (0, 0.5, 1, 1.5)],
-    "noise": [(base + sigma * grain).clamp(-1, 1) for sigma in (0, 0.2, 0.4, 0.6)],
-    "classes left out": [train.x[train.y >= out][:1000] for out in (0, 2, 4, 6)],
+    "blur (σ = 0, 0.5, 1, 1.5 pixels)": [blur(base, sigma) for sigma in (0, 0.5, 1, 1.5)],
+    "noise (σ = 0, 0.2, 0.4, 0.6)": [(base + sigma * grain).clamp(-1, 1) for sigma in (0, 0.2, 0.4, 0.6)],
+    "0, 2, 4, 6 classes left out": [train.x[train.y >= out][:1000] for out in (0, 2, 4, 6)],
 }
+
+# %% tags=["M5"]
 curves = {
     kind: [fid(real=unseen.features, fake=see(x).features) for x in row] for kind, row in damage.items()
 }
 assert all((torch.tensor(curve).diff() > 0).all() for curve in curves.values())
-fig, ax = plt.subplots(figsize=(5, 2.8), layout="constrained")
-for kind, curve in curves.items():
-    ax.plot(curve, marker="o", label=kind)
-ax.set(xticks=range(4), xlabel="amount of damage", ylabel="FID", yscale="log")
-ax.legend(frameon=False)
+
+# %%
+fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
+for marker, (kind, curve) in zip("os^", curves.items(), strict=True):
+    ax.plot(curve, marker=marker, label=kind)
+ax.set(xticks=range(4), xlabel="step of the damage", ylabel="FID (logarithmic)", yscale="log")
+ax.legend(frameon=False, bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
 # It does, for all three, also for classes left out. That agreement with the eye has made FID the standard.
 #
-# One trap: FID depends on the **number of images**. In the next figure both sets are real digits, drawn at random from
-# the same training set; no generator can be fairer. Beside it stands a relative, the **Kernel Inception Distance** (KID, 커널
-# 인셉션 거리; Bińkowski et al., 2018). A **kernel** (커널) $k(f, f')$ says how alike two features are, here
-# $(f \cdot f' / d + 1)^3$. Two sets agree when pairs across the sets are as alike as pairs within each:
+# ## 6 · FID in practice (M5)
+#
+# You read "our model reaches FID 2.1" in a paper. What can you compare it with? Three experiments, and then the rules.
+#
+# ### The number of images (M5)
+#
+# In the next figure both sets are real digits, drawn at random from the same training set; no generator can be fairer.
+# Beside FID stands a relative, the **Kernel Inception Distance** (KID, 커널 인셉션 거리; Bińkowski et al., 2018). A **kernel**
+# (커널) $k(f, f')$ says how alike two features are, here $(f \cdot f' / d + 1)^3$. Two sets agree when pairs across the
+# sets are as alike as pairs within each:
 #
 # $$\mathrm{KID} = \operatorname{mean} k(f_r, f_r') + \operatorname{mean} k(f_g, f_g') - 2 \operatorname{mean} k(f_r, f_g),$$
 #
-# with the means over pairs of different images. It is 0 on average where both sets come from one source, for any number.
-
-# %% tags=["M5"]
-from course_utils.metrics import kernel_inception_distance
-
-draw, numbers, floor = (
-    torch.Generator().manual_seed(3),
-    (100, 200, 500, 1000, 2000),
-    {"FID": [], "KID · 1000": []},
-)
-for n in numbers:
-    pairs = [seen.features[torch.randperm(4000, generator=draw)[: 2 * n]].split(n) for _ in range(8)]
-    floor["FID"].append([fid(real=a, fake=b) for a, b in pairs])
-    kids = [kernel_inception_distance(real=a, fake=b, subsets=1, subset_size=n).mean for a, b in pairs]
-    floor["KID · 1000"].append([1000 * kid for kid in kids])
-floor = {name: torch.tensor(values) for name, values in floor.items()}
-assert floor["FID"][0].mean() > 5 * floor["FID"][-1].mean()
-assert floor["KID · 1000"][0].mean().abs() < floor["KID · 1000"][0].std()
+# with the means over pairs of different images. Where both sets come from one source it is 0 on average, however many
+# images there are.
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
-for ax, (name, values) in zip(axes, floor.items(), strict=True):
+from course_utils.metrics import kernel_inception_distance
+
+draw, numbers = seeded(3), (100, 200, 500, 1000, 2000)
+fid_floor, kid_floor = torch.empty(5, 16), torch.empty(5, 16)
+for row, n in enumerate(numbers):
+    for column in range(16):
+        a, b = seen.features[torch.randperm(4000, generator=draw)[: 2 * n]].split(n)
+        fid_floor[row, column] = fid(real=a, fake=b)
+        kid = kernel_inception_distance(real=a, fake=b, subsets=1, subset_size=n)
+        kid_floor[row, column] = 1000 * kid.mean
+
+# %% tags=["M5"]
+lightly_blurred = fid(real=unseen.features, fake=see(damage["blur (σ = 0, 0.5, 1, 1.5 pixels)"][1]).features)
+assert fid_floor[0].mean() > 2 * lightly_blurred
+assert fid_floor[0].mean() > 5 * fid_floor[-1].mean()
+assert (kid_floor.mean(dim=1).abs() < kid_floor.std(dim=1)).all()
+assert kid_floor[0].std() > 5 * kid_floor[-1].std()
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
+for ax, name, values in zip(axes, ("FID", "KID, times 1,000"), (fid_floor, kid_floor), strict=True):
     ax.errorbar(numbers, values.mean(dim=1), values.std(dim=1), marker="o", capsize=3)
     ax.axhline(0, color="grey", lw=0.5)
-    ax.set(xscale="log", xlabel="images in each set, N", ylabel=f"{name}, real against real")
+    ax.set(title="real against real", xscale="log", xlabel="images in each set, N", ylabel=name)
     ax.set_xticks(numbers, numbers)
     ax.minorticks_off()
+axes[0].axhline(lightly_blurred, color="C1", ls="--")
+axes[0].annotate("light blur, N = 1,000", (640, lightly_blurred + 0.08), color="C1", fontsize=8)
 plt.show()
 
 # %% [markdown]
-# The bars show the spread over eight draws. FID of *perfect* samples is the larger the fewer they are; with 100 it is what
-# lightly damaged ones have with 1,000. (100 images cannot even fill a covariance of 128 features; what is missing counts as a
-# difference.) Never compare two FIDs with different $N$; papers use 50,000. KID scatters with few images, but around 0.
+# The bars show the spread (one standard deviation) of sixteen draws. FID of *perfect* samples rises as their number
+# falls: with 100 it is more than twice what lightly blurred ones have with 1,000. (100 images cannot even fill a covariance
+# of 128 features; what is missing counts as a difference.) KID scatters widely where images are few, but around 0: it is
+# **unbiased** (불편).
 #
-# ## 6 · What FID cannot tell (M6)
+# ### How the images were resized (M5)
+#
+# The Inception network wants images of 299×299 pixels, so every image is resized on the way, and libraries do that in
+# different ways. Here are 1,000 real digits, reduced to 14×14 by two filters that both go by the name "bilinear", and
+# enlarged again in the same way. One of them averages over all pixels that fall together (antialiasing, 안티에일리어싱), the
+# other does not.
+
+
+# %%
+def through_14(x: torch.Tensor, **options) -> torch.Tensor:
+    small = torch.nn.functional.interpolate(x, size=14, **options)
+    return torch.nn.functional.interpolate(small, size=28, mode="bilinear").clamp(-1, 1)
+
+
+# %%
+resized = {
+    "antialiased": through_14(base, mode="bilinear", antialias=True),
+    "not antialiased": through_14(base, mode="bilinear"),
+    "every second pixel": through_14(base, mode="nearest"),
+}
+
+# %% tags=["M5", "nbval-ignore-output"]
+by_filter = {name: see(x).features for name, x in resized.items()}
+from_antialiased = {name: fid(real=by_filter["antialiased"], fake=f) for name, f in by_filter.items()}
+assert (
+    min(from_antialiased["not antialiased"], from_antialiased["every second pixel"])
+    > 3 * cloud_fids[real_cloud]
+)
+show_rows({name: x[:10] for name, x in resized.items()})
+table(["the same images, resized", "FID to those antialiased"], list(from_antialiased.items()))
+
+# %% [markdown]
+# The rows differ a little in softness, and they *are* the same images. Still FID reports a difference several times
+# as large as between two sets of different real digits (first row of the last table of section 5). A model can win or
+# lose a comparison by the resizing of its evaluation. *clean-fid* (Parmar et al., 2022) is a library that does this
+# step in one way, the right one.
+#
+# ### Whose features (M5)
+#
+# FID is a formula; any network can supply the features. Take three judges: the classifier; the code of the *denoising*
+# autoencoder of notebook 03, which was trained to see through noise; and the code of the very autoencoder whose samples
+# are on trial.
+
+# %%
+denoiser = load_pretrained("denoising-autoencoder-mnist", "cpu")
+judges = {
+    "classifier (128)": lambda x: see(x).features,
+    "denoising autoencoder (16)": lambda x: over_batches(denoiser.encode, x),
+    "the autoencoder itself (16)": lambda x: over_batches(autoencoder.encode, x),
+}
+on_trial = {"real training images": base, "blur, σ = 1": blur(base, 1.0)}
+on_trial |= {"noise, σ = 0.4": (base + 0.4 * grain).clamp(-1, 1), "the autoencoder's samples": generated}
+verdicts = {
+    judge: {name: fid(real=embed(test.x), fake=embed(x)) for name, x in on_trial.items()}
+    for judge, embed in judges.items()
+}
+
+# %% tags=["M5", "nbval-ignore-output"]
+by_classifier, by_denoiser, by_itself = verdicts.values()
+assert by_classifier["noise, σ = 0.4"] > 3 * by_classifier["blur, σ = 1"]
+assert by_denoiser["noise, σ = 0.4"] < 0.7 * by_denoiser["blur, σ = 1"]
+assert by_denoiser["noise, σ = 0.4"] < 1.2 * by_denoiser["real training images"]
+assert by_classifier["the autoencoder's samples"] > 5 * by_classifier["real training images"]
+assert by_itself["the autoencoder's samples"] < by_itself["real training images"]
+table(["FID to the test images, by", *verdicts],
+      [[name, *(row[name] for row in verdicts.values())] for name in on_trial])  # fmt: skip
+
+# %% [markdown]
+# Read it by columns; the scales have nothing to do with each other. To the classifier, noise is far worse than blur. To the
+# denoising autoencoder it is harmless, hardly different from real images, because that network has learned not to see it.
+# And in its own code the autoencoder's samples look *better than real images*: never let a model be its own judge.
+#
+# ### The rules (M5)
+#
+# - **An FID is a number only together with its recipe**: network, resizing, reference images (training or test set?), and
+#   the number of images. Ours use a classifier of digits with 128 features and 1,000 images. Papers use 2,048 features of
+#   an Inception network trained on photographs and 50,000 images. *No FID of this course can be compared with one in a
+#   paper*, and two papers only if their recipes agree.
+# - **Equal N**, and real against real beside it, so that the reader knows what a perfect model would get.
+# - **Other features.** Inception's 1,000 classes of photographs make it blind to much. In pictures of faces it
+#   responds to hats and ties (Kynkäänniemi et al., 2023). Newer work takes features of networks trained without labels, such as *DINOv2*,
+#   which agree better with people (Stein et al., 2023), or of *CLIP*, which was trained on images with their captions,
+#   with a kernel distance like KID (CMMD; Jayasumana et al., 2024).
+# - **Does the image fit the text?** FID does not know the caption. *CLIPScore* (Hessel et al., 2021) does: with CLIP's
+#   vectors $c$ of the caption and $v$ of the image it is $2.5 \max(\cos(c, v), 0)$, averaged over the images. It judges
+#   single images and says nothing about diversity.
+# - **How alike are two images?** That is another question again, with another tool, *LPIPS* (section 10).
+#
+# ## 7 · What FID cannot tell (M6)
 #
 # FID is one number for two things. Two models can then have the same FID for opposite reasons. The first makes sharp
 # digits, but only 0 to 6. The second is the autoencoder: all digits, many of them broken. Its codes are drawn from a
@@ -566,7 +799,7 @@ plt.show()
 narrow = train.x[train.y < 7][:1000]
 narrow_look = see(narrow)
 target = fid(real=unseen.features, fake=narrow_look.features)
-eps = torch.randn(1000, 16, generator=torch.Generator().manual_seed(0)) @ autoencoder.code_factor.T
+eps = torch.randn(1000, 16, generator=seeded(0)) @ autoencoder.code_factor.T
 
 
 def wide(s: float) -> torch.Tensor:
@@ -575,47 +808,60 @@ def wide(s: float) -> torch.Tensor:
 
 # %%
 low, high = 1.2, 4.0
-for _ in range(10):
+for _ in range(9):
     s = (low + high) / 2
-    too_good = fid(real=unseen.features, fake=see(wide(s)).features) < target
+    poor = wide(s)
+    poor_look = see(poor)
+    too_good = fid(real=unseen.features, fake=poor_look.features) < target
     low, high = (s, high) if too_good else (low, s)
 
-# %% tags=["M6", "nbval-ignore-output"]
-from course_utils.metrics import precision_recall
+# %%
+pair = {"sharp but narrow": narrow_look, "broad but poor": poor_look}
+pair_fid = {name: fid(real=unseen.features, fake=look.features) for name, look in pair.items()}
+pair_good = {name: fidelity(look.probs) for name, look in pair.items()}
+pair_broad = {name: diversity(look.probs) for name, look in pair.items()}
 
-broad = wide(s)
-same = {"sharp but narrow": narrow_look.features, "broad but poor": see(broad).features}
-distances = {name: fid(real=unseen.features, fake=f) for name, f in same.items()}
-apart = {name: precision_recall(real=unseen.features, fake=f) for name, f in same.items()}
-assert abs(distances["sharp but narrow"] / distances["broad but poor"] - 1) < 0.02
-assert apart["sharp but narrow"].precision > apart["broad but poor"].precision + 0.2
-assert apart["broad but poor"].recall > apart["sharp but narrow"].recall + 0.05
-show_rows({"sharp but narrow": narrow[:12], "broad but poor": broad[:12]}, scale=0.5)
-rows = [[name, distances[name], *apart[name]] for name in same]
-table([f"model (s = {s:.2f})", "FID", "precision", "recall"], rows)
+# %% tags=["M6", "nbval-ignore-output"]
+assert abs(pair_fid["sharp but narrow"] / pair_fid["broad but poor"] - 1) < 0.02
+assert pair_good["sharp but narrow"] > pair_good["broad but poor"] + 0.3
+assert pair_broad["broad but poor"] > pair_broad["sharp but narrow"] + 1
+show_rows({"sharp but narrow": narrow[:12], "broad but poor": poor[:12]}, scale=0.5)
+table([f"model (s = {s:.2f})", "FID", "fidelity", "diversity"],
+      [[name, pair_fid[name], pair_good[name], pair_broad[name]] for name in pair])  # fmt: skip
 
 # %% [markdown]
-# To FID the two rows are the same. The last two columns tell them apart, and are our next subject.
+# To FID the two are the same. The simple measures of section 2 tell them apart, but they only know the ten classes. The
+# next section builds measures of fidelity and diversity that need no classes at all.
 #
-# ## 7 · Precision and recall (M7)
+# ## 8 · Precision and recall (M7)
 #
 # ### The kind you know (M7)
 #
-# A detector for the digit 3 marks some of the images. With TP, the 3s that it marks, FP, other digits that it marks, and FN,
-# the 3s that it misses:
+# A detector for the digit 3 marks some of the images. With TP (true positives, 참 양성), the 3s that it marks, FP (false
+# positives, 거짓 양성), other digits that it marks, and FN (false negatives, 거짓 음성), the 3s that it misses:
 #
 # $$\text{precision (정밀도)} = \frac{TP}{TP + FP}, \qquad \text{recall (재현율)} = \frac{TP}{TP + FN}.$$
 #
-# Precision asks whether what was marked is right, recall whether what is right was marked.
+# Precision asks whether what was marked is right, recall whether what is right was marked. Our detector marks a noisy test
+# image if the classifier gives the 3 a probability above a threshold, a strict one or a generous one.
 
-# %% tags=["M7"]
-is_three = torch.tensor([1, 1, 1, 1, 1, 1, 0, 0], dtype=torch.bool)
-marked = torch.tensor([1, 1, 1, 0, 0, 0, 1, 0], dtype=torch.bool)
-tp, fp, fn = ((a & b).sum().item() for a, b in ((is_three, marked), (~is_three, marked), (is_three, ~marked)))
-assert tp + fn == is_three.sum()
-print(f"TP {tp}, FP {fp}, FN {fn}: precision {tp / (tp + fp)}, recall {tp / (tp + fn)}")
+# %%
+grainy = (test.x + 0.4 * torch.randn(test.x.shape, generator=seeded(0))).clamp(-1, 1)
+belief, is_three = see(grainy).probs[:, 3], test.y == 3
+detectors = {}
+for threshold in (0.5, 0.02):
+    marked = belief > threshold
+    tp, fp, fn = (is_three & marked).sum(), (~is_three & marked).sum(), (is_three & ~marked).sum()
+    detectors[threshold] = [(tp / (tp + fp)).item(), (tp / (tp + fn)).item()]
+
+# %% tags=["M7", "nbval-ignore-output"]
+assert detectors[0.5][0] > 0.9 > detectors[0.02][0]
+assert detectors[0.02][1] > 0.75 > detectors[0.5][1]
+table(["threshold", "precision", "recall"], [[threshold, *row] for threshold, row in detectors.items()])
 
 # %% [markdown]
+# The strict detector is nearly always right and misses many 3s; the generous one finds more and errs more.
+#
 # ### The generative kind (M7)
 #
 # The real images fill some region of the space of features, the generated ones another. Ask the same two questions of
@@ -624,14 +870,18 @@ print(f"TP {tp}, FP {fp}, FN {fn}: precision {tp / (tp + fp)}, recall {tp / (tp 
 # - **precision**: the share of generated images that lie in the *real* region: fidelity;
 # - **recall**: the share of real images that lie in the *generated* region: diversity.
 #
+# The idea is due to Sajjadi et al. (2018). They group the features of both sets into clusters and compare how often each
+# set falls into each cluster, which gives not one pair of numbers but a whole curve of trade-offs. What papers report today
+# mostly is the following, simpler version.
+#
 # ### Made exact: balls around neighbours (M7)
 #
 # A set of points has no region yet. *Improved precision and recall* (Kynkäänniemi et al., 2019) gives it one: around each
-# point a ball that reaches to its $k$-th nearest neighbour ($k = 3$), and the region, or **manifold** (다양체), is all balls
-# together. For a set $\Phi$ of features and the distance $r_k(\phi)$ from $\phi \in \Phi$ to its $k$-th nearest neighbour
-# in $\Phi$:
+# point a ball that reaches to its $k$-th **nearest neighbour** (최근접 이웃; $k = 3$), and the region, or **manifold**
+# (다양체), is all balls together. For a set $\Phi$ of features and the distance $r_k(\phi)$ from $\phi \in \Phi$ to its
+# $k$-th nearest neighbour in $\Phi$:
 #
-# $$\operatorname{inside}(f, \Phi) = \begin{cases} 1 & \lVert f - \phi \rVert \le r_k(\phi) \text{ for some } \phi \in \Phi \\ 0 & \text{else} \end{cases}$$
+# $$\operatorname{inside}(f, \Phi) = \begin{cases} 1 & \lVert f - \phi \rVert \le r_k(\phi) \text{ for some } \phi \in \Phi \\ 0 & \text{otherwise} \end{cases}$$
 #
 # $$\text{precision} = \frac{1}{N_g} \sum_{f \in \Phi_g} \operatorname{inside}(f, \Phi_r), \qquad
 # \text{recall} = \frac{1}{N_r} \sum_{f \in \Phi_r} \operatorname{inside}(f, \Phi_g)$$
@@ -646,6 +896,8 @@ def inside(f: torch.Tensor, phi: torch.Tensor, k: int = 3) -> torch.Tensor:
 
 
 # %% tags=["M7"]
+from course_utils.metrics import precision_recall
+
 exact = unseen.features.double()
 for look in looks.values():
     fake = look.features.double()
@@ -655,43 +907,103 @@ for look in looks.values():
 print("Two lines, and the package's precision_recall agrees.")
 
 # %% [markdown]
-# Our four sets in the plane of the two numbers, together with the autoencoder's samples:
+# Our four sets in the plane of the two numbers, together with the autoencoder's samples and the two models that FID could
+# not tell apart:
 
 # %% tags=["M7"]
-places = {name: precision_recall(real=unseen.features, fake=look.features) for name, look in looks.items()}
-places["autoencoder"] = precision_recall(real=unseen.features, fake=see(generated).features)
-assert places["sharp, narrow"].precision > 0.7 > places["soft, varied"].precision
+placed = {name: look.features for name, look in (looks | pair).items()}
+placed["autoencoder"] = see(generated).features
+places = {name: precision_recall(real=unseen.features, fake=f) for name, f in placed.items()}
+assert places["sharp, narrow"].precision > 0.7 > 0.5 > places["soft, varied"].precision
 assert places["sharp, varied"].recall > places["sharp, narrow"].recall + 0.3
-assert places["sharp, narrow"].recall > places["soft, narrow"].recall
-fig, ax = plt.subplots(figsize=(5.2, 3.2), layout="constrained")
-for name, place in places.items():
-    ax.scatter(place.recall, place.precision, s=50, label=name)
+assert max(places["soft, varied"].recall, places["soft, narrow"].recall) < 0.2
+assert places["sharp but narrow"].precision > places["broad but poor"].precision + 0.2
+assert places["broad but poor"].recall > places["sharp but narrow"].recall + 0.1
+
+# %%
+fig, ax = plt.subplots(figsize=(6, 3.8), layout="constrained")
+for marker, (name, place) in zip("osD^vP*", places.items(), strict=True):
+    ax.scatter(place.recall, place.precision, s=50, marker=marker)
+    dy = {"sharp, varied": 13, "sharp but narrow": -13}.get(name, 0)
+    side = "center" if dy else "right" if place.recall > 0.7 else "left"
+    offset = {"center": 0, "right": -8, "left": 8}[side], dy
+    ax.annotate(
+        name, (place.recall, place.precision), offset, textcoords="offset points", ha=side, va="center"
+    )
 ax.set(xlabel="recall: diversity", ylabel="precision: fidelity", xlim=(-0.05, 1.05), ylim=(-0.05, 1.05))
-ax.legend(frameon=False, bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
-# Up is sharp; right is varied, as far as the images look real to the network. The soft sets fall in both directions, also the
-# one with all ten digits: blurred features leave the real region, and the region they fill holds hardly any sharp image.
-# Note where "sharp, varied" stands: real images, and yet not at (1, 1).
+# Up is sharp; right is varied, as far as the images look real to the network. "Sharp but narrow" and "broad but poor", which
+# had the same FID, stand far apart. The soft sets are low *and* far left, also the one with all ten digits: blurred
+# features leave the real region, and the region they fill holds hardly any sharp image. And note where "sharp, varied"
+# stands: real images, and yet not at (1, 1).
 #
-# Play with the balls. The points are a toy set in the plane: blue the real features, orange the generated ones. In the left
-# picture the balls belong to the real points, and the share of orange points in blue balls is the precision. In the right
-# picture it is the other way round. Move the generated cloud, change $k$, then add a single outlier.
+# See the balls at work. The points are a toy set in the plane: real features are dots, generated ones squares, filled where
+# they lie inside a ball. Upper row: balls around the real points; the share of squares inside is the precision. Lower row:
+# balls around the generated points; the share of dots inside is the recall.
 
 
 # %%
-def draw_balls(ax, centres: torch.Tensor, others: torch.Tensor, k: int, colors: tuple[str, str]) -> float:
-    radius = torch.cdist(centres, centres).kthvalue(k + 1, dim=1).values
-    hit = inside(others, centres, k)
-    for centre, r in zip(centres.tolist(), radius.tolist(), strict=True):
-        ax.add_patch(plt.Circle(centre, r, color=colors[0], alpha=0.25, lw=0))
-    ax.scatter(*centres.T, s=6, color=colors[0])
-    ax.scatter(*others[hit].T, s=14, color=colors[1], ec="black", lw=0.6)
-    ax.scatter(*others[~hit].T, s=14, facecolors="none", edgecolors=colors[1])
-    ax.set(xlim=(-4.5, 7), ylim=(-4.2, 4.2), xticks=[], yticks=[], aspect="equal")
-    return hit.double().mean().item()
+from matplotlib.collections import EllipseCollection
 
+
+def draw_balls(ax, real: torch.Tensor, fake: torch.Tensor, k: int, around_real: bool) -> float:
+    centres, others = (real, fake) if around_real else (fake, real)
+    diameter = 2 * torch.cdist(centres, centres).kthvalue(k + 1, dim=1).values.numpy()
+    hit = inside(others, centres, k)
+    (mark, tint), (mark_of_others, tint_of_others) = (("o", "C0"), ("s", "C1"))[:: 1 if around_real else -1]
+    place = {"units": "xy", "offsets": centres.numpy(), "offset_transform": ax.transData}
+    ax.add_collection(EllipseCollection(diameter, diameter, 0, **place, color=tint, alpha=0.25, lw=0))
+    ax.scatter(*centres.T, s=5, marker=mark, color=tint)
+    ax.scatter(*others[hit].T, s=14, marker=mark_of_others, color=tint_of_others, ec="black", lw=0.6)
+    ax.scatter(*others[~hit].T, s=14, marker=mark_of_others, facecolors="none", edgecolors=tint_of_others)
+    share = hit.double().mean().item()
+    ax.set(xlim=(-4.5, 7), ylim=(-3.6, 3.6), xticks=[], yticks=[], aspect="equal")
+    ax.set_title(f"{'precision' if around_real else 'recall'} {share:.2f}")
+    return share
+
+
+# %%
+toy = seeded(4)
+real_points, cloud = torch.randn(50, 2, generator=toy), 0.3 * torch.randn(50, 2, generator=toy)
+outliers = ("none", "among the real", "among the generated")
+
+
+def toy_sets(shift: float, outlier: str) -> tuple[torch.Tensor, torch.Tensor]:
+    fake = cloud + torch.tensor([shift, 0.0])
+    if outlier == "among the generated":
+        return real_points, torch.cat([fake, torch.tensor([[-3.5, -1.5]])])
+    if outlier == "among the real":
+        return torch.cat([real_points, torch.tensor([[6.0, -1.5]])]), fake
+    return real_points, fake
+
+
+# %% tags=["M7"]
+stories = {"a narrow cloud": (0.0, "none"), "the same, moved": (4.0, "none"),
+           "one generated outlier": (0.0, outliers[2]), "moved, one real outlier": (4.0, outliers[1])}  # fmt: skip
+fig, axes = plt.subplots(2, 4, figsize=(10, 4.1), layout="constrained")
+told = {}
+for column, (name, story) in zip(axes.T, stories.items(), strict=True):
+    told[name] = [draw_balls(ax, *toy_sets(*story), 3, ax is column[0]) for ax in column]
+    column[0].set_title(f"{name}\nprecision {told[name][0]:.2f}")
+    column[1].set_xlabel("feature 1")
+axes[0, 0].set_ylabel("balls: real\nfeature 2")
+axes[1, 0].set_ylabel("balls: generated\nfeature 2")
+assert told["a narrow cloud"][0] > 0.9 > 0.5 > told["a narrow cloud"][1]
+assert max(told["the same, moved"]) < 0.25
+assert told["one generated outlier"][1] > told["a narrow cloud"][1] + 0.1
+assert told["moved, one real outlier"][0] > told["the same, moved"][0] + 0.5
+plt.show()
+
+# %% [markdown]
+# First column: the generated cloud is narrow but lies in the midst of the real one, so precision is high and recall low.
+# Second: moved away, both are low. Third: one generated outlier. Even its nearest neighbours are far, so its ball is huge
+# and swallows many real points: recall rises although nothing got better. Fourth: an outlier among the *real*
+# points does the same to precision.
+#
+# Now play with them: move the generated cloud, change $k$, add an outlier. Which number falls first as the cloud moves?
+# What does a larger $k$ do to both?
 
 # %%
 from matplotlib.figure import Figure
@@ -699,125 +1011,230 @@ from matplotlib.figure import Figure
 from course_utils.explorers import Choice
 from course_utils.viz import rendered
 
-toy = torch.Generator().manual_seed(4)
-real_points, cloud = torch.randn(50, 2, generator=toy), 0.3 * torch.randn(50, 2, generator=toy)
-shifts, ks, extras = (0.0, 1.0, 2.0, 3.0, 4.0), (1, 3, 5), ("none", "among the real", "among the generated")
-far_right, far_left = torch.tensor([[6.0, -1.5]]), torch.tensor([[-3.5, -1.5]])
-frames, shares = [], []
-for shift in shifts:
-    for k in ks:
-        for extra in extras:
-            fig = Figure(figsize=(5.6, 2.2), layout="constrained")
-            left, right = fig.subplots(1, 2)
-            real = torch.cat([real_points, far_right]) if extra == extras[1] else real_points
-            fake = cloud + torch.tensor([shift, 0.0])
-            fake = torch.cat([fake, far_left]) if extra == extras[2] else fake
-            precision = draw_balls(left, real, fake, k, ("C0", "C1"))
-            recall = draw_balls(right, fake, real, k, ("C1", "C0"))
-            shares.append([precision, recall])
-            frames.append(rendered(fig))
+shifts, ks = (0.0, 1.0, 2.0, 3.0, 4.0), (1, 3, 5)
+settings = [(shift, k, outlier) for shift in shifts for k in ks for outlier in outliers]
+frames, shares = {True: [], False: []}, {True: [], False: []}
+for shift, k, outlier in settings:
+    for around_real in (True, False):
+        fig = Figure(figsize=(2.5, 1.75), layout="constrained")
+        share = draw_balls(fig.subplots(), *toy_sets(shift, outlier), k, around_real)
+        shares[around_real].append(share)
+        frames[around_real].append(rendered(fig, dpi=110))
 
 # %%
-controls = [Slider("shift of the generated cloud", shifts), Slider("k", ks), Choice("outlier", extras)]
-by, axes_ = tuple(control.name for control in controls), (len(shifts), len(ks), len(extras))
-pictures = torch.stack(frames).unflatten(0, axes_)
-precisions, recalls = torch.tensor(shares).unflatten(0, axes_).unbind(dim=-1)
-Explorer(
-    controls,
-    [Panel("filled: inside a ball; empty: outside", pictures, by)],
-    [Readout("precision ↑", precisions, by, maximum=1), Readout("recall ↑", recalls, by, maximum=1)],
-    index=[2, 1, 0],
-    colors=24,
-    title="Manifolds of balls",
-)
+controls = [Slider("shift of the generated cloud", shifts), Slider("k", ks), Choice("outlier", outliers)]
+by, sizes = tuple(control.name for control in controls), (len(shifts), len(ks), len(outliers))
+panels = [
+    Panel(title, torch.stack(frames[around_real]).unflatten(0, sizes), by)
+    for title, around_real in (
+        ("balls around the real points", True),
+        ("balls around the generated points", False),
+    )
+]
+readouts = [
+    Readout(name, torch.tensor(shares[around_real]).unflatten(0, sizes), by, maximum=1)
+    for name, around_real in (("precision ↑", True), ("recall ↑", False))
+]
+Explorer(controls, panels, readouts, index=[0, 1, 0], colors=24, title="Manifolds of balls")
+
+# %% tags=["M7"]
+values = {
+    name: torch.tensor(shares[key]).view(sizes) for name, key in (("precision", True), ("recall", False))
+}
+by_shift = {name: value[:, 1, 0] for name, value in values.items()}  # k = 3, no outlier
+assert by_shift["precision"][2] > 0.6 * by_shift["precision"][0]
+assert by_shift["recall"][2] < 0.6 * by_shift["recall"][0]
+print("As the cloud moves, recall falls first.")
 
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# Without a shift the generated cloud lies inside the real one: precision near 1, recall well below. As it moves away, recall
-# falls from the first step, precision only when the cloud leaves the real region. A larger $k$ makes all balls larger and
-# both numbers higher. One outlier among the generated points gets a huge ball, because even its nearest neighbours are far,
-# and many real points lie in it: recall jumps although nothing got better. Move the cloud far to the right and put the
-# outlier among the *real* points: now the same happens to precision.
+# Recall falls first: after two steps to the right it has lost most, precision much less. A larger $k$ makes all balls
+# larger, and neither number can fall.
 #
 # </details>
 #
-# ## 8 · What precision and recall cannot see (M8)
+# ## 9 · What precision and recall cannot see (M8)
 #
 # ### One outlier inflates the manifold (M8)
 #
 # The same with real digits. A generator makes nothing but ones: precise, with almost no recall. Now replace some of its 400
-# images by pure noise. Density and coverage in the table are explained below.
+# images by pure noise. Beside precision and recall stands FID.
 
 # %%
-from course_utils.metrics import density_coverage
-
 only_ones = seen.features[train.y == 1][:400]
-junk = see(noise[:20]).features
-counts = (0, 1, 2, 3, 4, 10)
-spoiled = [torch.cat([only_ones[: 400 - n], junk[:n]]) for n in counts]
-with_junk = [
-    (*precision_recall(real=unseen.features, fake=f), *density_coverage(real=unseen.features, fake=f))
-    for f in spoiled
-]
+junk, counts = see(noise[:20]).features, (0, 1, 2, 3, 4)
+spoiled = {n: torch.cat([only_ones[: 400 - n], junk[:n]]) for n in counts}
+with_junk = {
+    n: (*precision_recall(real=unseen.features, fake=f), fid(real=unseen.features, fake=f))
+    for n, f in spoiled.items()
+}
 
 # %% tags=["M8", "nbval-ignore-output"]
 assert with_junk[0][1] < 0.2
 assert with_junk[1][1] > 0.5
-assert abs(with_junk[1][3] - with_junk[0][3]) < 0.02
-table(["images of noise among 400", "precision", "recall", "density", "coverage"],
-      [[n, *row] for n, row in zip(counts, with_junk, strict=True)])  # fmt: skip
+assert max(abs(with_junk[n][2] / with_junk[0][2] - 1) for n in counts) < 0.1
+assert with_junk[4][1] < 0.2
+table(["images of noise among 400", "precision", "recall", "FID"],
+      [[n, *row] for n, row in with_junk.items()])  # fmt: skip
 
 # %% [markdown]
 # One image of noise, and recall jumps from one tenth to most of the real digits, nines and all. The junk is so far from
 # the ones that its ball swallows half the space. With four of them recall is back where it was: each now has $k = 3$
-# neighbours among the junk, and their balls are small.
+# neighbours among the junk, and their balls are small. FID changes by less than a tenth.
 #
 # ### Moving a few embeddings moves the score (M8)
 #
-# The score hangs on a few points. Move the embedding of that single outlier towards the centre of the ones, in steps; the
-# other 399 stay where they are.
+# An outlier of pure noise would be noticed by eye. So do it without one. Take four of the 400 ones, one per cent, and move
+# their **embeddings** (임베딩; another word for features) step by step to the places of four real training images of *other*
+# digits. At the end every embedding is that of a flawless real digit. We draw the four at random, three times.
+
+
+# %%
+def with_four_moved(draw: int, way: float) -> torch.Tensor:
+    g, others = seeded(draw), seen.features[train.y != 1]
+    four, places_of_others = (
+        torch.randperm(400, generator=g)[:4],
+        torch.randperm(len(others), generator=g)[:4],
+    )
+    moved = only_ones.clone()
+    moved[four] += way * (others[places_of_others] - moved[four])
+    return moved
+
+
+ways = torch.linspace(0, 1, 5)
+after = [[with_four_moved(draw, way) for way in ways] for draw in range(3)]
+recalls = torch.tensor(
+    [[precision_recall(real=unseen.features, fake=f).recall for f in row] for row in after]
+)
 
 # %% tags=["M8"]
-centre = only_ones.mean(dim=0)
-ways = torch.linspace(0, 1, 6)
-moved = [torch.cat([only_ones[:399], (junk[:1] + way * (centre - junk[:1]))]) for way in ways]
-recalls = [precision_recall(real=unseen.features, fake=f).recall for f in moved]
-assert max(recalls) - min(recalls) > 0.4
-fig, ax = plt.subplots(figsize=(4.5, 2.6), layout="constrained")
-ax.plot(ways, recalls, "-o")
-ax.set(xlabel="the one outlier moved towards the centre", ylabel="recall", ylim=(0, 1))
+four_fids = torch.tensor([[fid(real=unseen.features, fake=f) for f in row] for row in after])
+assert (recalls[:, -1] > recalls[:, 0] + 0.25).all()
+assert ((four_fids[:, -1] / four_fids[:, 0] - 1).abs() < 0.1).all()
+
+# %%
+fig, ax = plt.subplots(figsize=(4.5, 2.8), layout="constrained")
+for draw, marker in enumerate("os^"):
+    ax.plot(ways, recalls[draw], marker=marker, label=f"draw {draw + 1}")
+ax.set(xlabel="four of 400 embeddings: share of the way", ylabel="recall", ylim=(0, 1))
+ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
+# One per cent of the embeddings decides how diverse the other 99 per cent look. Four lonely points have large balls, because
+# their nearest neighbours are far, and each covers many real digits. So recall answers "does something real lie near
+# *any* generated image?" rather than "how much of the data does the model make?"
+#
 # ### The same distribution does not score 1 (M8)
 #
-# Draw two sets of real training images at random. They come from the very same distribution. Still, each leaves a share of
-# the other outside:
+# Draw two sets of 1,000 from the same source. Precision and recall of the one against the other ought to be 1, since
+# nothing can be more alike. Three sources: the features of real training images, normal random points in the plane, and
+# normal random points in 128 dimensions. Each is drawn three times, and the table shows the mean.
+#
+# Beside precision and recall it shows two remedies. **Density** (밀도) and **coverage** (커버리지; Naeem et al., 2020) use
+# balls around *real* points only, so nothing among the generated images can widen a ball:
+#
+# - density: in how many real balls a generated image lies, on average, divided by $k$. It counts how many balls hold an
+#   image where precision only asks if any does. It can exceed 1.
+# - coverage: the share of real balls that hold at least one generated image.
+
+# %%
+from course_utils.metrics import density_coverage
+
+
+def digits_twice(g: torch.Generator) -> torch.Tensor:
+    return seen.features[torch.randperm(4000, generator=g)[:2000]]
+
+
+sources = {
+    "real digits": digits_twice,
+    "normal, 2-D": lambda g: torch.randn(2000, 2, generator=g),
+    "normal, 128-D": lambda g: torch.randn(2000, 128, generator=g),
+}
+
+
+def against_itself(source, k: int) -> torch.Tensor:
+    rows = []
+    for number in range(3):
+        a, b = source(seeded(number)).split(1000)
+        scores = (*precision_recall(real=a, fake=b, k=k), *density_coverage(real=a, fake=b, k=k))
+        rows.append(torch.tensor(scores))
+    return torch.stack(rows).mean(dim=0)
+
+
+# %%
+itself = {(name, k): against_itself(source, k) for name, source in sources.items() for k in (3, 5)}
+recall_at_3, coverage_at_3 = (torch.stack([itself[name, 3][i] for name in sources]) for i in (1, 3))
+coverage_at_5 = torch.stack([itself[name, 5][3] for name in sources])
 
 # %% tags=["M8", "nbval-ignore-output"]
-mixed = seen.features[torch.randperm(4000, generator=torch.Generator().manual_seed(3))]
-halves = [(mixed[:n], mixed[n : 2 * n]) for n in (200, 500, 1000, 2000)]
-of_halves = [[*precision_recall(real=a, fake=b), *density_coverage(real=a, fake=b)] for a, b in halves]
-assert all(precision < 0.95 and recall < 0.95 for precision, recall, *_ in of_halves)
-table(["images in each set", "precision", "recall", "density", "coverage"],
-      [[len(a), *row] for (a, _), row in zip(halves, of_halves, strict=True)])  # fmt: skip
+assert max(itself["real digits", 3][:2]) < 0.95
+assert recall_at_3.max() - recall_at_3.min() > 0.3
+assert (coverage_at_3 - (1 - 2**-3)).abs().max() < 0.05
+assert (coverage_at_5 - (1 - 2**-5)).abs().max() < 0.03
+assert abs(coverage_at_3[0] - recall_at_3[0]) < 0.05
+table(["against another draw of itself", "k", "precision", "recall", "density", "coverage"],
+      [[*key, *row.tolist()] for key, row in itself.items()])  # fmt: skip
 
 # %% [markdown]
-# A precision of 0.88 is therefore what new real images get. A model above it is not better than reality; it avoids the rare
-# images. Report the value of real against real beside that of a model.
+# Real digits against real digits have a precision of less than 0.95. A model above that is not better than reality; it
+# avoids the rare images. So report real against real beside the value of a model.
+#
+# What is the best value? For recall it depends on the data, and widely: compare the three rows with $k = 3$. Coverage is
+# *not* nearer to 1 than recall at the same $k$. Its advantage is another: its best value is the same for all data, about
+# $1 - 2^{-k}$. (Among the $k$ nearest neighbours of a real point, real or generated, it is enough if one is generated, and
+# each is so with probability ½.) That is why its authors take $k = 5$, which gives 0.97.
+#
+# ### The remedy at work, and its own limit (M8)
+#
+# Back to the four embeddings, to the image of noise, and to the two models of section 7, all with $k = 3$:
+
+# %%
+trials = {
+    "ones": only_ones,
+    "ones, an image of noise among them": spoiled[1],
+    "ones, four embeddings moved": after[0][-1],
+}
+trials |= {name: look.features for name, look in pair.items()}
+trials = {
+    name: (
+        precision_recall(real=unseen.features, fake=f).recall,
+        *density_coverage(real=unseen.features, fake=f, k=3),
+    )
+    for name, f in trials.items()
+}
+
+# %% tags=["M8", "nbval-ignore-output"]
+ones, noisy_ones, moved_ones, sharp_model, poor_model = trials.values()
+assert max(abs(noisy_ones[2] - ones[2]), abs(moved_ones[2] - ones[2])) < 0.03
+assert poor_model[0] > sharp_model[0] + 0.1
+assert poor_model[2] < sharp_model[2] - 0.2
+spread = {
+    name: torch.cdist(look.features, look.features).kthvalue(4, dim=1).values.median()
+    for name, look in pair.items()
+}
+assert spread["broad but poor"] > 1.3 * spread["sharp but narrow"]
+table(["k = 3", "recall", "density", "coverage"], [[name, *row] for name, row in trials.items()])
+
+# %% [markdown]
+# Where recall jumped, coverage stays. But look at the last two rows: recall calls "broad but poor" the more diverse, coverage
+# the *less* diverse of the two. Who is right? It makes all ten digits, so in the sense of section 2 it is broader. Recall says
+# so, though partly for a bad reason: poor images lie far apart, so their balls are wide. Coverage needs an image *inside* the
+# small ball of a real one, and poor images are inside few: **coverage needs fidelity too**. No single number measures
+# diversity alone.
 #
 # ### It is expensive (M8)
 #
 # Every image is compared with every other: $N^2$ distances, where FID needs sums over $N$ images and one computation with
 # $d \times d$ matrices. Measured on random features:
 
-# %% tags=["M8"]
+# %%
 import time
 
 
 def seconds(metric, n: int) -> float:
-    a, b = torch.randn(2, n, 128, generator=torch.Generator().manual_seed(n))
+    a, b = torch.randn(2, n, 128, generator=seeded(n))
     best = float("inf")
     for _ in range(3):
         start = time.perf_counter()
@@ -826,58 +1243,73 @@ def seconds(metric, n: int) -> float:
     return best
 
 
-sizes = (500, 1000, 2000, 4000)
-times = {metric.__name__: [seconds(metric, n) for n in sizes] for metric in (fid, precision_recall)}
+# %% tags=["M8"]
+numbers_of_images = (500, 1000, 2000, 4000)
+times = {
+    metric.__name__: [seconds(metric, n) for n in numbers_of_images] for metric in (fid, precision_recall)
+}
 growth = {name: row[-1] / row[0] for name, row in times.items()}
 assert growth["precision_recall"] > 1.5 * growth["fid"]
 
 # %%
-fig, ax = plt.subplots(figsize=(4.5, 2.8), layout="constrained")
-for name, row in times.items():
-    ax.plot(sizes, row, marker="o", label=name)
-ax.plot(sizes, [times["precision_recall"][0] * (n / sizes[0]) ** 2 for n in sizes], "k:", label="slope of N²")
+fig, ax = plt.subplots(figsize=(5, 2.8), layout="constrained")
+square = [times["precision_recall"][0] * (n / 500) ** 2 for n in numbers_of_images]
+lines = {"precision and recall": times["precision_recall"], "slope of N²": square, "FID": times["fid"]}
+for marker, (name, row) in zip(("o", "", "s"), lines.items(), strict=True):
+    ax.plot(numbers_of_images, row, marker=marker, label=name)
 ax.set(xscale="log", yscale="log", xlabel="images in each set, N", ylabel="seconds")
-ax.set_xticks(sizes, sizes)
+ax.set_xticks(numbers_of_images, numbers_of_images)
 ax.minorticks_off()
 ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# On double logarithmic axes $N^2$ is the dotted line. For the 50,000 images and 2,048 features that papers use,
-# `benchmarks/metrics.md` in the course's repository has measured figures.
+# From 500 to 4,000 images the time of precision and recall grows far more than that of FID. For the 50,000 images and 2,048
+# features that papers use, `benchmarks/metrics.md` in the course's repository has measured figures.
 #
-# ### Two remedies (M8)
+# ## 10 · Perceptual path length (M9)
 #
-# **Density** (밀도) and **coverage** (커버리지; Naeem et al., 2020) use balls around *real* points only, so an outlier among the
-# generated images cannot widen anything:
-#
-# - density: in how many real balls a generated image lies, on average, divided by $k$ ($k = 5$). It counts how many balls
-#   hold an image where precision only asks if any does. It can exceed 1.
-# - coverage: the share of real balls that hold at least one generated image.
-#
-# Look back at the table of outliers: where recall jumped, coverage did not move. And in the last table coverage of real
-# against real is nearer to 1 than recall.
-#
-# ## 9 · Perceptual path length (M9)
-#
-# The metrics so far judge a bag of images. A generator also has a latent space, and we may ask how *smoothly* images
-# change on a path through it, as in the walk between two codes below. Cut the path from code $z_0$ to code $z_1$ at a random place $t$, take a tiny step $\epsilon$, and
-# measure how far the image moves. The **perceptual path length** (PPL, 지각적 경로 길이; Karras et al., 2019) is
-#
-# $$\mathrm{PPL} = \mathbb{E} \Big[ \tfrac{1}{\epsilon^2} \, d\big( g(z_t),\, g(z_{t+\epsilon}) \big) \Big],
-# \qquad z_t = (1-t)\, z_0 + t\, z_1, \quad t \sim \mathcal{U}(0, 1)$$
-#
-# with the decoder $g$ and a **perceptual distance** $d$: the squared distance between features, so that it counts what a viewer
-# notices and not what a pixel does. ($\epsilon^2$, because a squared distance shrinks with the square of the step. For codes
-# from a normal distribution one walks along an arc, `slerp`, and not along the straight line, `lerp`.)
+# The metrics so far judge a bag of images. A generator also has a latent space, and we may ask how *smoothly* images change
+# on a path through it. For that we need a distance between two images, and pixels are a bad one:
 
 # %%
-from course_utils.metrics import perceptual_path_length
-from course_utils.nets import lerp
 
 
 def d(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return (see(a).features - see(b).features).square().sum(dim=1)
+
+
+changes = {"shifted by one pixel": test.x.roll(1, dims=3), "blurred, σ = 1": blur(test.x, 1.0)}
+changes["noise, σ = 0.3"] = (test.x + 0.3 * torch.randn(test.x.shape, generator=seeded(0))).clamp(-1, 1)
+in_pixels = {name: squared_error(x, test.x).mean().item() for name, x in changes.items()}
+in_features = {name: d(x, test.x).mean().item() for name, x in changes.items()}
+one_pixel, *others = changes
+
+# %% tags=["M9", "nbval-ignore-output"]
+assert in_pixels[one_pixel] > 1.5 * max(in_pixels[name] for name in others)
+assert in_features[one_pixel] < 0.3 * min(in_features[name] for name in others)
+show_rows({"original": test.x[:10]} | {name: x[:10] for name, x in changes.items()})
+table(["what was done", "squared distance of pixels", "squared distance of features"],
+      [[name, in_pixels[name], in_features[name]] for name in changes])  # fmt: skip
+
+# %% [markdown]
+# A shift by one pixel, which nobody notices, is by far the largest change in pixels and by far the smallest in features. A
+# distance in the features of a network is called a **perceptual distance** (지각적 거리). The one that papers use is *LPIPS*
+# (Zhang et al., 2018): differences of the features of several layers, weighted so that they agree with people's judgements.
+# Ours, `d`, is the squared distance in the last hidden layer.
+#
+# Now cut the path from code $z_0$ to code $z_1$ at a random place $t$, take a tiny step $\epsilon$, and measure how far the
+# image moves. The **perceptual path length** (PPL, 지각적 경로 길이; Karras et al., 2019) is
+#
+# $$\mathrm{PPL} = \mathbb{E} \Big[ \tfrac{1}{\epsilon^2} \, d\big( g(z_t),\, g(z_{t+\epsilon}) \big) \Big],
+# \qquad z_t = (1-t)\, z_0 + t\, z_1, \quad t \sim \mathcal{U}(0, 1)$$
+#
+# with the decoder $g$. (It is divided by $\epsilon^2$ because a squared distance shrinks with the square of the step. For
+# codes from a normal distribution one walks along an arc, `slerp`, and not along the straight line, `lerp`.)
+
+# %%
+from course_utils.metrics import perceptual_path_length
+from course_utils.nets import lerp
 
 
 def ends(encode) -> tuple[torch.Tensor, torch.Tensor]:
@@ -887,10 +1319,10 @@ def ends(encode) -> tuple[torch.Tensor, torch.Tensor]:
 
 # %% tags=["M9"]
 z0, z1 = ends(autoencoder.encode)
-t, epsilon = torch.rand(1000, generator=torch.Generator().manual_seed(0)), 1e-2
+t, epsilon = torch.rand(1000, generator=seeded(0)), 1e-2
 steps = [over_batches(autoencoder.decode, lerp(z0, z1, t + shift)) for shift in (0, epsilon)]
 my_ppl = (d(*steps) / epsilon**2).mean()
-same_t = {"generator": torch.Generator().manual_seed(0), "epsilon": epsilon, "discard": 0}
+same_t = {"generator": seeded(0), "epsilon": epsilon, "discard": 0}
 library = perceptual_path_length(autoencoder.decode, d, z0, z1, interpolate=lerp, **same_t)
 assert abs(my_ppl / library.mean - 1) < 0.01
 print("The package's perceptual_path_length agrees.")
@@ -916,80 +1348,137 @@ with torch.inference_mode():
     show_rows({name: g(lerp(a[4:5], b[4:5], walk)) for name, (g, a, b) in decoders.items()}, scale=0.5)
 
 # %% [markdown]
-# We take three lengths of the step. (The package leaves the longest and the shortest 1 % of the paths out, as the paper's code does.
-# The jumps of the third decoder are few and long, so here we keep all: `discard=0`.)
+# We take two lengths of the step. (The package leaves out the longest and the shortest 1 % of the paths, as the paper's code
+# does. The jumps of the third decoder are few and long, so here we keep all: `discard=0`.) Beside the lengths stands the FID
+# of the images halfway, at $t = \tfrac12$, to the test images.
+
+
+# %%
+def length(name: str, epsilon: float, seed: int = 0) -> float:
+    g, a, b = decoders[name]
+    options = {"epsilon": epsilon, "discard": 0, "generator": seeded(seed)}
+    return perceptual_path_length(g, d, a, b, interpolate=lerp, **options).mean
+
+
+with torch.inference_mode():
+    halfway = {name: see(over_batches(g, lerp(a, b, 0.5))).features for name, (g, a, b) in decoders.items()}
+halfway_fid = {name: fid(real=unseen.features, fake=f) for name, f in halfway.items()}
+lengths = {name: [length(name, 0.1), length(name, 0.01)] for name in decoders}
 
 # %% tags=["M9", "nbval-ignore-output"]
-epsilons = (0.1, 0.03, 0.01)
-lengths = {
-    name: [perceptual_path_length(g, d, a, b, interpolate=lerp, epsilon=e, discard=0).mean for e in epsilons]
-    for name, (g, a, b) in decoders.items()
-}
-assert lengths["16-D codes"][-1] < 0.5 * lengths["2-D codes"][-1]
-assert lengths["16-D codes"][-1] < 0.3 * lengths["nearest image"][-1]
-assert lengths["nearest image"][-1] > 3 * lengths["nearest image"][0]
-assert lengths["always the mean"] == [0, 0, 0]
-table(["PPL with ε of", *epsilons], [[name, *row] for name, row in lengths.items()])
+assert lengths["16-D codes"][1] < 0.5 * lengths["2-D codes"][1]
+assert lengths["16-D codes"][1] < 0.3 * lengths["nearest image"][1]
+assert lengths["nearest image"][1] > 3 * lengths["nearest image"][0]
+assert lengths["16-D codes"][1] < 1.5 * lengths["16-D codes"][0]
+assert halfway_fid["nearest image"] < 0.5 * min(v for k, v in halfway_fid.items() if k != "nearest image")
+assert lengths["always the mean"] == [0, 0]
+table(["decoder", "PPL, ε = 0.1", "PPL, ε = 0.01", "FID halfway"],
+      [[name, *row, halfway_fid[name]] for name, row in lengths.items()])  # fmt: skip
 
 # %% [markdown]
-# The smooth space of 16 numbers scores far lower than the rough one of two. For both the number settles as the step gets
-# smaller. The decoder that jumps has no such limit: a jump is as long however short the step, so its number grows as $1/\epsilon$,
-# although each single image that it shows is a perfect, real digit, which FID and precision could not fault.
+# The smooth space of 16 numbers scores far lower than the rough one of two, and its number depends little on the step. The
+# decoder that jumps has no such limit: a jump stays just as long however short the step, so its number grows as the step
+# shrinks. Yet each single image that it shows is a perfect, real digit, and its FID halfway is the best of all.
 #
-# PPL in turn is blind to quality. The cross-fade, whose images show two digits at once, scores better than the
-# autoencoder, and the decoder that ignores its code has a perfect 0.
+# PPL in turn is blind to quality. The decoder that ignores its code has a perfect 0. And the cross-fade? Its number is close
+# to that of the 16-D codes, so let us measure both again with four draws of $t$.
+
+# %% tags=["M9", "nbval-ignore-output"]
+again = {
+    name: torch.tensor([length(name, 0.01, seed) for seed in range(1, 5)])
+    for name in ("16-D codes", "cross-fade")
+}
+assert again["cross-fade"].mean() < again["16-D codes"].mean()
+assert halfway_fid["cross-fade"] > 1.5 * halfway_fid["16-D codes"]
+table(["decoder", "PPL, mean of four draws", "spread", "FID halfway"],
+      [[name, v.mean().item(), v.std().item(), halfway_fid[name]] for name, v in again.items()])  # fmt: skip
+
+# %% [markdown]
+# The cross-fade has the shorter paths, by a little, although its images show two digits at once and have a far worse
+# FID. A short path is good only if good images lie on it: report PPL beside FID, never alone.
 #
-# ## 10 · The laboratory
+# ## 11 · The laboratory
 #
-# Here you are the generator. Your 1,000 images are real digits; spoil them as you like, in several ways at once, and see what
-# each metric says in comparison with the 1,000 test images. Try to find
+# Here you are the generator. Your 1,000 images are real digits; spoil them as you like, in several ways at once, and see
+# what each metric says in comparison with the 1,000 test images. Try to find
 #
 # 1. a change that IS does not notice but FID does;
 # 2. a set with a fine FID that repeats itself;
 # 3. a change for the worse that FID takes for an improvement;
 # 4. what the number of images alone does to each metric;
-# 5. a set for which one outlier changes recall.
+# 5. a set for which one outlier changes recall, and one for which it does not.
+#
+# The table below the laboratory lists what it says of eight settings. Try it yourself first.
 
 # %%
 from course_utils.explorers import MetricsExplorer
 
-MetricsExplorer(train[:1000], test, see)
+laboratory = MetricsExplorer(train[:1000], test, see, blurs=(0.0, 0.8), sizes=(1000, 100))
+laboratory
+
+# %% tags=["nbval-ignore-output"]
+settings = {  # the positions of blur, noise, classes, different images, outlier, N
+    "nothing": (0, 0, 0, 0, 0, 0), "100 images, ten times each": (0, 0, 0, 1, 0, 0), "light blur": (1, 0, 0, 0, 0, 0),
+    "one class": (0, 0, 2, 0, 0, 0), "one class, some noise": (0, 1, 2, 0, 0, 0), "N = 100": (0, 0, 0, 0, 0, 1),
+    "an outlier": (0, 0, 0, 0, 1, 0), "one class, an outlier": (0, 0, 2, 0, 1, 0),
+}  # fmt: skip
+lab = {
+    name: {m[:-2]: v[where].item() for m, v in laboratory.values.items()} for name, where in settings.items()
+}
+table(["setting", *laboratory.METRICS], [[name, *row.values()] for name, row in lab.items()])
+
+# %% tags=["M6"]
+fine, repeated, one_class = lab["nothing"], lab["100 images, ten times each"], lab["one class"]
+assert abs(repeated["Inception Score"] - fine["Inception Score"]) < 0.3
+assert 2 * fine["FID"] < repeated["FID"] < 0.5 * lab["light blur"]["FID"]
+assert repeated["recall"] == 0
+assert repeated["coverage"] < 0.6 * fine["coverage"]
+assert lab["one class, some noise"]["FID"] < one_class["FID"]
+assert lab["one class, some noise"]["precision"] < 0.1 < 0.7 < one_class["precision"]
+assert lab["N = 100"]["FID"] > 3 * fine["FID"]
+assert abs(lab["N = 100"]["recall"] - fine["recall"]) < 0.1
+assert lab["one class, an outlier"]["recall"] > one_class["recall"] + 0.1
+assert abs(lab["an outlier"]["recall"] - fine["recall"]) < 0.02
 
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# 1. 100 different images instead of 1,000: IS stays, FID rises to more than three times what it was.
-# 2. The same set: its FID of about 0.8 is lower than that of the lightest blur, 2.8, but each image occurs ten times. Recall
-#    says so (0: equal images have balls of radius 0), and so does coverage.
+# 1. 100 different images instead of 1,000: IS stays, FID more than doubles.
+# 2. The same set: its FID is less than half that of a light blur, but each image occurs ten times. Recall says so (0: equal
+#    images have balls of radius 0), and so does coverage.
 # 3. Take one class, then turn the noise up by one step: FID gets a little *better*, while precision falls to nearly nothing.
-#    Both sets are far off; a little noise moves the features of the one class towards the middle of all. More noise moves
-#    them out on the other side, and FID doubles.
-# 4. FID grows as $N$ falls, for images that are as good as before. KID is unbiased: it scatters about 0, here by about ±20
-#    (times 1000) at $N$ = 100. Precision and recall change little.
-# 5. One class and 1,000 images: recall goes from 0 to almost a fifth. With all classes the same outlier changes next to
-#    nothing, since the region is full already.
+#    Both sets are far off; a little noise moves the features of the one class towards the middle of all.
+# 4. FID is more than three times as high at $N = 100$, for images that are as good as before. KID is unbiased: with so few
+#    images it may lie well above or well below 0 (section 6 shows how far). Recall changes little.
+# 5. One class: recall goes from 0 to more than a tenth. With all classes the same outlier changes next to nothing, since
+#    the region is full already.
 #
 # </details>
 #
-# ## 11 · Which metric to trust for what
+# ## 12 · Which metric to trust for what
 #
 # | metric | fidelity | diversity | notices copies | what fools it | use it for |
 # | --- | --- | --- | --- | --- | --- |
-# | Inception Score | by certainty | between classes only | no | one image a class; an attack; data the classifier does not know | comparing with old papers |
-# | FID | yes, mixed | yes, mixed | no | sharp-but-narrow equals broad-but-poor; few images | the one overall number; always at the same $N$ |
+# | log-likelihood of test images (notebook 01) | hardly | yes | yes: copies do not explain new images | bad samples: see question 5 | models that have one |
+# | Inception Score | by certainty | between classes only | no | one image per class; an attack; data the classifier does not know | comparing with old papers |
+# | FID | yes, mixed | yes, mixed | no | sharp-but-narrow equals broad-but-poor; few images; resizing | the one overall number; always with its recipe |
 # | KID | yes, mixed | yes, mixed | no | as FID, but not few images | small sets |
 # | precision | yes | no | no | only typical images; an outlier among the real ones | *why* FID is bad |
-# | recall | needs it | yes | no | an outlier among the generated images | *why* FID is bad |
-# | density, coverage | density | coverage | no | density: only typical images | the same, more robustly |
+# | recall | needs it | yes | no | one per cent of well-placed images | *why* FID is bad |
+# | density | yes | no | no | only typical images | as precision, more robustly |
+# | coverage | needs it | yes | no | poor but varied images look narrow | as recall, with a known best value |
+# | CLIPScore | fit to the text | no | no | one good image per caption, always the same | images from text |
+# | LPIPS | no: a distance of two images | between samples | no | what its network does not see | reconstruction, editing |
 # | PPL | no | no | no | a decoder that ignores its code | comparing latent spaces |
-# | distance to the nearest training image | no | no | yes | small changes of a copied image | before you claim novelty |
+# | distance to the nearest training image | no | no | yes | a shift, noise, a mirror | before you claim novelty |
 #
-# All but the last row see the images through the eyes of one network, and share its blind spots. Three rules follow. Report an overall number *and* the two sides, with real against real beside them. Judge with features
-# that fit your images. Look at the images: none of these numbers replaces it.
+# All but the first and the last see the images through the eyes of one network, and share its blind spots. Three rules
+# follow. Report an overall number *and* the two sides, with real against real beside them. Judge with features that fit
+# your images. Look at the images: none of these numbers replaces it.
 #
-# ## 12 · Questions
+# ## 13 · Questions
 #
-# Think first, then unfold the answer.
+# Think first, then unfold the answer. Questions 1 and 2 are to be calculated by hand.
 #
 # **1.** A model of ten classes has IS = 5.0. Name two quite different sets of images that both score 5.
 #
@@ -1002,37 +1491,51 @@ MetricsExplorer(train[:1000], test, see)
 #
 # </details>
 #
-# **2.** You generate twice as many images as you need and throw away the best-looking half. Can FID be lower for it?
+# **2.** Features of one number. The real ones have mean 0 and standard deviation 2. Model A has mean 0 and standard
+# deviation 1; model B has mean 1 and standard deviation 2. Which has the lower FID, and what would each model's images be
+# like? What happens to the two FIDs if somebody multiplies all features by 10?
 #
 # <details><summary>Answer</summary>
 #
-# Yes, if the best-looking ones are the usual ones, and without them mean and covariance of the rest are nearer to those of
-# the data. FID never looks at one image. The opposite happens more often: keeping only the finest images (truncation, in
-# notebook 05) raises precision, lowers recall, and often makes FID worse.
+# A: $0^2 + (2 - 1)^2 = 1$. B: $1^2 + 0^2 = 1$. They are equal: A is too narrow, its images are right in the middle but vary
+# only half as much; B varies as it should but is off on average. That is section 7 in one dimension. Multiplying all
+# features by 10 multiplies both FIDs by 100: the scale of the features sets the scale of FID.
 #
 # </details>
 #
-# **3.** To test a program, someone takes all 10,000 training images as "generated", each once, and measures them against the
-# same 10,000. It reports precision 0.93 and recall 0.95. What must the true values be?
+# **3.** To test a program, someone takes 10,000 training images as "real" and the same 10,000, each once, as "generated".
+# It reports precision 0.93 and recall 0.95. What must the true values be?
 #
 # <details><summary>Answer</summary>
 #
-# 1 and 1: each copy lies at distance 0 from its original, inside the ball around it, in both directions. The reported numbers point to an error, perhaps different pre-processing of the two sets.
-# That is a good test of any metric's implementation, and the package's tests contain it.
+# 1 and 1: each copy lies at distance 0 from its original, inside the ball around it, in both directions. The reported
+# numbers point to an error, perhaps different pre-processing of the two sets. That is a good test of any metric's
+# implementation, and the package's tests contain it.
 #
 # </details>
 #
-# **4.** Why is recall of a generator that repeats ten images (without the outlier) exactly 0 in the laboratory, and not small?
+# **4.** Why is the recall of a generator that repeats 100 images exactly 0 in the laboratory, and not just small?
 #
 # <details><summary>Answer</summary>
 #
 # With more than $k$ equal images, the $k$-th neighbour of each lies at distance 0, so all balls have radius 0 and hold nothing
-# but the image itself. No real test image equals it. With 100 images, ten times each, it is 0 as well: here recall measures
-# repetition.
+# but the image itself. No real test image equals it. Here recall measures repetition.
 #
 # </details>
 #
-# **5.** You generate X-rays. Which of the metrics can you use as they are, and what has to change?
+# **5.** A model draws a perfect image with probability 1 % and pure noise with 99 %. Your eyes, precision and FID are
+# horrified. Show that its log-likelihood is almost that of the perfect model $p$. (Theis et al., 2016)
+#
+# <details><summary>Answer</summary>
+#
+# Its density is $0.01\, p(x) + 0.99\, q(x) \ge 0.01\, p(x)$, with $q$ the density of noise. So its log-likelihood of any image
+# is lower than the perfect one by at most $\log 100 \approx 4.6$, while the log-likelihood of an image is a sum over hundreds
+# or thousands of pixels and has a size of hundreds or thousands. Likelihood asks whether every real image is *possible* under
+# the model, and hardly whether what the model draws is good.
+#
+# </details>
+#
+# **6.** You generate X-rays. Which of the metrics can you use as they are, and what has to change?
 #
 # <details><summary>Answer</summary>
 #
@@ -1050,20 +1553,25 @@ MetricsExplorer(train[:1000], test, see)
 # | fidelity | 충실도 | how good single images are |
 # | diversity | 다양성 | how varied the set is |
 # | features, embedding | 특징, 임베딩 | a network's description of an image, a vector |
+# | latent code, latent space | 잠재 코드, 잠재 공간 | the short list of numbers an image is made from, and where it lies |
 # | entropy | 엔트로피 | how spread out a distribution is |
 # | Kullback-Leibler divergence | 쿨백-라이블러 발산 | how far one distribution is from another |
 # | covariance | 공분산 | how the coordinates of a vector vary together |
 # | Inception Score | 인셉션 스코어 (점수) | certainty of each image, breadth of all, in one number |
-# | Fréchet Inception Distance | 프레셰 인셉션 거리 | distance between Gaussians fitted to features |
+# | Fréchet distance, Fréchet Inception Distance | 프레셰 거리, 프레셰 인셉션 거리 | distance between Gaussians; between those fitted to features |
 # | Kernel Inception Distance | 커널 인셉션 거리 | the same question by a kernel, without bias |
-# | precision, recall | 정밀도, 재현율 | generated in the real region, real in the generated one |
 # | kernel | 커널 | a function that says how alike two vectors are |
+# | bias, unbiased | 편향, 불편 | being wrong on average; right on average |
+# | antialiasing | 안티에일리어싱 | averaging before pixels are dropped |
+# | true positive, false positive, false negative | 참 양성, 거짓 양성, 거짓 음성 | marked rightly, marked wrongly, missed |
+# | precision, recall | 정밀도, 재현율 | generated in the real region, real in the generated one |
 # | nearest neighbour | 최근접 이웃 | the closest of the other points |
 # | manifold | 다양체 | the region that a set of images fills |
 # | outlier | 이상치 | a point far from all others |
 # | density, coverage | 밀도, 커버리지 | precision and recall with balls around real points only |
-# | latent space | 잠재 공간 | the space in which the codes lie |
+# | perceptual distance | 지각적 거리 | a distance between images in a network's features |
 # | perceptual path length | 지각적 경로 길이 | how fast images change along a path |
+# | log-likelihood | 로그 가능도 | the log-density that a model gives to an image |
 # | mode collapse | 모드 붕괴 | a generator that makes only a few images |
 #
 # ## Read on
@@ -1072,10 +1580,18 @@ MetricsExplorer(train[:1000], test, see)
 # - S. Barratt and R. Sharma, *A note on the Inception Score*, 2018: its limits, among them the attack.
 # - M. Heusel et al., *GANs trained by a two time-scale update rule converge to a local Nash equilibrium*, NeurIPS 2017: FID.
 # - M. Bińkowski et al., *Demystifying MMD GANs*, ICLR 2018: KID, and why FID is biased.
+# - G. Parmar, R. Zhang, J.-Y. Zhu, *On aliased resizing and surprising subtleties in GAN evaluation*, CVPR 2022: clean-fid.
+# - T. Kynkäänniemi et al., *The role of ImageNet classes in Fréchet Inception Distance*, ICLR 2023.
+# - S. Jayasumana et al., *Rethinking FID: towards a better evaluation metric for image generation*, CVPR 2024: CMMD.
+# - G. Stein et al., *Exposing flaws of generative model evaluation metrics and their unfair treatment of diffusion models*,
+#   NeurIPS 2023: people against metrics, and better features.
+# - J. Hessel et al., *CLIPScore: a reference-free evaluation metric for image captioning*, EMNLP 2021.
+# - R. Zhang et al., *The unreasonable effectiveness of deep features as a perceptual metric*, CVPR 2018: LPIPS.
+# - M. Sajjadi et al., *Assessing generative models via precision and recall*, NeurIPS 2018.
 # - T. Kynkäänniemi et al., *Improved precision and recall metric for assessing generative models*, NeurIPS 2019.
 # - M. Naeem et al., *Reliable fidelity and diversity metrics for generative models*, ICML 2020: density and coverage.
 # - T. Karras, S. Laine, T. Aila, *A style-based generator architecture for generative adversarial networks*, CVPR 2019: PPL.
-# - G. Stein et al., *Exposing flaws of generative model evaluation metrics and their unfair treatment of diffusion models*,
-#   NeurIPS 2023: people against metrics, and better features.
+# - L. Theis, A. van den Oord, M. Bethge, *A note on the evaluation of generative models*, ICLR 2016: likelihood and samples.
 #
-# Next: **03 · Autoencoders.** From here on every model of the course is measured with these tools.
+# Next: **03 · Autoencoders.** From here on every model of the course is measured with these tools. The homework to this
+# notebook is `homework/student/hw02.ipynb`.

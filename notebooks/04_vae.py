@@ -17,22 +17,23 @@
 #
 # 변분 오토인코더
 #
-# The autoencoder of notebook 03 draws an image from 16 numbers, but it cannot tell you *which* numbers. Draw them at
-# random, and more than half of the images are no digits. The **variational autoencoder** (VAE, 변분 오토인코더) has the
-# same shape, an encoder and a decoder, and one more idea: it decides first how the codes are to be distributed, and
-# then learns a decoder, and an encoder, that fit. With that it becomes a **generative model** (생성 모델).
+# The autoencoder of notebook 03 draws an image from 16 numbers, but nothing in its loss says how these numbers are
+# distributed. To draw new images we had to fit a second model to the codes afterwards. The **variational
+# autoencoder** (VAE, 변분 오토인코더) has the same shape, an encoder and a decoder, but it starts from the other end: it
+# first decides how the codes are distributed, and then learns a decoder and an encoder that fit. That makes it a
+# **generative model** (생성 모델), and one whose loss is a bound on a likelihood.
 #
 # After this notebook you can
 #
 # 1. say what the prior, the decoder's distribution and the approximate posterior are, and derive the loss from them;
-# 2. check that loss: the KL term against its closed form, the bound against the exact value it bounds;
-# 3. train a VAE with a Bernoulli and with a Gaussian decoder, and say what the variance of the Gaussian does;
-# 4. walk through its latent space, and measure how well its codes fill the prior;
-# 5. name its weaknesses, each seen: blur, dimensions that collapse, a likelihood that is fooled by simple images.
+# 2. send a gradient through a random draw, and say why one way of doing it is so much less noisy than the other;
+# 3. train a VAE with a Bernoulli and with a Gaussian decoder, and judge its samples with the metrics of notebook 02;
+# 4. check the bound against the exact value, and split what a code costs into information and misfit;
+# 5. name its weaknesses, each seen: blur, inactive dimensions, a prior that does not quite fit.
 #
-# Marks such as (V1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the
-# notebook if what the text claims does not hold. It runs on a laptop without a GPU in about two minutes and needs
-# no network. You need notebook 03, and the normal distribution.
+# Marks such as (V1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the notebook
+# if what the text claims does not hold. It runs on a plain laptop without a GPU in less than three minutes and needs
+# no network. You need notebooks 02 and 03, and the normal distribution.
 
 # %% tags=["install"]
 import importlib.util
@@ -42,14 +43,14 @@ if importlib.util.find_spec("course_utils") is None:
     # %pip install -q "course-utils @ git+https://github.com/hands-on-image-generation/course"
 
 # %%
+import math
+
 import matplotlib.pyplot as plt
 import torch
-from torch import Tensor, distributions
+from torch import Tensor, distributions, nn
 
-from course_utils.autoencoders import VAE, binarise, kl_standard_normal, reparameterise
 from course_utils.data import batches, load_images
-from course_utils.nets import Decoder, Encoder, over_batches, seeded
-from course_utils.viz import show_images, show_rows, table
+from course_utils.viz import PALETTE, show_images, show_rows, table
 
 # %%
 train, test = load_images("digits", "train"), load_images("digits", "test")
@@ -63,274 +64,512 @@ show_images(some, columns=10, title="ten of the 1,000 test images")
 #
 # 1. Draw a code $z$ of $d$ numbers from the **prior** (사전 분포) $p(z) = N(0, I)$: each number is standard normal,
 #    independent of the others. Nothing is learned here.
-# 2. Draw an image $x$ from $p_\theta(x \mid z)$, a distribution whose parameters a **decoder** network computes from $z$;
-#    $\theta$ are its weights.
+# 2. Draw an image $x$ from $p_\theta(x \mid z)$, a distribution whose parameters a **decoder** network computes from
+#    $z$; $\theta$ are its weights.
 #
 # So the probability of an image is an average over all codes that could have made it:
 #
 # $$p_\theta(x) = \int p_\theta(x \mid z)\, p(z)\, dz$$
 #
-# We would like to choose $\theta$ so that the training images become as probable as possible. But for almost all $z$,
-# $p_\theta(x \mid z)$ is practically 0: to hit a good one by chance we would have to try billions. What we lack is a
-# good guess of which codes could have made *this* $x$. The exact answer, the **posterior** (사후 분포) $p_\theta(z \mid x)$,
-# needs $p_\theta(x)$ itself. So a second network, the **encoder**, learns to guess it, as a normal distribution for
-# each image, the **approximate posterior** (근사 사후 분포):
+# We would like to choose $\theta$ so that the training images become as probable as possible. But for almost every
+# $z$ the value of $p_\theta(x \mid z)$ is practically 0, and to hit a good $z$ by chance we would have to try a very
+# large number of them. What we lack is a good guess of which codes could have made *this* $x$. The exact answer, the
+# **posterior** (사후 분포) $p_\theta(z \mid x)$, needs $p_\theta(x)$ itself. So a second network, the **encoder**, learns
+# to guess it. For each image it gives a normal distribution, the **approximate posterior** (근사 사후 분포):
 #
 # $$q_\phi(z \mid x) = N\big(\mu(x),\ \operatorname{diag} \sigma^2(x)\big)$$
 #
-# Here is the difference to notebook 03: the encoder answers not with a point but with a small cloud, $\mu$ its middle and
-# $\sigma$ its width in each dimension. The network gives $\log \sigma^2$, called `logvar` in the code, because a
-# logarithm may be any number and a variance may not.
+# $\phi$ are the encoder's weights. This is the difference from notebook 03: the encoder answers not with a point but
+# with a small cloud, $\mu$ its centre and $\sigma$ its width in each dimension. The network gives $\log \sigma^2$,
+# called `logvar` in the code, because a logarithm may be any number and a variance may not.
+#
+# With $d = 2$ we can look at it. The course ships an autoencoder and a VAE with codes of two numbers, both trained on
+# MNIST. Here are 300 test images in each of them.
 
 # %%
-d = 16
-with seeded(0):
-    encoder = Encoder(2 * d)  # the network of notebook 03, with twice as many outputs: mu and logvar
-    decoder = Decoder(d)
-mu, logvar = encoder(some).chunk(2, dim=1)
-print("mu", tuple(mu.shape), "logvar", tuple(logvar.shape))
+from course_utils.pretrained import load_pretrained
+
+points_model, plane = load_pretrained("autoencoder-2d-mnist", "cpu"), load_pretrained("vae-2d-mnist", "cpu")
+with torch.inference_mode():
+    points = points_model.encode(test.x)  # (1000, 2)
+    mu, logvar = plane.posterior(test.x)  # (1000, 2) each
+sigma = (0.5 * logvar).exp()
+radius = {
+    share: math.sqrt(-2 * math.log(1 - share)) for share in (0.5, 0.95)
+}  # of a disc with that share of N(0, I)
+
+# %%
+from matplotlib.patches import Circle, Ellipse
+
+fig, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
+for ax, centres, title in zip(
+    axes, (points, mu), ("autoencoder: points", "VAE: clouds, as ellipses of 2σ"), strict=True
+):
+    for k in range(10):
+        own = centres[:300][test.y[:300] == k]
+        ax.plot(*own.T, linestyle="", marker=f"${k}$", ms=5, color=PALETTE[k])
+    for share, r in radius.items():
+        ax.add_patch(Circle((0, 0), r, fill=False, ls="--"))
+        ax.annotate(f"{share:.0%} of N(0, I)", (0, r), ha="center", va="bottom", fontsize=8)
+    ax.set(xlim=(-3.4, 3.4), ylim=(-3.4, 3.4), xlabel="$z_1$", ylabel="$z_2$", title=title, aspect="equal")
+for k in range(300):
+    axes[1].add_patch(Ellipse(mu[k].tolist(), *(4 * sigma[k]).tolist(), color=PALETTE[test.y[k]], alpha=0.25))
+plt.show()
+
+# %% [markdown]
+# Each image is drawn as its digit. On the left it is a point, on the right an ellipse that reaches two $\sigma$ to
+# each side. The dashed circles hold 50 % and 95 % of the prior. The autoencoder's points lie where its loss put them
+# (it has a mild penalty on codes far from the origin, see notebook 03), too close together for this prior. The VAE's
+# clouds fill the discs about as a standard normal would: this is what we will ask of the training. Let us check it
+# with a code from each cloud.
+
+# %% tags=["V1"]
+from course_utils.autoencoders import reparameterise
+
+codes = {"points": points, "clouds": reparameterise(mu, logvar, generator=torch.Generator().manual_seed(0))}
+inside = {(name, share): (z.norm(dim=1) < r).double().mean().item()
+          for name, z in codes.items() for share, r in radius.items()}  # fmt: skip
+assert abs(inside["clouds", 0.5] - 0.5) < 0.15 < inside["points", 0.5] - 0.5
+assert abs(inside["clouds", 0.95] - 0.95) < 0.1
+print("Of the VAE's codes about a half lie in the inner disc and about 95 % in the outer one.")
 
 # %% [markdown]
 # ## 2 · The loss, derived (V2)
 #
-# Some notation. We write $q$ for $q_\phi(z \mid x)$, and $\mathbb{E}_q[f]$ for the mean of $f(z)$ over $z \sim q$. The probability of a
-# code and an image together is $p_\theta(x, z) = p_\theta(x \mid z)\, p(z)$, and by Bayes' rule $p_\theta(z \mid x) = p_\theta(x, z) / p_\theta(x)$.
-# How much a distribution $q$ differs from another, $p$, is measured by the **Kullback-Leibler divergence** (KL, 쿨백-라이블러 발산)
-# $\mathrm{KL}(q \,\|\, p) = \mathbb{E}_q[\log q - \log p]$. It is never negative, and 0 only if the two are equal (question 2 asks why).
+# Some notation. We write $q$ for $q_\phi(z \mid x)$, and $\mathbb{E}_q[f]$ for the mean of $f(z)$ over $z \sim q$.
+# The probability of a code and an image together is $p_\theta(x, z) = p_\theta(x \mid z)\, p(z)$, and by Bayes' rule
+# $p_\theta(z \mid x) = p_\theta(x, z) / p_\theta(x)$. How much a distribution $q$ differs from another, $p$, is
+# measured by the **Kullback-Leibler divergence** (KL, 쿨백-라이블러 발산)
+# $\mathrm{KL}(q \,\|\, p) = \mathbb{E}_q[\log q - \log p]$. It is never negative, and 0 only if the two are equal
+# (question 2 asks why).
 #
-# The logarithm of $p_\theta(x)$ does not depend on $z$, so taking its mean over $z \sim q$ changes nothing.
-# Insert $p_\theta(x) = p_\theta(x, z) / p_\theta(z \mid x)$ and divide and multiply by $q$:
+# The logarithm of $p_\theta(x)$ does not depend on $z$, so taking its mean over $z \sim q$ changes nothing. Insert
+# $p_\theta(x) = p_\theta(x, z) / p_\theta(z \mid x)$, then multiply and divide by $q$:
 #
 # $$\log p_\theta(x)
 # = \mathbb{E}_q\left[\log \frac{p_\theta(x, z)}{p_\theta(z \mid x)}\right]
 # = \underbrace{\mathbb{E}_q\left[\log \frac{p_\theta(x, z)}{q_\phi(z \mid x)}\right]}_{\text{ELBO}}
 # + \underbrace{\mathbb{E}_q\left[\log \frac{q_\phi(z \mid x)}{p_\theta(z \mid x)}\right]}_{\mathrm{KL}(q \,\|\, p_\theta(z \mid x))\ \ge\ 0}$$
 #
-# The second term is the divergence of the guess from the exact posterior. We cannot compute it, but it is at least 0. So the first term
-# is a lower bound on $\log p_\theta(x)$, the **evidence lower bound** (ELBO, 증거 하한), and that one we can compute. With
-# $p_\theta(x, z) = p_\theta(x \mid z)\, p(z)$ it falls into two parts:
+# The second term says how far the guess is from the exact posterior. We cannot compute it, but it is at least 0. So
+# the first term is a lower bound on $\log p_\theta(x)$, the **evidence lower bound** (ELBO, 증거 하한), and that one we
+# can compute. With $p_\theta(x, z) = p_\theta(x \mid z)\, p(z)$ it splits into two parts:
 #
 # $$\text{ELBO} = \mathbb{E}_q\big[\log p_\theta(x \mid z)\big] - \mathrm{KL}\big(q_\phi(z \mid x) \,\|\, p(z)\big)$$
 #
-# - The first part asks that codes from the cloud decode back to $x$. It is the reconstruction error of notebook 03 in a new
-#   form.
-# - The second part asks that the cloud stay close to the prior, $\mu$ near 0 and $\sigma$ near 1. It is the price of a code:
-#   the further and the narrower the cloud, the more it tells about $x$, and the more it costs. We count it in **nats**, the
-#   unit of the natural logarithm (1 nat = 1.44 bits).
+# - The first part asks that codes from the cloud decode back to $x$. It is the reconstruction (재구성, also 복원) error of
+#   notebook 03 in a new form.
+# - The second part asks that the cloud stay close to the prior, $\mu$ near 0 and $\sigma$ near 1. It is the price of
+#   a code: the farther out and the narrower the cloud, the more it costs. We count it in **nats**, the unit of the
+#   natural logarithm (1 nat = 1.44 bits).
 #
 # Raising the ELBO makes the images more probable, or the guess $q$ closer to the exact posterior, or both.
 #
-# ### The KL term has a closed form
+# ### The KL term has a closed form (V2)
 #
 # For two normal distributions the integral can be done by hand. In one dimension
-# $\mathbb{E}_q[\log q] = -\frac12 (\log 2\pi\sigma^2 + 1)$ and $\mathbb{E}_q[\log p] = -\frac12 (\log 2\pi + \mu^2 + \sigma^2)$. Subtract the second from the first:
+# $\mathbb{E}_q[\log q] = -\frac12 (\log 2\pi\sigma^2 + 1)$ and
+# $\mathbb{E}_q[\log p] = -\frac12 (\log 2\pi + \mu^2 + \sigma^2)$. Subtract the second from the first:
 #
 # $$\mathrm{KL}\big(N(\mu, \sigma^2) \,\|\, N(0, 1)\big) = \tfrac12 \left(\mu^2 + \sigma^2 - 1 - \log \sigma^2\right)$$
 #
-# and the KL of the whole cloud is the sum. It is 0 only for $\mu = 0$, $\sigma = 1$.
+# The KL of the whole cloud is the sum over its dimensions. It is 0 only for $\mu = 0$, $\sigma = 1$.
+
+# %%
+from course_utils.autoencoders import kl_standard_normal
 
 
-# %% tags=["V2"]
 def kl(mu: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(dim=1)
 
 
+# %% tags=["V2"]
 draw = torch.Generator().manual_seed(0)
-mu, logvar = torch.randn(5, 3, generator=draw), torch.randn(5, 3, generator=draw)
-q, prior = distributions.Normal(mu, (0.5 * logvar).exp()), distributions.Normal(0.0, 1.0)
-by_library = distributions.kl_divergence(q, prior).sum(dim=1)
-z = mu + (0.5 * logvar).exp() * torch.randn(200_000, 5, 3, generator=draw)
+m, s2 = torch.randn(5, 3, generator=draw), torch.randn(5, 3, generator=draw)  # mu and logvar, drawn to try it
+q, prior = distributions.Normal(m, (0.5 * s2).exp()), distributions.Normal(0.0, 1.0)
+z = m + (0.5 * s2).exp() * torch.randn(200_000, 5, 3, generator=draw)
+by_hand, by_library = kl(m, s2), distributions.kl_divergence(q, prior).sum(dim=1)
 by_drawing = (q.log_prob(z) - prior.log_prob(z)).sum(dim=2).mean(dim=0)  # its definition, E_q[log q - log p]
-assert torch.allclose(kl(mu, logvar), by_library, atol=1e-5)
-assert torch.allclose(kl(mu, logvar), by_drawing, atol=0.05)
-assert torch.allclose(kl(mu, logvar), kl_standard_normal(mu, logvar))
+assert torch.allclose(by_hand, by_library, atol=1e-5)
+assert torch.allclose(by_hand, by_drawing, atol=0.05)
+assert torch.allclose(by_hand, kl_standard_normal(m, s2))
 print("Our formula, torch.distributions, 200,000 draws and the package agree.")
 
 # %% [markdown]
-# ### A decoder that is a distribution: Bernoulli
+# ### Two decoders that are distributions (V2)
 #
-# What is $p_\theta(x \mid z)$? The simplest choice treats each pixel as a coin: white with the probability $\pi$, black with
-# $1 - \pi$. The decoder gives one $\pi = \pi(z)$ for each pixel. Our pixels $x$ are $-1$ for black and $1$ for white; with
-# $v = (x + 1) / 2$, which is 0 or 1,
+# What is $p_\theta(x \mid z)$? Two choices are usual. Seen as a function of $z$ (how well does this $z$ explain
+# $x$?), it is called a **likelihood** (가능도).
+#
+# **Bernoulli.** Treat each pixel as a coin: white with probability $\pi$, black with $1 - \pi$. The decoder gives one
+# $\pi$ for each pixel. Our pixels $x$ are $-1$ for black and $1$ for white; with $v = (x + 1) / 2$, which is 0 or 1,
 #
 # $$\log p_\theta(x \mid z) = \sum_{\text{pixels}} v \log \pi + (1 - v) \log(1 - \pi).$$
 #
 # Our digits are not quite black and white. A grey pixel $v = 0.7$ can be read as "white with probability 0.7". The
-# formula is linear in $v$, so with $v = 0.7$ it gives the mean of $\log p_\theta(x \mid z)$ over all black-and-white versions of the image, each
-# weighted by its probability.
+# formula is linear in $v$, so with $v = 0.7$ it gives the mean of $\log p_\theta(x \mid z)$ over all black-and-white
+# versions of the image, each weighted by its probability. The network gives the **logit**
+# $l = \log \frac{\pi}{1 - \pi}$, from which PyTorch computes both logarithms exactly, even where $\pi$ is almost 0 or
+# 1.
 #
-# The last layer of the decoder is $\tanh(a)$, and a pixel's probability is $\pi = (1 + \tanh a) / 2 = \operatorname{sigmoid}(2a)$.
-# We give $2a = \log \frac{\pi}{1 - \pi}$, the **logit** of $\pi$, to PyTorch's function, which stays exact where $\pi$ is almost 0 or 1.
+# **Gaussian.** Pixels of a photograph are not coins. Take each pixel as normal around the decoded value $\hat{x}$,
+# with one standard deviation $\sigma_x$ for all $D = 784$ pixels:
 #
-# ### A gradient through chance
+# $$\log p_\theta(x \mid z) = -\frac{\lVert x - \hat{x} \rVert^2}{2 \sigma_x^2} - D \log \sigma_x - \frac{D}{2} \log 2\pi$$
 #
-# We replace the mean over $q$ by one draw: it is right on average, and a batch averages 128 of them. But how does a gradient get from
-# $z$ back to $\mu$ and $\sigma$, if $z$ was drawn at random? `torch.normal(mu, sigma)` gives numbers without a gradient. The
-# **reparameterisation trick** (재매개변수화 기법) puts the chance outside: draw $\epsilon \sim N(0, I)$, which depends on no weight, and compute
+# There is the squared error of notebook 03, divided by $2 \sigma_x^2$.
+
+
+# %%
+def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:  # (N, C, H, W) twice → (N,)
+    v = (x + 1) / 2
+    cross_entropy = nn.functional.binary_cross_entropy_with_logits(logits, v, reduction="none")
+    return -cross_entropy.sum(dim=(1, 2, 3))
+
+
+def log_gaussian(x: Tensor, x_hat: Tensor, sigma_x: float) -> Tensor:
+    D = x[0].numel()
+    squared = ((x - x_hat) ** 2).sum(dim=(1, 2, 3))
+    return -squared / (2 * sigma_x**2) - D * math.log(sigma_x) - D / 2 * math.log(2 * math.pi)
+
+
+# %% [markdown]
+# Both against PyTorch's own distributions: the Bernoulli for a black-and-white image, and for grey ones the mean over
+# 2,000 black-and-white versions; the Gaussian for grey images as they are.
+
+# %%
+from course_utils.autoencoders import binarise
+
+draw = torch.Generator().manual_seed(1)
+logits = 3 * torch.randn(some.shape, generator=draw)
+coin, normal = distributions.Bernoulli(logits=logits), distributions.Normal(torch.tanh(logits / 2), 0.3)
+versions = torch.stack([binarise(some, generator=draw) for _ in range(2000)])  # (2000, 10, 1, 28, 28)
+by_coins = coin.log_prob((versions + 1) / 2).sum(dim=(2, 3, 4))  # (2000, 10)
+
+# %% tags=["V2"]
+of_black_and_white, of_grey = log_bernoulli(versions[0], logits), log_bernoulli(some, logits)
+of_gaussian = log_gaussian(some, torch.tanh(logits / 2), 0.3)
+assert torch.allclose(of_black_and_white, by_coins[0], rtol=1e-4)
+assert torch.allclose(of_grey, by_coins.mean(dim=0), atol=5 * by_coins.std(dim=0).max().item() / 2000**0.5)
+assert torch.allclose(of_gaussian, normal.log_prob(some).sum(dim=(1, 2, 3)), rtol=1e-4)
+print("Both decoders agree with torch.distributions.")
+
+# %% [markdown]
+# One warning. The two cannot be compared in nats. The Bernoulli decoder gives *probabilities* of black-and-white
+# images, which are at most 1; the Gaussian one gives *densities* of grey images, which may be far above 1.
+#
+# ### A gradient through sampling (V2)
+#
+# The first part of the ELBO is a mean over $z \sim q$, and we want its gradient with respect to the parameters of $q$
+# itself. Two ways are known.
+#
+# The **reparameterisation trick** (재매개변수화 기법) moves the randomness outside: draw $\epsilon \sim N(0, I)$, which
+# depends on no weight, and compute
 #
 # $$z = \mu + \sigma\, \epsilon.$$
 #
-# Now $z$ has the right distribution and is an ordinary function of $\mu$ and $\sigma$, with $\partial z / \partial \mu = 1$ and
-# $\partial z / \partial \sigma = \epsilon$. That is all there is to the loss, the negative ELBO:
-
+# Now $z$ has the right distribution and is an ordinary function of $\mu$ and $\sigma$, with
+# $\partial z / \partial \mu = 1$ and $\partial z / \partial \sigma = \epsilon$.
+#
+# The **score-function estimator** (점수 함수 추정량, also called REINFORCE) does not differentiate the decoder at all. With
+# $f(z)$ for $\log p_\theta(x \mid z)$ and $\nabla q = q\, \nabla \log q$,
+#
+# $$\nabla_\mu \mathbb{E}_q[f(z)] = \mathbb{E}_q\big[f(z)\, \nabla_\mu \log q(z)\big]
+# = \mathbb{E}_q\left[f(z)\, \frac{z - \mu}{\sigma^2}\right].$$
+#
+# It works for any $q$, even for codes that are not continuous. Subtracting a constant from $f$, a **baseline** (기준값),
+# leaves the mean as it is and lowers the noise, so we give it the best simple chance: the mean of $f$ over the draws.
+# Both are tried on one image and the shipped VAE with 16 numbers (`vae-mnist`), 2,000 draws each.
 
 # %%
+shipped = load_pretrained("vae-mnist", "cpu")
+image = test.x[:1].expand(2000, -1, -1, -1)
+with torch.inference_mode():
+    m, s2 = shipped.posterior(image)
+m, s = (
+    m.clone().requires_grad_(),
+    (0.5 * s2).exp().clone(),
+)  # 2,000 copies of one mu and one sigma: (2000, 16)
+z = m + s * torch.randn(m.shape, generator=torch.Generator().manual_seed(2))
+f = shipped.log_likelihood(image, z)
+(through_decoder,) = torch.autograd.grad(f.sum(), m)  # one gradient for each draw: (2000, 16)
+
+# %%
+f, log_q_slope = f.detach()[:, None], ((z - m) / s**2).detach()
+estimates = {
+    "reparameterised": through_decoder,
+    "score function": f * log_q_slope,
+    "score function with a baseline": (f - f.mean()) * log_q_slope,
+}
+
+# %% [markdown]
+# A third way is tempting: `torch.normal(mu, sigma)` draws from the right distribution in one call. It even returns a
+# tensor that asks for gradients. Look at what they are.
+
+# %% tags=["V2", "nbval-ignore-output"]
+z = torch.normal(m, s, generator=torch.Generator().manual_seed(2))
+assert z.requires_grad
+(silent,) = torch.autograd.grad(shipped.log_likelihood(image, z).sum(), m)
+noise = {name: g.var(dim=0).sum().sqrt().item() for name, g in estimates.items()}
+apart = (estimates["score function with a baseline"] - through_decoder).mean(dim=0)
+chance = math.hypot(noise["score function with a baseline"], noise["reparameterised"]) / 2000**0.5
+assert apart.norm() < 2 * chance < through_decoder.mean(dim=0).norm()
+assert noise["score function with a baseline"] > 1.5 * noise["reparameterised"]
+assert noise["score function"] > 10 * noise["reparameterised"]
+assert (silent == 0).all()
+rows = [[name, g.mean(dim=0).norm().item(), noise[name]] for name, g in estimates.items()]
+table(["gradient", "length of the mean of 2,000", "noise of one draw"], [*rows, ["torch.normal", 0.0, 0.0]])
+
+# %% [markdown]
+# The first three aim at the same gradient: within what chance explains, the means of the first and the third agree.
+# But a training step sees few draws, and there the noise decides. A single draw of the score function is many times
+# as noisy as a reparameterised one, and even with a baseline it is clearly noisier. The reason is what each of them
+# knows: the reparameterised gradient asks the decoder in which direction to go, the other one only hears how good the
+# place was.
+#
+# And `torch.normal`: no error, no warning, and every gradient is exactly 0. An encoder trained through it would learn
+# from the KL term alone. When a part of a network does not learn, look at its gradient first.
+#
+# ### The loss, whole (V2)
+#
+# The encoder is the network of notebook 03 with twice as many outputs, for $\mu$ and $\log \sigma^2$; the decoder is
+# the same. The mean over $q$ is replaced by one draw: it is right on average, and a batch averages over its images.
+# The decoder's last layer is $\tanh(a)$, and a pixel's probability is
+# $\pi = (1 + \tanh a) / 2 = \operatorname{sigmoid}(2a)$, so the logit is $2a$.
+
+# %%
+from course_utils.nets import Decoder, Encoder, over_batches, seeded
+
+d = 16
+with seeded(0):
+    encoder, decoder = Encoder(2 * d), Decoder(d)
+
+
 def loss(x: Tensor, eps: Tensor) -> Tensor:
-    mu, logvar = encoder(x).chunk(2, dim=1)
+    mu, logvar = encoder(x).chunk(2, dim=1)  # (N, d) each
     z = mu + (0.5 * logvar).exp() * eps
-    logits = 2 * decoder.before_tanh(z)
-    bce = torch.nn.functional.binary_cross_entropy_with_logits(logits, (x + 1) / 2, reduction="none")
-    return (bce.sum(dim=(1, 2, 3)) + kl(mu, logvar)).mean()
+    return (kl(mu, logvar) - log_bernoulli(x, 2 * decoder.before_tanh(z))).mean()
 
 
-# %%
+# %% tags=["V2"]
+from course_utils.autoencoders import VAE
+
 model = VAE(latent_dim=d)
 model.encoder.load_state_dict(encoder.state_dict())
 model.decoder.load_state_dict(decoder.state_dict())
 eps = torch.randn(len(some), d, generator=torch.Generator().manual_seed(1))
-assert torch.allclose(model.loss(some, generator=torch.Generator().manual_seed(1)), loss(some, eps))
+with torch.inference_mode():
+    ours, packaged = loss(some, eps), model.loss(some, generator=torch.Generator().manual_seed(1))
+assert torch.isclose(ours, packaged)
 print("The package's VAE gives the same loss.")
 
 # %% [markdown]
-# Both parts are summed, over pixels and over dimensions, and averaged over the batch. That matters. If one of the
-# two were *averaged* over its dimensions, it would be divided by 784 or 16, which no formula asks for.
+# Both parts are summed, over pixels and over dimensions, and averaged over the batch. That matters. If one of the two
+# were *averaged* over its dimensions, it would be divided by 784 or by 16, which no formula asks for.
 #
-# ## 3 · Train it (V1)
+# ## 3 · Train it, and judge its samples (V1)
 #
-# 1,000 steps with batches of 128, about 30 seconds on two cores.
+# 600 steps with batches of 32, about twenty seconds. A comparison needs a second runner: the plain autoencoder of
+# notebook 03, with the same layers, steps, batches and learning rate. `train_live` serves both.
 
 # %%
+from course_utils.autoencoders import Autoencoder
 from course_utils.training import Objective, fit, warmup_cosine
 
 
-def train_live(model: VAE, steps: int, parameters: list | None = None) -> None:
-    optimizer = torch.optim.Adam(parameters or model.parameters(), lr=2e-3)
-    objective = Objective(model, model.loss, optimizer, "-ELBO, nats", schedule=warmup_cosine)
-    shuffled = batches(train, 128, steps, generator=torch.Generator().manual_seed(0))
+def train_live(model: VAE | Autoencoder, name: str) -> None:
+    adam = torch.optim.Adam(model.parameters(), lr=2e-3)
+    objective = Objective(model, model.loss, adam, name, schedule=warmup_cosine)
+    shuffled = batches(train, 32, steps=600, generator=torch.Generator().manual_seed(0))
     list(fit(objective, shuffled))  # fit yields after each step; list runs it to the end
     model.cpu()
 
 
 # %%
 with seeded(0):
-    vae = VAE(latent_dim=16)
-train_live(vae, 1000)
-
-# %% [markdown]
-# To make a new image, draw $z$ from the prior and decode it. (We show the mean of $p_\theta(x \mid z)$, the probabilities
-# $\pi$ as grey levels, not coins thrown for each pixel: the noise of the coins would hide the picture.) Beside it stands the
-# shipped model `vae-mnist`, the same network trained on 59,000 digits of MNIST for 12,000 steps.
+    vae = VAE(latent_dim=d)
+train_live(vae, "-ELBO, nats")
 
 # %%
-from course_utils.pretrained import load_pretrained
-
-shipped = load_pretrained("vae-mnist", "cpu")
-with torch.inference_mode():
-    drawn = {
-        "trained here": vae.sample(1000, generator=torch.Generator().manual_seed(2)),
-        "shipped": shipped.sample(1000, generator=torch.Generator().manual_seed(2)),
-    }
-show_rows({"real": test.x[:20]} | {name: x[:20] for name, x in drawn.items()})
+with seeded(0):
+    plain = Autoencoder(latent_dim=d)
+train_live(plain, "squared error")
 
 # %% [markdown]
-# Are these digits? Notebook 03 had a judge: an image is **readable** if the course's classifier gives one digit more than
-# 95 % of its belief, and if its features lie as close to those of some training image as 95 % of real test images'
-# do. The package has it as `readability`. For the plain autoencoder we draw from a Gaussian fitted to its codes, as there.
+# To make a new image, draw $z$ from the prior and decode it. (We show the mean of $p_\theta(x \mid z)$, the
+# probabilities $\pi$ as grey levels; sampled pixels would cover the picture with grain.) Beside our two stand the
+# shipped models with the same layers, trained on 59,000 digits of MNIST: `vae-mnist` for 12,000 steps with batches of
+# 128, and `autoencoder-mnist` for 8,000 steps with batches of 256. An autoencoder has no prior. We give it three: the
+# VAE's, $N(0, I)$; one Gaussian fitted to its codes of the training images; and, as in the end of notebook 03, ten
+# Gaussians fitted to them.
+
+# %%
+from sklearn.mixture import GaussianMixture
+
+
+def draw_codes(codes: Tensor, clouds: int) -> Tensor:
+    """1,000 codes from a mixture of Gaussians that is fitted to codes (N, d)."""
+    mixture = GaussianMixture(clouds, reg_covar=1e-3, random_state=0).fit(codes.double().numpy())
+    drawn = torch.from_numpy(mixture.sample(1000)[0]).float()  # one Gaussian after the other
+    return drawn[torch.randperm(1000, generator=torch.Generator().manual_seed(3))]
+
+
+# %%
+normal_codes = torch.randn(1000, d, generator=torch.Generator().manual_seed(3))
+shipped_plain = load_pretrained("autoencoder-mnist", "cpu")
+drawn = {
+    "VAE": over_batches(vae.decode, normal_codes),
+    "shipped VAE": over_batches(shipped.decode, normal_codes),
+}
+for name, model in {"AE": plain, "shipped AE": shipped_plain}.items():
+    codes = over_batches(model.encode, train.x)
+    drawn[f"{name}, N(0, I)"] = over_batches(model.decode, normal_codes)
+    drawn |= {
+        f"{name}, {k} Gaussian{'s' * (k > 1)}": over_batches(model.decode, draw_codes(codes, k))
+        for k in (1, 10)
+    }
+
+# %%
+show_rows({"real": test.x[:16]} | {name: x[:16] for name, x in drawn.items()}, scale=0.5)
+
+# %% [markdown]
+# What are these worth? Notebook 03 had a judge: an image is **readable** if the course's classifier gives one digit a
+# probability above 95 %, and if its features lie as close to those of some training image as 95 % of real test
+# images' do. But a model that draws the same perfect 7 a thousand times would be perfectly readable. So we ask
+# notebook 02 too: the Fréchet distance in the digit classifier's features (digit FID, less is better), precision and
+# recall, density and coverage, each with 1,000 images against the 1,000 test images. Two more rows help to read them:
+# 1,000 real training images, and a VAE that was never trained. And the last row is the shipped VAE with *two*
+# numbers. (AE is the plain autoencoder.)
+
+# %%
+from course_utils.features import feature_extractor, readability
+from course_utils.metrics import density_coverage, fid, precision_recall
+
+is_readable, extract = readability(train.x, test.x), feature_extractor("digits", "cpu")
+real = extract(test.x).features
+
+
+def judge(x: Tensor) -> list[float]:
+    fake = extract(x).features
+    scores = [is_readable(x).double().mean().item(), fid(real=real, fake=fake)]
+    return [*scores, *precision_recall(real=real, fake=fake), *density_coverage(real=real, fake=fake)]
+
+
+# %%
+with seeded(0):
+    untrained = VAE(latent_dim=d).eval()
+drawn["VAE, untrained"] = over_batches(untrained.decode, normal_codes)
+drawn["shipped VAE, d = 2"] = over_batches(plane.decode, normal_codes[:, :2])
+scores = {name: judge(x) for name, x in ({"real training images": train.x[:1000]} | drawn).items()}
 
 # %% tags=["V1", "nbval-ignore-output"]
-from course_utils.features import readability
-
-is_readable = readability(train.x, test.x)
-plain = load_pretrained("autoencoder-mnist", "cpu")
-with torch.inference_mode():
-    draw = torch.Generator().manual_seed(2)
-    drawn["plain autoencoder, shipped"] = plain.sample(1000, generator=draw)
-shares = {name: is_readable(x).double().mean().item() for name, x in drawn.items()}
-shares["(real test images)"] = is_readable(test.x).double().mean().item()
-assert shares["trained here"] > 0.25
-assert shares["shipped"] > shares["plain autoencoder, shipped"] + 0.1
-table(["images from codes drawn at random", "share readable"], list(shares.items()))
+readable, distance = ({name: row[k] for name, row in scores.items()} for k in (0, 1))
+recall = {name: row[3] for name, row in scores.items()}
+assert readable["VAE"] > readable["VAE, untrained"] + 0.06
+assert distance["VAE"] < 0.2 * distance["VAE, untrained"]
+assert readable["VAE"] > 1.5 * readable["AE, N(0, I)"]
+assert max(readable["AE, N(0, I)"], readable["shipped AE, N(0, I)"]) < 0.12
+assert distance["VAE"] < distance["AE, N(0, I)"]
+assert readable["AE, 1 Gaussian"] > readable["VAE"]
+assert distance["AE, 1 Gaussian"] < distance["VAE"]
+assert readable["shipped VAE"] > readable["shipped AE, 1 Gaussian"] + 0.1
+assert distance["shipped VAE"] < distance["shipped AE, 1 Gaussian"]
+assert readable["shipped AE, 10 Gaussians"] > readable["shipped VAE"] + 0.1
+assert abs(readable["shipped VAE, d = 2"] - readable["shipped VAE"]) < 0.2
+assert recall["shipped VAE, d = 2"] < 0.1 < 0.5 < recall["shipped VAE"]
+header = ["1,000 images", "readable", "digit FID", "precision", "recall", "density", "coverage"]
+table(header, [[name, *row] for name, row in scores.items()])
 
 # %% [markdown]
-# The plain autoencoder has no prior: the Gaussian was fitted afterwards, to codes that lie as they happened to. For the VAE the
-# prior came first, and that is the main difference: its decoder was trained on codes that cover the prior, so codes drawn from it decode
-# well far more often. Not always: real images are readable nearly twice as often. The model trained here, after half a minute on 4,000
-# digits, is not as far.
+# Take your time with this table.
+#
+# - The prior does its work: codes from $N(0, I)$ give better images and more readable ones for the VAE than for the
+#   autoencoder, for which, however long it was trained, they are hardly ever readable: it never heard of this prior.
+# - But fit *one* Gaussian to the autoencoder's codes, and after our short training it is **ahead** of the VAE, in
+#   readable images and in FID. A VAE takes longer to train.
+# - After long training the order is reversed: the shipped VAE beats the shipped autoencoder with one Gaussian.
+# - And an autoencoder with *ten* Gaussians beats that VAE. So a VAE is not simply the better sampler. What it has and
+#   the other has not is one model, trained in one go, with a prior known beforehand and a likelihood that can be
+#   bounded. Section 8 shows what happens if the VAE too gets its prior fitted afterwards.
+# - The VAE with two numbers is nearly as readable as the one with 16, but its recall is almost 0: it covers hardly
+#   any of the variety of real digits. "Readable" cannot see that.
 #
 # ## 4 · Is the bound a bound? (V2)
 #
-# The derivation says $\log p_\theta(x) = \text{ELBO} + \mathrm{KL}(q \,\|\, p_\theta(z \mid x))$. For a code of *two* numbers
-# we can check it, because the integral over the plane can be done on a fine grid: evaluate $p_\theta(x \mid z)\, p(z)$ at 103,041
-# codes, add up, multiply by the area of a grid cell. The shipped `vae-2d-mnist` has such a code. We take 20 test images, made black
-# and white (`binarise` throws the coin for each pixel), since that is what the Bernoulli decoder is a distribution of.
+# The derivation says $\log p_\theta(x) = \text{ELBO} + \mathrm{KL}(q \,\|\, p_\theta(z \mid x))$. For a code of *two*
+# numbers we can check it, because the integral over the plane can be done on a fine grid: evaluate
+# $p_\theta(x \mid z)\, p(z)$ at 58,081 codes, add up, multiply by the area of a grid cell. We take `vae-2d-mnist`
+# again and 20 test images, made black and white: `binarise` samples each pixel, black or white, since that is what
+# the Bernoulli decoder is a distribution of.
 #
-# (In the function below, $v \log \pi + (1 - v) \log (1 - \pi) = 2a\, v + \log(1 - \pi)$ with the logit
-# $2a = \log \frac{\pi}{1 - \pi}$: one matrix product serves all codes and all images.)
+# (In the function below, $v \log \pi + (1 - v) \log (1 - \pi) = l\, v + \log(1 - \pi)$ with the logit $l$: one matrix
+# product serves all codes and all images.)
 
 # %%
-plane = load_pretrained("vae-2d-mnist", "cpu")
 x = binarise(test.x[:20], generator=torch.Generator().manual_seed(3))
 v = (x.flatten(1) + 1) / 2
 
 
 def log_joint(z: Tensor) -> Tensor:  # log p(x, z) for codes (M, 2) and the 20 images: (M, 20)
     logits = 2 * over_batches(plane.decoder.before_tanh, z).flatten(1)
-    log_black = torch.nn.functional.logsigmoid(-logits)  # log(1 - pi)
-    log_likelihood = logits @ v.T + log_black.sum(dim=1, keepdim=True)
-    return log_likelihood + prior.log_prob(z).sum(dim=1, keepdim=True)
+    log_black = nn.functional.logsigmoid(-logits).sum(dim=1, keepdim=True)  # log(1 - pi), summed over pixels
+    return logits @ v.T + log_black + prior.log_prob(z).sum(dim=1, keepdim=True)
 
 
-side = torch.linspace(-4, 4, 321)
+side = torch.linspace(-4, 4, 241)
 grid, log_cell = torch.cartesian_prod(side, side), 2 * (side[1] - side[0]).log()
-joint = torch.cat([log_joint(part) for part in grid.split(10_000)])  # (103041, 20)
+joint = torch.cat([log_joint(part) for part in grid.split(10_000)])  # (58081, 20)
 log_p = joint.logsumexp(dim=0) + log_cell  # (20,): log p(x), exact up to the grid
 
 # %% [markdown]
-# On the same grid we get the exact posterior, $p_\theta(x, z) / p_\theta(x)$, and its distance from the encoder's guess. The ELBO we
-# take from the package, averaged over 300 draws of $z$.
+# On the same grid we get the exact posterior, $p_\theta(x, z) / p_\theta(x)$, and its distance from the encoder's
+# guess. The ELBO we take from the package, averaged over 300 draws of $z$.
 
-# %% tags=["V2", "nbval-ignore-output"]
+# %%
 with torch.inference_mode():
     mu, logvar = plane.posterior(x)
     draw = torch.Generator().manual_seed(4)
     draws = torch.stack([plane.elbo(x, generator=draw).total for _ in range(300)])  # (300, 20)
 elbo, error = draws.mean(dim=0), draws.std(dim=0) / 300**0.5
+
+# %% tags=["V2", "nbval-ignore-output"]
 q = distributions.Normal(mu, (0.5 * logvar).exp())
-log_q = q.log_prob(grid[:, None, :]).sum(dim=2)  # (103041, 20)
+log_q = q.log_prob(grid[:, None, :]).sum(dim=2)  # (58081, 20)
 gap = ((log_q + log_cell).exp() * (log_q - (joint - log_p))).sum(dim=0)  # KL(q || p(z|x))
-assert ((log_q + log_cell).exp().sum(dim=0) - 1).abs().max() < 0.05  # the grid is fine enough for q
+covered = (log_q + log_cell).exp().sum(dim=0)  # how much of q the grid holds
+assert (covered - 1).abs().max() < 0.1
 assert (elbo < log_p + 3 * error).all()
 assert ((elbo + gap - log_p).abs() < 5 * error + 0.15).all()
+assert gap.median() < 5 < gap.max()
 rows = {"log p(x), grid": log_p, "ELBO, drawn": elbo, "KL(q ‖ p(z|x)), grid": gap}
 table(["nats", "mean of 20 images", "median", "largest"],
       [[name, n.mean().item(), n.median().item(), n.max().item()] for name, n in rows.items()])  # fmt: skip
 
 # %% [markdown]
-# The bound holds for each image, and what is missing is the KL term, up to the chance in the draws. It is about one nat for most
-# images, but tens of nats for a few. The pictures show why. Blue: where the exact posterior has a tenth and a half of its height. Orange:
-# the same for the encoder's guess. Five images as they come, then the one with the largest gap.
+# The bound holds for each image, and what is missing is the KL term, up to the chance in the draws. It is a nat or so
+# for most images, and much more for a few. The pictures show why: the first five images, then the one with the
+# largest gap. Solid: the exact posterior. Dashed: the encoder's guess. Both as contours at 10 % and 50 % of the peak.
 
 # %%
 chosen = [*range(5), int(gap.argmax())]
-fig, axes = plt.subplots(1, 6, figsize=(10, 2), layout="constrained")
+fig, axes = plt.subplots(1, 6, figsize=(11, 2.3), layout="constrained")
 for k, ax in zip(chosen, axes, strict=True):
     best = grid[joint[:, k].argmax()]
     middle, reach = (mu[k] + best) / 2, (mu[k] - best).abs().max() / 2 + 0.2
-    ticks = torch.linspace(-1, 1, 61) * reach
+    ticks = torch.linspace(-1, 1, 41) * reach
     codes = torch.cartesian_prod(middle[0] + ticks, middle[1] + ticks)
-    for log_density, color in (
-        (log_joint(codes)[:, k], "C0"),
-        (q.log_prob(codes[:, None])[:, k].sum(dim=1), "C1"),
-    ):
-        density = (log_density - log_density.max()).exp().view(61, 61).T
-        ax.contour(middle[0] + ticks, middle[1] + ticks, density, levels=[0.1, 0.5], colors=color)
-    ax.set_title(f"a {test.y[k].item()}: gap {gap[k]:.1f}")
+    posterior, guess = log_joint(codes)[:, k], q.log_prob(codes[:, None])[:, k].sum(dim=1)
+    for log_density, color, style in ((posterior, "C0", "solid"), (guess, "C1", "dashed")):
+        density = (log_density - log_density.max()).exp().view(41, 41).T
+        ax.contour(*(middle[:, None] + ticks), density, levels=[0.1, 0.5], colors=color, linestyles=style)
+    ax.set(title=f"a {test.y[k].item()}: gap {gap[k]:.1f} nats", xlabel="$z_1$")
+axes[0].set_ylabel("$z_2$")
 plt.show()
 
 # %% [markdown]
-# The guess is an ellipse along the axes, because we gave $q$ one $\sigma$ for each dimension and no correlation. What would the *best*
-# such ellipse miss? Give it the exact posterior's mean and, so that it stays inside a tilted one, the inverse of the diagonal of its
-# inverse covariance as variance.
+# The guess is an ellipse along the axes, because we gave $q$ one $\sigma$ for each dimension and no correlation. What
+# would the *best* such ellipse miss? Give it the exact posterior's mean and, so that it stays inside a tilted one,
+# the inverse of the diagonal of its inverse covariance as variance.
 
 # %% tags=["V2"]
 weights = (joint - log_p + log_cell).exp()  # the exact posterior on the grid; each column sums to 1
@@ -340,328 +579,527 @@ best = distributions.Normal(mean, outer.inverse().diagonal(dim1=1, dim2=2).rsqrt
 log_best = best.log_prob(grid[:, None, :]).sum(dim=2)
 least = ((log_best + log_cell).exp() * (log_best - (joint - log_p))).sum(dim=0)
 assert least.median() < 0.25 * gap.median()
-assert least.max() < 0.25 * gap.max()
-print("The best ellipse misses less than a quarter of what the encoder misses.")
+assert least.mean() < 0.25 * gap.mean()
+print("The best ellipse misses less than a quarter of what the encoder misses, on average.")
 
 # %% [markdown]
-# So the shape of the guess costs little. What costs is that *one* network guesses for all images, and its guess lies a little beside
-# the right place: about one nat as a rule, and very much for an unusual image, for which it points somewhere else altogether. This is
-# called the **amortisation gap** (상각 격차).
+# So the shape of the guess costs little. Most of the loss comes from asking *one* network to guess for all images:
+# its guess lies a little beside the right place, and far beside it for an unusual image. This is called the
+# **amortisation gap** (상각 격차; Cremer et al., 2018).
 #
 # For 16 numbers there is no grid. But the bound can be tightened by drawing several codes and averaging *inside* the
 # logarithm (Burda et al., 2016):
 #
 # $$\mathbb{E}\left[\log \frac{1}{K} \sum_{k=1}^{K} \frac{p_\theta(x \mid z_k)\, p(z_k)}{q_\phi(z_k \mid x)}\right], \qquad z_1, \dots, z_K \sim q_\phi(z \mid x)$$
 #
-# For $K = 1$ this is the ELBO. With growing $K$ the encoder's misfit matters less and less, and the *mean* climbs to the exact value,
-# more or less quickly; a single estimate may by chance lie above it. This is how VAEs are compared in papers; the method is
-# `iwae_bound`.
+# For $K = 1$ this is the ELBO. With growing $K$ the encoder's misfit matters less and less, and the *mean* climbs to
+# the exact value. This is how VAEs are compared in papers; the method is `iwae_bound`.
 
-# %% tags=["V2"]
-Ks = (1, 3, 10, 30, 100, 300, 1000)
+# %%
+Ks = (1, 3, 10, 30, 100, 300)
 draw = torch.Generator().manual_seed(5)
 missing = []
 for K in Ks:
     runs = [log_p - plane.iwae_bound(x, K, generator=draw) for _ in range(max(1, 30 // K))]
     missing.append(torch.stack(runs).mean(dim=0))
-missing = torch.stack(missing)  # (7, 20): exact minus estimate
+
+# %% tags=["V2"]
+missing = torch.stack(missing)  # (6, 20): exact minus estimate
 assert missing[0].median() > missing[2].median() > missing[-1].median()
-assert missing[-1].median() < 0.3
-assert missing[-1].min() > -0.5  # not above the exact value, but for chance
+assert missing[-1].median().abs() < 0.3
+assert missing[-1].max() > 1
 
 fig, ax = plt.subplots(figsize=(5, 2.5), layout="constrained")
-ax.plot(Ks, missing, color="C0", ls="-", alpha=0.3, lw=1)
+ax.plot(Ks, missing, color="0.6", ls="-", lw=1)
 ax.plot(Ks, missing.median(dim=1).values, "ko-", label="median")
-ax.set(xscale="log", yscale="symlog", xlabel="$K$", ylabel="missing nats")
+ax.set(xscale="log", yscale="symlog", xlabel="number of codes $K$", ylabel="missing from log p(x), nats")
 ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Each thin line is an image (the vertical axis is logarithmic, but lets 0 and negative values pass). Most come within a fraction of a
-# nat. For a few the cloud lies beside the right region, and it takes hundreds of codes to hit it. For one it lies so far away that a
-# thousand are not enough. An estimate of a likelihood is only as good as its proposals.
+# Each thin line is an image (the vertical axis is logarithmic, but lets 0 and negative values pass: a single estimate
+# may by chance lie above the exact value). Most come within a fraction of a nat. For a few the cloud lies so far
+# beside the right region that even 300 codes miss it. An estimate of a likelihood is only as good as its proposals.
+#
+# ## 5 · Bernoulli or Gaussian? (V2)
+#
+# In the Gaussian decoder $\sigma_x$ sets a rate of exchange: one nat of KL is worth $2 \sigma_x^2$ of squared error.
+# With a large $\sigma_x$ errors are cheap and codes are expensive. One can fix $\sigma_x$ by hand, or learn it like a
+# weight. The derivative with respect to $\sigma_x$ is zero where
+#
+# $$\sigma_x^2 = \frac{1}{D}\, \mathbb{E} \lVert x - \hat{x} \rVert^2,$$
+#
+# the mean taken over training images and over codes $z$ from their clouds. So the learned one ought to settle at the
+# root mean squared error of a pixel.
+#
+# We compare three decoders: Bernoulli, Gaussian with $\sigma_x = 1$, Gaussian with $\sigma_x$ learned. All get the
+# same network, the same 600 steps and the same batches, and each is trained from three seeds. For that the networks
+# have to be small: two linear layers each way instead of convolutions, many times as fast. The learned
+# $\log \sigma_x$ gets ten times the learning rate: it begins at $\sigma_x = 1$ and has a long way to go.
 
-# %% [markdown]
-# ## 5 · The other decoder: Gaussian (V2)
-#
-# Pixels of a photograph are not coins. The other usual choice takes each pixel as normal around the decoded value
-# $g(z)$, with one standard deviation $\sigma_x$ for all $D = 784$ pixels:
-#
-# $$\log p_\theta(x \mid z) = -\frac{\lVert x - g(z) \rVert^2}{2 \sigma_x^2} - D \log \sigma_x - \frac{D}{2} \log 2\pi$$
-#
-# There is the squared error of notebook 03, divided by $2 \sigma_x^2$. So $\sigma_x$ sets a rate of exchange: one nat of KL is worth
-# $2 \sigma_x^2$ of squared error. With a large $\sigma_x$ errors are cheap and codes are expensive. One can fix $\sigma_x$ by hand, or learn it
-# like a weight. The derivative with respect to $\sigma_x$ is zero where
-#
-# $$\sigma_x^2 = \frac{1}{D}\, \mathbb{E} \lVert x - g(z) \rVert^2,$$
-#
-# the mean taken over training images and over codes $z$ from their clouds. So the learned one ought to settle at the root mean squared
-# error of a pixel. Two short trainings, 400 steps each. The model
-# keeps $\log \sigma_x$ as one weight, and we give it ten times the learning rate: it begins at $\sigma_x = 1$, has a long way to go
-# and few steps.
 
 # %%
-gaussian = {}
-for name, sigma in (("σ = 1, fixed", 1.0), ("σ learned", None)):
-    with seeded(0):
-        model = VAE(latent_dim=16, likelihood="gaussian", sigma=sigma)
-    weights = [*model.encoder.parameters(), *model.decoder.parameters()]
-    train_live(model, 400, [{"params": weights}, {"params": [model.log_sigma], "lr": 2e-2}])
-    gaussian[name] = model
+class DenseDecoder(nn.Sequential):
+    before_tanh = nn.Sequential.forward
 
-# %% tags=["V2", "nbval-ignore-output"]
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.tanh(self.before_tanh(z))
+
+
+def small_vae(seed: int, kind: type[VAE] = VAE, **options) -> VAE:
+    with seeded(seed):
+        model = kind(latent_dim=d, **options)
+        up, down = nn.Linear(d, 256), nn.Linear(256, 2 * d)
+        model.encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), down)
+        model.decoder = DenseDecoder(up, nn.ReLU(), nn.Linear(256, 784), nn.Unflatten(1, (1, 28, 28)))
+    nn.init.constant_(model.decoder[2].bias, -1.0)  # begin near the mean brightness, as in notebook 03
+    return model
+
+
+# %%
+def train_small(model: VAE, steps: int, seed: int, warmup: int = 0) -> VAE:
+    networks = [weight for name, weight in model.named_parameters() if name != "log_sigma"]
+    groups = [{"params": networks, "lr": 2e-3}, {"params": [model.log_sigma], "lr": 2e-2}]
+    adam, beta = torch.optim.Adam(groups, fused=True), model.beta
+    rate = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: warmup_cosine((step + 0.5) / steps))
+    draw = torch.Generator().manual_seed(seed)
+    for step, (x, _) in enumerate(batches(train, 64, steps, generator=draw), start=1):
+        if warmup:  # of the KL term's weight, see section 6
+            model.beta = beta * min(1.0, step / warmup)
+        adam.zero_grad()
+        model.loss(x, generator=draw).backward()
+        adam.step()
+        rate.step()
+    return model
+
+
+# %%
+kinds = {
+    "Bernoulli": {},
+    "Gaussian, σ = 1": {"likelihood": "gaussian", "sigma": 1.0},
+    "Gaussian, σ learned": {"likelihood": "gaussian"},
+}
+trained = {
+    name: [train_small(small_vae(seed, **options), 600, seed) for seed in range(3)]
+    for name, options in kinds.items()
+}
+
+# %%
 from course_utils.autoencoders import squared_error
 
 
+@torch.inference_mode()
 def report(model: VAE) -> list[float]:
-    draw = torch.Generator().manual_seed(6)
-    with torch.inference_mode():
-        kl = model.elbo(test.x, generator=draw).kl.mean().item()
-        readable = is_readable(model.sample(1000, generator=draw)).double().mean().item()
-    return [squared_error(over_batches(model, test.x), test.x).mean().item(), kl, readable]
+    error = squared_error(over_batches(model, test.x), test.x).mean().item()
+    rate = kl_standard_normal(*model.posterior(test.x)).mean().item()
+    return [error, rate, fid(real=real, fake=extract(model.decode(normal_codes)).features)]
 
 
-decoders = {"Bernoulli, 1,000 steps": vae}
-decoders |= {f"Gaussian, {name}": model for name, model in gaussian.items()}
-reports = {name: report(model) for name, model in decoders.items()}
-header = ["decoder", "squared error", "KL, nats", "random codes readable"]
-table(header, [[name, *values] for name, values in reports.items()])
+def spread(values: Tensor) -> str:
+    return f"{values.mean():.3g} ± {values.std():.2g}"
+
+
+# %% tags=["V2", "nbval-ignore-output"]
+reports = {name: torch.tensor([report(model) for model in models]) for name, models in trained.items()}
+error, rate, distance = torch.stack(list(reports.values())).unbind(dim=2)  # (3 decoders, 3 seeds) each
+assert (error[2] < error[0]).all()
+assert (error[0] < error[1]).all()
+assert (rate[2] > 1.5 * rate[0]).all()
+assert (rate[0] > 1.1 * rate[1]).all()
+assert (distance[0] < distance[1:]).all()
+rows = [[name, *map(spread, r.T)] for name, r in reports.items()]
+table(["mean ± spread of three seeds", "squared error", "KL, nats", "digit FID"], rows)
+
+# %% [markdown]
+# Learning $\sigma_x$ brings the lowest squared error, and it pays for it with the highest KL: its codes tell the
+# most. The decoder with $\sigma_x = 1$ is the opposite, and the Bernoulli decoder lies between the two. A better
+# reconstruction is not a better sampler: the lowest FID belongs to the one in the middle. This holds for these small
+# networks and 600 steps.
+#
+# And does the learned $\sigma_x$ settle where the formula says?
 
 # %% tags=["V2"]
-learned = gaussian["σ learned"]
-with torch.inference_mode():
-    z = reparameterise(*learned.posterior(train.x), generator=torch.Generator().manual_seed(7))
-    rms = (learned.decode(z) - train.x).square().mean().sqrt().item()
-assert abs(learned.log_sigma.exp().item() / rms - 1) < 0.1
-assert reports["Gaussian, σ learned"][0] < 0.8 * reports["Gaussian, σ = 1, fixed"][0]
-assert reports["Gaussian, σ learned"][1] > 1.5 * reports["Gaussian, σ = 1, fixed"][1]
-assert reports["Gaussian, σ learned"][2] < reports["Gaussian, σ = 1, fixed"][2] + 0.05
-show_rows({"image": some} | {name: over_batches(model, some) for name, model in decoders.items()})
-
-# %% [markdown]
-# The learned $\sigma_x$ agrees with the closed form within a tenth. It is far below 1, so squared error counts for more: the
-# reconstructions are better and the codes tell more (a higher KL). Its random codes are not more readable for that: the more the clouds
-# tell, the smaller they are, and the harder it is to fill the prior with them. (The first row was trained for longer; compare the other
-# two.)
-#
-# One warning. The two likelihoods (가능도, $p_\theta(x \mid z)$ as a measure of how well $z$ explains $x$) cannot be compared in nats. The Bernoulli decoder gives *probabilities* of black-and-white
-# images, at most 1, the Gaussian one *densities* of grey images, which may be far above 1.
-
-# %% [markdown]
-# ## 6 · Posterior collapse, and two cures
-#
-# At the start of training the decoder does not use the code yet. Any information in the code costs KL at
-# once and does not help yet. So the cheapest first move is to make all clouds equal to the prior: $\mu = 0$, $\sigma = 1$ for every image. If the
-# decoder then learns to live without a code, it is hard to find the way back. A dimension whose KL is almost 0 says nothing about $x$; we
-# call it **inactive**, and this failure **posterior collapse** (사후 분포 붕괴). It threatens where the KL term is strong or the
-# decoder powerful. We provoke it with a KL term that counts tenfold: the loss becomes
-# $-\mathbb{E}_q[\log p_\theta(x \mid z)] + \beta\, \mathrm{KL}$ with $\beta = 10$.
-#
-# Two cures:
-#
-# - **Warm-up** (워밍업) of $\beta$ (not of the learning rate): begin with $\beta = 0$ and raise it during the first half of the training. The decoder learns to use the code
-#   before the code is taxed.
-# - **Free bits** (자유 비트; Kingma et al., 2016): the first $\lambda$ nats of each dimension are free. The loss counts
-#   $\beta \sum_j \max(\lambda, \mathrm{KL}_j)$, where $\mathrm{KL}_j$ is averaged over the batch; below $\lambda$ its gradient is 0. We take
-#   $\lambda = 0.5$.
-#
-# `fit` gives back control after each step, so a warm-up is one line in the loop.
-
+learned = trained["Gaussian, σ learned"]
+rms = []
+for model in learned:
+    with torch.inference_mode():
+        z = reparameterise(*model.posterior(train.x), generator=torch.Generator().manual_seed(7))
+        rms.append((model.decode(z) - train.x).square().mean().sqrt())
+ratio = torch.stack([model.log_sigma.detach().exp() for model in learned]) / torch.stack(rms)
+assert ((ratio - 1).abs() < 0.1).all()
+print("Each of the three learned σ agrees with the root mean squared error within a tenth.")
 
 # %%
-def train_taxed(free_bits: float = 0.0, warmup: int = 0, steps: int = 300) -> VAE:
-    with seeded(0):
-        model = VAE(latent_dim=16, beta=10.0, free_bits=free_bits)
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
-    objective = Objective(model, model.loss, optimizer, schedule=warmup_cosine)
-    shuffled = batches(train, 128, steps, generator=torch.Generator().manual_seed(0))
-    if warmup:
-        model.beta = 0.0
-    for record in fit(objective, shuffled, progress=False):
-        if warmup:
-            model.beta = 10.0 * min(1.0, record.step / warmup)
-    return model.cpu()
+show_rows({"image": some} | {name: over_batches(models[0], some) for name, models in trained.items()})
 
+# %% [markdown]
+# ## 6 · When the code falls silent: posterior collapse (V2)
+#
+# At the start of training the decoder does not use the code yet. Any information in the code costs KL at once and
+# does not help yet. So the cheapest first move is to make all clouds equal to the prior: $\mu = 0$, $\sigma = 1$ for
+# every image. A dimension whose KL is almost 0 says nothing about $x$; we call it **inactive**. When all or nearly
+# all are, and stay so, one speaks of **posterior collapse** (사후 분포 붕괴). We provoke it with a KL term that counts
+# tenfold: the loss becomes $-\mathbb{E}_q[\log p_\theta(x \mid z)] + \beta\, \mathrm{KL}$ with $\beta = 10$.
+#
+# Two cures are well known:
+#
+# - **Warm-up** (웜업; Bowman et al., 2016) of $\beta$, not of the learning rate: begin with $\beta$ near 0 and raise it
+#   during the first half of the training. The decoder learns to use the code before the code is taxed.
+# - **Free bits** (자유 비트; Kingma et al., 2016): the first $\lambda$ nats of each dimension are free. The loss counts
+#   $\beta \sum_j \max(\lambda, \mathrm{KL}_j)$, where $\mathrm{KL}_j$ is averaged over the batch; below $\lambda$ its
+#   gradient is 0. We take $\lambda = 0.5$.
+#
+# But first ask whether there is something to cure. A code that is silent after a short training may just need more
+# time. So each is trained twice, for 300 and for 1,000 steps, with the small network of section 5.
 
-taxed = {
-    "β = 10": train_taxed(),
-    "with warm-up": train_taxed(warmup=150),
-    "with free bits": train_taxed(free_bits=0.5),
-}
+# %%
+taxed = {}
+for steps in (300, 1000):
+    taxed["β = 10", steps] = train_small(small_vae(0, beta=10.0), steps, seed=0)
+    taxed["with warm-up", steps] = train_small(small_vae(0, beta=10.0), steps, seed=0, warmup=steps // 2)
+taxed["with free bits", 300] = train_small(small_vae(0, beta=10.0, free_bits=0.5), 300, seed=0)
 
-# %% tags=["nbval-ignore-output"]
+# %%
 from course_utils.autoencoders import kl_each_dimension
 
 
+@torch.inference_mode()
 def kl_of_dimensions(model: VAE, x: Tensor = test.x) -> Tensor:
-    with torch.inference_mode():
-        return kl_each_dimension(*model.posterior(x)).mean(dim=0).sort(descending=True).values
+    return kl_each_dimension(*model.posterior(x)).mean(dim=0).sort(descending=True).values
 
 
-def taxed_loss(model: VAE) -> float:  # the same for all three: without free bits
-    with torch.inference_mode():
-        parts = model.elbo(test.x, generator=torch.Generator().manual_seed(8))
-    return (10 * parts.kl - parts.log_likelihood).mean().item()
+@torch.inference_mode()
+def taxed_loss(model: VAE) -> float:  # the same for all: without free bits
+    draw = torch.Generator().manual_seed(8)
+    parts = [model.elbo(test.x, generator=draw) for _ in range(3)]
+    return sum((10 * part.kl - part.log_likelihood).mean().item() for part in parts) / 3
 
 
-each = {name: kl_of_dimensions(model) for name, model in taxed.items()}
-losses = {name: taxed_loss(model) for name, model in taxed.items()}
-active = {name: int((kl > 0.1).sum()) for name, kl in each.items()}
-assert each["β = 10"].sum() < 0.8 * each["with warm-up"].sum()
-assert losses["with warm-up"] < losses["β = 10"] - 0.5
-assert active["β = 10"] <= 4
-assert ((each["with free bits"] - 0.5).abs() < 0.15).all()
-table(["training", "KL, nats", "dimensions with KL > 0.1", "loss with β = 10"],
-      [[name, each[name].sum().item(), active[name], losses[name]] for name in taxed])  # fmt: skip
+# %% tags=["V2-collapse", "nbval-ignore-output"]
+each = {key: kl_of_dimensions(model) for key, model in taxed.items()}
+losses = {key: taxed_loss(model) for key, model in taxed.items()}
+active = {key: int((kl > 0.1).sum()) for key, kl in each.items()}
+assert each["β = 10", 300].sum() < 1.5 < each["with warm-up", 300].sum()
+assert losses["with warm-up", 300] < losses["β = 10", 300] - 2
+assert each["β = 10", 1000].sum() > each["β = 10", 300].sum() + 0.5
+assert losses["β = 10", 1000] < losses["β = 10", 300] - 4
+behind = {steps: losses["β = 10", steps] - losses["with warm-up", steps] for steps in (300, 1000)}
+assert behind[1000] < 0.75 * behind[300]
+assert ((each["with free bits", 300] - 0.5).abs() < 0.2).all()
+assert losses["with free bits", 300] > losses["β = 10", 300] + 5
+rows = [
+    [f"{name}, {steps:,} steps", each[name, steps].sum().item(), active[name, steps], losses[name, steps]]
+    for name, steps in taxed
+]
+table(["training", "KL, nats", "dimensions with KL > 0.1", "loss with β = 10"], rows)
 
 # %%
-show_rows({"image": some} | {name: over_batches(model, some) for name, model in taxed.items()})
+show_rows(
+    {"image": some}
+    | {f"{name}, {steps:,}": over_batches(model, some) for (name, steps), model in taxed.items()},
+    scale=0.5,
+)
 
 # %% [markdown]
-# Collapsed, the model draws nearly the same shape for every image: the average digit. With warm-up the same loss, with the same
-# weight on KL, ends *lower*: what the collapsed model found was not the best for its loss, and by the end of the training it had not
-# found the way out. Free bits change the loss itself. All 16 dimensions settle near the half nat that costs nothing, and the code tells
-# most.
+# After 300 steps the plain training looks collapsed: nearly the same shape for every image. Warm-up reaches a clearly
+# lower value of the same loss. But after 1,000 steps the plain one has woken up by itself, and much of the difference
+# between the two losses is gone. So what we saw was a slow start more than a trap, and warm-up is a short cut through
+# it. What remains silent after 1,000 steps may be right to be silent: at ten times the price, few dimensions are
+# worth having. Free bits change the loss itself. All 16 dimensions settle near the half nat that costs nothing, and
+# by the loss that counts every nat that is dear.
 #
-# ## 7 · How much should a code tell? A series over β
-#
-# Used with care, $\beta$ is a useful dial (Higgins et al., 2017). It trades the two parts of the ELBO against each other: how
-# much a code tells (KL, the *rate*, 율) against how badly it decodes ($-\log p_\theta(x \mid z)$, the *distortion*, 왜곡). The course ships
-# the two-number VAE trained at four values of $\beta$, each on 59,000 digits.
+# Collapse of another kind comes from a decoder that hardly needs the code. Let each pixel also see the pixels before
+# it, in the order in which one reads: one more weight matrix, lower triangular, adds to the logits. That is an
+# *autoregressive* (자기회귀) decoder.
 
-# %% tags=["nbval-ignore-output"]
-series = {
-    0.1: load_pretrained("vae-2d-beta-0.1-mnist", "cpu"),
-    1: plane,
-    4: load_pretrained("vae-2d-beta-4-mnist", "cpu"),
-    16: load_pretrained("vae-2d-beta-16-mnist", "cpu"),
-}
-draw = torch.Generator().manual_seed(9)
-with torch.inference_mode():
-    parts = {beta: model.elbo(test.x, generator=draw) for beta, model in series.items()}
-rate = [part.kl.mean().item() for part in parts.values()]
-distortion = [-part.log_likelihood.mean().item() for part in parts.values()]
-assert rate == sorted(rate, reverse=True)
-assert distortion == sorted(distortion)
-assert rate[1] + distortion[1] == min(r + d for r, d in zip(rate, distortion, strict=True))
-rows = [[f"{beta:g}", r, d, -r - d] for beta, r, d in zip(series, rate, distortion, strict=True)]
-table(["β", "rate, nats", "distortion, nats", "ELBO"], rows)
+
+# %%
+class ReadingVAE(VAE):
+    def __init__(self, latent_dim: int):
+        super().__init__(latent_dim)
+        self.before = nn.Parameter(torch.zeros(784, 784))  # pixel j sees pixel i < j with weight [j, i]
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        seen = x.flatten(1) @ self.before.tril(-1).T
+        return log_bernoulli(x, 2 * self.decoder.before_tanh(z) + seen.view_as(x))
+
+
+reading = {steps: train_small(small_vae(0, ReadingVAE), steps, seed=0) for steps in (300, 600)}
+
+# %%
+judged = {"pixels independent, 600 steps": trained["Bernoulli"][0]}
+judged |= {f"pixels see those before, {steps} steps": model for steps, model in reading.items()}
+rate, bound = {}, {}
+for name, model in judged.items():
+    with torch.inference_mode():
+        parts = model.elbo(test.x, generator=torch.Generator().manual_seed(8))
+    rate[name], bound[name] = parts.kl.mean().item(), parts.total.mean().item()
+
+# %% tags=["V2-collapse", "nbval-ignore-output"]
+independent, short, long = judged
+assert rate[short] < 0.75 * rate[independent]
+assert rate[long] < 0.75 * rate[independent]
+assert bound[long] > bound[independent] + 8
+table(["decoder, β = 1", "KL, nats", "ELBO, nats"], [[name, rate[name], bound[name]] for name in judged])
 
 # %% [markdown]
-# The ELBO is best at $\beta = 1$: it is what that model was trained for.
+# The ELBO is much better, the code tells far less, and twice the training hardly changes that. Nothing is wrong here
+# with the training: what a pixel can learn from its neighbours need not be told by the code. With a still stronger
+# decoder, of text for instance, the code can fall silent altogether; Bowman et al. (2016) then weaken the decoder as
+# well, by hiding words from it.
 #
-# Now look at the spaces. **Move the slider** and watch the dots, the means $\mu(x)$ of 300 test images. **Drag** over the
-# map to decode a point. Then walk between two images.
+# ## 7 · How much should a code tell? (V1)
+#
+# Used with care, $\beta$ is a useful dial (Higgins et al., 2017). It trades the two parts of the ELBO against each
+# other: what a code costs (KL, the *rate*, 율) against how badly it decodes ($-\log p_\theta(x \mid z)$, the
+# *distortion*, 왜곡). The course ships the two-number VAE trained at four values of $\beta$, each on 59,000 digits.
+#
+# Is the rate what a code *tells*? Only from above. Let $q(z)$ be the mixture of all clouds, the **aggregate
+# posterior** (집계 사후 분포): take an image at random, then a code from its cloud. With the $N$ images $x_1, \dots, x_N$,
+#
+# $$q(z) = \frac{1}{N} \sum_{i=1}^{N} q_\phi(z \mid x_i), \qquad
+# \underbrace{\frac1N \sum_i \mathrm{KL}\big(q_\phi(z \mid x_i) \,\|\, p(z)\big)}_{\text{rate}}
+# = \underbrace{\frac1N \sum_i \mathbb{E}_{q_\phi(z \mid x_i)}\Big[\log \frac{q_\phi(z \mid x_i)}{q(z)}\Big]}_{I(x;\, z)\text{, information}}
+# + \underbrace{\mathrm{KL}\big(q(z) \,\|\, p(z)\big)}_{\text{gap}}$$
+#
+# (add and subtract $\log q(z)$; Hoffman and Johnson, 2016). The first part, the **mutual information** (상호 정보량), says
+# how well a code picks out its image among the $N$. The second says how far the codes are from the prior, from which
+# we are going to draw. One code per image is enough to estimate both.
+
+
+# %%
+@torch.inference_mode()
+def split_rate(model: VAE, x: Tensor) -> list[float]:  # rate, information and gap, in nats
+    mu, logvar = model.posterior(x)
+    z = reparameterise(mu, logvar, generator=torch.Generator().manual_seed(9))
+    q = distributions.Normal(mu, (0.5 * logvar).exp())
+    log_own = q.log_prob(z).sum(dim=1)  # log q(z_i | x_i)
+    log_all = torch.cat([q.log_prob(part[:, None]).sum(dim=2) for part in z.split(200)])  # log q(z_i | x_j)
+    log_mixture = log_all.logsumexp(dim=1) - math.log(len(x))  # log q(z_i)
+    parts = kl_standard_normal(mu, logvar), log_own - log_mixture, log_mixture - prior.log_prob(z).sum(dim=1)
+    return [part.mean().item() for part in parts]
+
+
+series = {0.1: load_pretrained("vae-2d-beta-0.1-mnist", "cpu"), 1: plane}
+series |= {beta: load_pretrained(f"vae-2d-beta-{beta}-mnist", "cpu") for beta in (4, 16)}
+
+# %%
+rows = []
+for beta, model in series.items():
+    with torch.inference_mode():
+        part = model.elbo(test.x, generator=torch.Generator().manual_seed(9))
+    on_test = [-part.log_likelihood.mean().item(), part.total.mean().item()]
+    rows.append([f"{beta:g}", *on_test, *split_rate(model, train.x)])
+
+# %% tags=["V1-rate", "nbval-ignore-output"]
+distortion, elbo, rate, information, gap = (
+    torch.tensor(column) for column in list(zip(*rows, strict=True))[1:]
+)
+few = torch.tensor([split_rate(model, train.x[:1000]) for model in series.values()])  # with 1,000 images
+of_sixteen = split_rate(shipped, train.x[:1000])
+assert (rate.diff() < -0.5).all()
+assert (distortion.diff() > 0.5).all()
+assert elbo.argmax() == 1
+assert (information + gap - rate).abs().max() < 0.15
+assert (gap.diff() < 0).all()
+assert gap[0] > 3 * gap[1]
+assert (few[:3, 2] > gap[:3] + 0.03).all()
+assert of_sixteen[1] > 0.99 * math.log(1000)
+table(["β", "distortion", "ELBO", "rate", "information", "gap (all in nats)"], rows)
+
+# %% [markdown]
+# Going down the table, codes get cheaper and decode worse. The ELBO on test images is best at $\beta = 1$: it is what
+# that model was trained for. And the rate is indeed information plus gap. At $\beta = 0.1$ nats are so cheap that the
+# codes leave the prior: the gap is several times that of $\beta = 1$. What is drawn from $p(z)$ is then no longer
+# what the decoder was trained on.
+#
+# A caution about the last two columns. They are measured with $N = 4000$ images, and a code cannot pick out one of
+# 4,000 with more than $\log 4000 = 8.3$ nats. With 1,000 images the gap comes out larger in the first three rows (the
+# check says so): part of it is only that so few small clouds cannot cover the plane. Read the gap as an upper limit
+# for all of MNIST. With 16 numbers this measurement fails: there every cloud is by itself, and the information is
+# $\log N$ (the check sees to that too). Section 8 has to do without it.
+#
+# Now look at the spaces. **Move the slider** and watch the dots, the means $\mu(x)$ of 300 test images. **Drag** over
+# the map to decode a point. Then walk between two images.
 
 # %%
 from course_utils.explorers import Choice, Explorer, LatentExplorer, Panel, Readout, Slider
 
-title = "Two numbers, four values of β"
-LatentExplorer(series, test, series="β", grid=15, points=300, anchors=4, title=title)
+maps = LatentExplorer(
+    series, test, series="β", grid=15, points=300, anchors=4, title="Two numbers, four values of β"
+)
+maps.index = [1, maps.index[1], 0, 3, 0, 5]  # β = 1; half of the way from the first image to the fourth
+maps
 
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# At $\beta = 0.1$ the dots spread far beyond the prior, whose bulk lies within 3 of the origin: nats are cheap, so the model buys
-# room. Codes drawn from $N(0, I)$ reach only the middle of that map. At $\beta = 1$ the dots fill a disc like a sample of the
-# prior. At 4 and 16 they draw together, classes overlap, and the decoder answers with fewer and more average digits. At 16 most of
-# the map decodes to much the same shape.
+# At $\beta = 0.1$ the dots spread far beyond the prior, whose bulk lies within 3 of the origin. Codes drawn from
+# $N(0, I)$ reach only the middle of that map. At $\beta = 1$ the dots fill a disc like a sample of the prior. At 4
+# and 16 they draw together, classes overlap, and the decoder answers with fewer and more average digits. At 16 most
+# of the map decodes to much the same shape. (Where the page cannot run: the picture shows $\beta = 1$, and below it
+# the image half-way between two digits, for each $\beta$.)
 #
 # </details>
 
 # %% [markdown]
 # ## 8 · Do the codes cover the prior? (V1)
 #
-# We draw new codes from $p(z)$. The decoder was trained on codes of another distribution: take a training image at random, then a
-# code from its cloud. The mixture of all clouds is the **aggregate posterior** (집계 사후 분포)
-#
-# $$q(z) = \frac{1}{N} \sum_{i=1}^{N} q_\phi(z \mid x_i).$$
-#
-# If it equals the prior, there are no holes. Let us compare, dimension by dimension, for the shipped VAE with 16 numbers.
+# New codes come from $p(z)$, but the decoder was trained on codes from $q(z)$. If the two were equal, there would be
+# no holes. For the shipped VAE with 16 numbers, look at them dimension by dimension first.
 
 # %%
 with torch.inference_mode():
     mu, logvar = shipped.posterior(train.x)
-aggregate = reparameterise(mu, logvar, generator=torch.Generator().manual_seed(10))
-order = kl_each_dimension(mu, logvar).mean(dim=0).argsort(descending=True)
+aggregate = reparameterise(mu, logvar, generator=torch.Generator().manual_seed(10))  # 4,000 codes from q(z)
+kl_of = kl_each_dimension(mu, logvar).mean(dim=0)
+order = kl_of.argsort(descending=True)
 bell = torch.linspace(-4, 4, 100)
 
-fig, axes = plt.subplots(2, 8, figsize=(10, 3), sharex=True, sharey=True, layout="constrained")
+# %%
+fig, axes = plt.subplots(2, 8, figsize=(11, 3.4), sharex=True, sharey=True, layout="constrained")
 for rank, (j, ax) in enumerate(zip(order, axes.flat, strict=True), start=1):
-    ax.hist(aggregate[:, j], bins=40, range=(-4, 4), density=True, color="C0", alpha=0.4)
-    ax.hist(mu[:, j], bins=40, range=(-4, 4), density=True, color="C1", histtype="step")
-    ax.plot(bell, prior.log_prob(bell).exp(), "k-", lw=1)
-    ax.set(title=f"$z_{{{rank}}}$, σ ≈ {(0.5 * logvar[:, j]).exp().mean():.2f}", ylim=(0, 1))
+    ax.hist(aggregate[:, j], bins=40, range=(-4, 4), density=True, color="C0", alpha=0.4, label="codes")
+    ax.hist(mu[:, j], bins=40, range=(-4, 4), density=True, color="C1", histtype="step", label="centres μ")
+    ax.plot(bell, prior.log_prob(bell).exp(), "k-", lw=1, label="N(0, 1)")
+    ax.set(title=f"$z_{{{rank}}}$: {kl_of[j]:.2f} nats", ylim=(0, 1))
+axes[0, 0].legend(frameon=False, fontsize=6)
+fig.supxlabel("value", fontsize=10)
+fig.supylabel("density", fontsize=10)
 plt.show()
 
-# %% tags=["V1"]
-codes = over_batches(plain.encode, train.x)
-assert (aggregate.mean(dim=0).abs() < 0.15).all()
-assert ((aggregate.var(dim=0) - 1).abs() < 0.2).all()
-off_diagonal = torch.corrcoef(aggregate.T) - torch.eye(16)
-assert off_diagonal.abs().max() < 0.25
-assert torch.corrcoef(codes.T).sub(torch.eye(16)).abs().max() > off_diagonal.abs().max()
-print("Mean near 0, variance near 1, little correlation; the plain autoencoder's codes have more.")
+# %% [markdown]
+# Filled: codes from the clouds. Outlined: the centres $\mu$ alone. Thin line: the prior. The dimensions are sorted by
+# their KL, which stands above each. The last two are inactive: $\mu$ is 0 for every image, or nearly, and they carry
+# nothing. The model has found that it needs fewer than 16 numbers.
+#
+# By eye, each dimension of the codes looks like the prior. That is necessary, not sufficient: 16 dimensions can be
+# normal one by one and still leave holes together. Even a VAE that was never trained passes this test: its clouds
+# *are* the prior, or nearly.
+
+
+# %% tags=["V1", "nbval-ignore-output"]
+def against_prior(
+    z: Tensor,
+) -> list[float]:  # how far mean, variance and correlations are from N(0, I), at worst
+    parts = z.mean(dim=0), z.var(dim=0) - 1, z.T.corrcoef() - torch.eye(d)
+    return [part.abs().max().item() for part in parts]
+
+
+with torch.inference_mode():
+    idle = reparameterise(*untrained.posterior(train.x), generator=torch.Generator().manual_seed(10))
+one_by_one = {
+    "VAE": against_prior(aggregate),
+    "VAE, untrained": against_prior(idle),
+    "AE": against_prior(over_batches(shipped_plain.encode, train.x)),
+}
+for name in ("VAE", "VAE, untrained"):
+    assert max(one_by_one[name]) < 0.3
+assert one_by_one["AE"][1] > 1
+assert kl_of.max() > 1
+assert (kl_of[order[-2:]] < 0.05).all()
+table(["at worst", "mean", "variance less 1", "correlation"], [[n, *v] for n, v in one_by_one.items()])
 
 # %% [markdown]
-# Blue: codes from the clouds; black: the prior; orange: the middles $\mu$ alone, which are narrower, for a cloud has a width of
-# its own. The dimensions are sorted by their KL. The most telling ones come first, with narrow clouds. The last ones are inactive:
-# $\mu$ is near 0 for every image, $\sigma$ is near 1, and they carry nothing. The model has found that it needs fewer than 16 numbers.
+# So decode. Below, the same VAE is given codes from four places: clouds of training images, $q(z)$; the prior,
+# $p(z)$; one Gaussian fitted to the codes; and ten Gaussians fitted to them, just as we did for the autoencoder in
+# section 3.
+
+# %%
+places = {
+    "clouds of training images, q(z)": aggregate[:1000],
+    "the prior, p(z)": normal_codes,
+    "one Gaussian fitted to the codes": draw_codes(aggregate, 1),
+    "ten Gaussians fitted to the codes": draw_codes(aggregate, 10),
+}
+
+# %% tags=["V1", "nbval-ignore-output"]
+from_clouds, from_prior, from_one, from_ten = found = [
+    judge(over_batches(shipped.decode, z)) for z in places.values()
+]
+assert from_clouds[0] > 0.85
+assert from_clouds[0] > from_prior[0] + 0.25
+assert from_clouds[1] < 0.6 * from_prior[1]
+assert abs(from_one[0] - from_prior[0]) < 0.1
+assert from_ten[0] > (from_prior[0] + from_clouds[0]) / 2
+assert from_ten[1] < 0.7 * from_prior[1]
+assert abs(from_ten[0] - scores["shipped AE, 10 Gaussians"][0]) < 0.1
+table(
+    ["codes of the shipped VAE from", *header[1:]],
+    [[name, *row] for name, row in zip(places, found, strict=True)],
+)
+
+# %%
+show_rows({name: over_batches(shipped.decode, z[:16]) for name, z in places.items()}, scale=0.5)
+
+# %% [markdown]
+# Here is the gap, in pictures. From its own clouds the VAE draws images nearly as readable as real ones; from the
+# prior, far less readable ones. One fitted Gaussian changes nothing: in mean and covariance the codes *are* standard
+# normal already. Ten Gaussians, which can follow the islands of the digits, close more than half of the gap. And they
+# bring the VAE to where they brought the plain autoencoder in section 3: once the prior is fitted afterwards, it
+# matters little which of the two encoders made the codes.
 #
-# By the eye, each dimension looks like the prior. That is necessary, not sufficient: 16 dimensions can be normal one by one and still leave
-# holes together. The share of readable images in section 3 is the test that counts. The VAE's is not that of real images either:
-# between the islands of the digits some shapes are neither, and the decoder, being continuous, must draw something there.
+# This is the road to notebook 08. There the autoencoder's KL term is kept only as a light touch on the codes' scale,
+# and the prior is learned afterwards by the strongest model we have, a diffusion model.
 #
-# ## 9 · From one image to another
+# ## 9 · From one image to another (V1)
 #
-# A straight walk between codes is $z_t = (1 - t)\, z_A + t\, z_B$. Now that the prior is known we can ask where it leads. Draws from
-# $N(0, I)$ in 16 dimensions nearly all lie at a distance of about $\sqrt{16} = 4$ from the origin. The middle of two independent
-# ones lies at about $4 / \sqrt2 \approx 2.8$: nearer to the origin than almost any code the decoder was trained on. The
-# **spherical** walk keeps the distance:
+# A straight walk between codes is $z_t = (1 - t)\, z_A + t\, z_B$. Draws from $N(0, I)$ in 16 dimensions nearly all
+# lie at a distance of about $\sqrt{16} = 4$ from the origin. The middle of two independent ones lies at about
+# $4 / \sqrt2 \approx 2.8$: nearer to the origin than almost any code the decoder was trained on. The **spherical**
+# walk (구면 보간) keeps the distance:
 #
 # $$z_t = \frac{\sin((1 - t)\,\omega)}{\sin \omega}\, z_A + \frac{\sin(t\,\omega)}{\sin \omega}\, z_B,
 # \qquad \omega = \text{the angle between } z_A \text{ and } z_B.$$
+#
+# We walk between codes of real images of different digits.
 
 # %%
 from course_utils.nets import lerp, slerp
 
-ts = torch.linspace(0, 1, 11)
-draw = torch.Generator().manual_seed(11)
-z_a, z_b = torch.randn(500, 16, generator=draw), torch.randn(500, 16, generator=draw)
+ts = torch.linspace(0, 1, 9)
+z_a, z_b = aggregate[:400], aggregate[1001:1401]
+different = train.y[:400] != train.y[1001:1401]
 walks = {
-    "linear": torch.stack([lerp(z_a, z_b, t) for t in ts.tolist()]),
-    "spherical": torch.stack([slerp(z_a, z_b, t) for t in ts.tolist()]),
+    name: torch.stack([walk(z_a[different], z_b[different], t) for t in ts.tolist()])
+    for name, walk in (("linear", lerp), ("spherical", slerp))
+}
+frames = {
+    name: over_batches(shipped.decode, z.flatten(0, 1)).unflatten(0, z.shape[:2]) for name, z in walks.items()
 }
 
-# %% tags=["nbval-ignore-output"]
+# %%
+length = {name: z.norm(dim=2).mean(dim=1) for name, z in walks.items()}
+share = {name: torch.stack([is_readable(x).double().mean() for x in steps]) for name, steps in frames.items()}
+
+# %% tags=["V1-walks"]
+assert abs(length["spherical"][4] - 4) < 0.4
+assert abs(length["linear"][4] - 4 / 2**0.5) < 0.4
+for name in walks:
+    assert share[name][4] < share[name][[0, -1]].min() - 0.2
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.4), layout="constrained")
-for name, z in walks.items():
-    readable = [is_readable(over_batches(shipped.decode, step)).double().mean() for step in z]
-    left.plot(ts, z.norm(dim=2).mean(dim=1), marker="o", label=name)
-    right.plot(ts, readable, marker="o", label=name)
+for (name, marker), color in zip({"linear": "o", "spherical": "s"}.items(), ("C0", "C1"), strict=True):
+    style = {"marker": marker, "color": color, "ls": "-" if marker == "o" else "--", "label": name}
+    left.plot(ts, length[name], **style)
+    right.plot(ts, share[name], **style)
 left.set(xlabel="$t$", ylabel="mean distance from the origin", ylim=(0, 5))
 right.set(xlabel="$t$", ylabel="share readable", ylim=(0, 1))
 left.legend(frameon=False)
-middle = {name: z[5].norm(dim=1).mean().item() for name, z in walks.items()}
-assert abs(middle["spherical"] - 4) < 0.2
-assert abs(middle["linear"] - 4 / 2**0.5) < 0.2
 plt.show()
 
 # %%
-halfway = {name: over_batches(shipped.decode, z[5]) for name, z in walks.items()}
-assert halfway["linear"].var(dim=0).sum() < 0.9 * halfway["spherical"].var(dim=0).sum()
-show_rows({f"{name} {pair}": over_batches(shipped.decode, z[:, pair])
-           for pair in (0, 1) for name, z in walks.items()})  # fmt: skip
+show_rows({f"{name} {pair + 1}": x[:, pair] for pair in (0, 1) for name, x in frames.items()})
 
 # %% [markdown]
-# Both walks change one digit into the other without a cut. On the straight one the images in the middle resemble each other more: a code
-# near the origin decodes to something average. It is the *most likely* code under the prior and yet *untypical*, a trap of many
-# dimensions. Which walk is more readable, the right plot says; here it makes no great difference.
+# The straight walk dips towards the origin, the spherical one does not. In the middle both lead through images that
+# are no digit, as any way from one digit to another does; the right plot says how often. The origin is the *most
+# likely* code under the prior and yet *untypical*: a trap of many dimensions.
 #
 # ## 10 · One dimension at a time
 #
-# Take the code of an image, change one of its 16 numbers, leave the others, decode. Choose an image and one of the eight most telling
-# dimensions, and move the value. The ninth choice is an inactive one: nothing will happen.
+# Take the code of an image, change one of its 16 numbers, leave the others, decode. Choose an image and one of the
+# eight most informative dimensions, and move the value. The ninth choice is the dimension with the smallest KL. The
+# lower row shows what changed: white where the image became brighter than its reconstruction, black where darker.
 
 # %%
 picks = [int((test.y == k).nonzero()[2]) for k in range(6)]
@@ -672,37 +1110,44 @@ moved = z[:, None, None, :].repeat(1, len(kept), len(values), 1)  # (6, 9, 13, 1
 for k, j in enumerate(kept):
     moved[:, k, :, j] = values
 frames = over_batches(shipped.decode, moved.flatten(0, 2)).unflatten(0, moved.shape[:3])
+changed = (frames - over_batches(shipped.decode, z)[:, None, None]) / 2
 own = (z[:, kept] * 10).round() / 10
 
 # %%
-names = [f"number {rank}" for rank in range(1, 9)] + ["an inactive one"]
-image = Choice("image", [str(k) for k in range(6)], test.x[picks])
-dimension = Choice("dimension", names)
-value = Slider("value", [f"{v:g}" for v in values.tolist()], play=True)
-Explorer(
-    [image, dimension, value],
-    [Panel("decoded", frames, ("image", "dimension", "value")),
-     Panel("all values", frames, ("image", "dimension", "value"), strip="value")],
-    [Readout("the image's own value", own, ("image", "dimension"), maximum=3)],
-    title="One number of the code", index=[2, 0, 6],
-)  # fmt: skip
+controls = [
+    Choice("image", [str(k) for k in range(6)], test.x[picks]),
+    Choice("dimension", [f"number {rank}" for rank in range(1, 9)] + ["the least informative"]),
+    Slider("value", [f"{v:g}" for v in values.tolist()], play=True),
+]
+depends = ("image", "dimension", "value")
+panels = [
+    Panel("decoded", frames, depends, strip="value"),
+    Panel("what changed", changed, depends, strip="value"),
+]
+readout = Readout("the image's own value", own, ("image", "dimension"), maximum=3)
+Explorer(controls, panels, [readout], title="One number of the code", index=[2, 0, 6])
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["V1-dimensions", "nbval-ignore-output"]
 change = (frames[:, :, 8] - frames[:, :, 4]).square().sum(dim=(2, 3, 4)).mean(dim=0)
 assert change[:2].mean() > 1.2 * change[6:8].mean()
-assert change[-1] < 0.05 * change[7]
-table(["number", *range(1, 9), "inactive"], [["squared change of the image", *change.tolist()]])
+assert change[-1] < 0.3 * change[:8].min()
+table(["number", *range(1, 9), "least"], [["squared change of the image", *change.tolist()]])
 
 # %% [markdown]
-# The table: how far the image moves when the number goes from -1 to 1. Some numbers have a meaning one can name: slant, width, thickness, or a move from one digit to another. Nobody asked for that. Which
-# meaning falls to which number changes with the seed; nothing in the loss says that one number should have one meaning.
+# The table: how far the image moves when the number goes from -1 to 1. Some numbers have a meaning one can name:
+# slant, width, thickness, or a move from one digit to another. Is that an accident? The ELBO with a full covariance
+# would not care how the axes of the code are turned, but a $q$ with a *diagonal* covariance does: it favours axes
+# along which the decoder's main directions of change lie (Rolínek et al., 2019). Still, nothing in the loss says that
+# one number should have one *human* meaning, and without any labels or assumptions it cannot be guaranteed (Locatello
+# et al., 2019). Which meaning falls to which number changes with the seed.
 #
 # ## 11 · Its images are blurred (V3)
 #
-# How do you measure blur? Blur an image with a small Gaussian and see how much of it was lost: the energy of $x - \mathrm{blur}(x)$
-# is what the image has in edges and fine detail, its **high-frequency energy** (고주파 에너지). We compare with real test images, and with
-# the shipped GAN of the next notebook. To leave out that some images have more ink, we divide by the energy of the whole image (its
-# squared distance from black).
+# How do you measure blur? Blur an image with a small Gaussian and see how much of it was lost: the energy of
+# $x - \mathrm{blur}(x)$ is what the image has in edges and fine detail, its **high-frequency energy** (고주파 에너지). To
+# leave out that some images have more ink, we divide by the energy of the whole image (its squared distance from
+# black). Beside the VAE's images stand real ones, the shipped GAN's of the next notebook, and reconstructions of the
+# plain autoencoder.
 
 # %%
 from course_utils.nets import blur
@@ -713,81 +1158,212 @@ with torch.inference_mode():
     compared = {
         "real": test.x,
         "VAE, reconstructed": over_batches(shipped, test.x),
-        "VAE, from the prior": shipped.sample(1000, generator=draw),
+        "VAE, from the prior": drawn["shipped VAE"],
+        "VAE, sampled pixels": binarise(drawn["shipped VAE"], generator=draw),
+        "autoencoder, reconstructed": over_batches(shipped_plain, test.x),
         "GAN": gan.sample(1000, generator=draw),
     }
 
 
+# %%
 def detail(x: Tensor) -> float:
     return ((x - blur(x, 1.0)).square().sum() / (x + 1).square().sum()).item()
 
 
 # %% tags=["V3", "nbval-ignore-output"]
-compared["VAE, coins thrown"] = binarise(compared["VAE, from the prior"], generator=draw)
 details = {name: detail(x) for name, x in compared.items()}
-assert details["VAE, coins thrown"] > 1.3 * details["real"]
-assert details["VAE, from the prior"] < 0.8 * details["real"]
-assert details["VAE, reconstructed"] < 0.85 * details["real"]
-assert details["GAN"] > 1.15 * details["VAE, from the prior"]
+relative = {name: value / details["real"] for name, value in details.items()}
+assert 0.6 < relative["VAE, from the prior"] < 0.76
+assert relative["VAE, reconstructed"] < 0.85
+assert relative["autoencoder, reconstructed"] < 0.93
+assert relative["GAN"] > 1.15 * relative["VAE, from the prior"]
+assert relative["VAE, sampled pixels"] > 1.3
 table(["images", "high-frequency energy", "of the real one"],
-      [[name, value, value / details["real"]] for name, value in details.items()])  # fmt: skip
+      [[name, value, relative[name]] for name, value in details.items()])  # fmt: skip
 
 # %%
-show_rows({name: x[:12] for name, x in compared.items()}, scale=0.7)
+show_rows({name: x[:12] for name, x in compared.items()}, scale=0.6)
 
 # %% [markdown]
-# The VAE's images lack about a third of the fine detail, the GAN's only a small part. The reason is in the decoder. A code leaves
-# things open, such as where exactly a stroke ends, and for each pixel the decoder gives its *mean* over all that is open. A mean of
-# sharp edges at different places is a soft edge. It cannot do better, since it treats the pixels as independent: to draw a sharp edge at
-# a random place, all pixels would have to agree on the place. (Throwing the coins does not help. Then the edge is not soft but grainy, far
-# more so than in a real image: the last row.) A GAN pays no price for each pixel; it is asked only whether the whole image looks real.
+# The VAE's images lack about a third of the fine detail, the GAN's less. The plain autoencoder's lack some too, so
+# the cause is not the KL term alone. It is in the decoder. A code leaves things open, such as where exactly a stroke
+# ends, and for each pixel the decoder gives its *mean* over all that is open. A mean of sharp edges at different
+# places is a soft edge. A decoder that treats the pixels as independent cannot do better: to draw a sharp edge at a
+# random place, all pixels would have to agree on the place. Sampling the pixels does not help. Then the edge is not
+# soft but grainy, far more so than in a real image. A GAN pays no price for each pixel; it is asked only whether the
+# whole image looks real. All this is about this decoder, not about every VAE: with several levels of codes (section
+# 13) a VAE can draw sharp images.
 #
-# ## 12 · The ELBO as an alarm
+# ## 12 · The ELBO as an alarm (V2)
 #
-# A model of $p(x)$ can say which images are unusual. Score an image by its negative ELBO and compute the AUROC (notebook 01): the
-# probability that an anomalous image gets a higher score than a normal one. Normal are test digits. The anomalies: digits turned by half
-# a circle, mirrored ones (in both cases of classes that are no digit then), pixels in disorder. And two that make trouble: digits with thinner strokes,
-# and a black image.
+# A model of $p(x)$ can say which images are unusual. Score an image by its negative ELBO and compute the AUROC
+# (notebook 01): the probability that an anomalous image gets a higher score than a normal one. Normal are test
+# digits. The anomalies: digits turned upside down, mirrored ones (both of classes that are no digit then), pixels in
+# disorder. And two that make trouble: digits with thinner strokes, and a black image.
 
 # %%
 from course_utils.metrics import auroc
 
 
+@torch.inference_mode()
 def surprise(x: Tensor) -> Tensor:
-    with torch.inference_mode():
-        return -shipped.elbo(x, generator=torch.Generator().manual_seed(13)).total
+    return -shipped.elbo(x, generator=torch.Generator().manual_seed(13)).total
 
 
+# %%
 lopsided = test.x[torch.isin(test.y, torch.tensor([3, 4, 7]))]
 pixels = torch.randperm(784, generator=torch.Generator().manual_seed(14))
-thin = -torch.nn.functional.max_pool2d(-test.x, 2, 1)  # the darkest of four pixels: (1000, 1, 27, 27)
+thin = -nn.functional.max_pool2d(-test.x, 2, 1)  # the darkest of four pixels: (1000, 1, 27, 27)
 anomalies = {
     "upside down": lopsided.rot90(2, dims=(2, 3)),
     "mirrored": lopsided.flip(3),
     "pixels in disorder": test.x.flatten(1)[:, pixels].view_as(test.x),
-    "thin strokes": torch.nn.functional.pad(thin, (0, 1, 0, 1), value=-1.0),
+    "thin strokes": nn.functional.pad(thin, (0, 1, 0, 1), value=-1.0),
     "all black": torch.full((100, 1, 28, 28), -1.0),
 }
-
-# %% tags=["nbval-ignore-output"]
-alarm = {name: auroc(normal=surprise(test.x), anomalous=surprise(x)) for name, x in anomalies.items()}
-assert alarm["upside down"] > 0.75
-assert alarm["pixels in disorder"] > 0.99
-assert abs(alarm["thin strokes"] - 0.5) < 0.15
-assert alarm["all black"] < 0.1
-table(["anomaly", "AUROC"], list(alarm.items()))
-
-# %%
 show_rows({name: x[:10] for name, x in anomalies.items()})
 
+# %% tags=["V2-alarm", "nbval-ignore-output"]
+scored = {name: surprise(x) for name, x in ({"normal": test.x} | anomalies).items()}
+alarm = {name: auroc(normal=scored["normal"], anomalous=scored[name]) for name in anomalies}
+assert alarm["upside down"] > 0.75
+assert alarm["mirrored"] > 0.75
+assert alarm["pixels in disorder"] > 0.99
+assert abs(alarm["thin strokes"] - 0.5) < 0.15
+assert alarm["all black"] < 0.05
+table(["anomaly", "AUROC"], list(alarm.items()))
+
 # %% [markdown]
-# Digits in the wrong pose and disorder raise the alarm. Thin strokes do not: an AUROC near one half is no better than guessing. And a
-# black image gets a *better* score than almost any real digit, although the model has never seen one. The likelihood of an image is not its familiarity. An image with few details is cheap: most pixels
-# are black, and that is a safe bet everywhere. (About half of a digit's score is the cost of its grey pixels, whose coins no model can
-# foresee; a black image has none.) To detect anomalies, one has to compare with what such an image *ought* to cost (see
-# Read on, Xiao et al.).
+# Digits in the wrong pose and disorder raise the alarm. Thin strokes do not: an AUROC near one half is no better than
+# guessing. And a black image gets a *better* score than almost any real digit, although the model has never seen one.
+# The likelihood of an image is not its familiarity. An image with few details is cheap: most pixels are black, and
+# that is a safe bet everywhere. To detect anomalies, one has to compare with what such an image *ought* to cost
+# (Nalisnick et al., 2019; Xiao et al., 2020).
 #
-# ## 13 · Questions
+# ## 13 · Relatives (V1)
+#
+# **Conditional VAE** (조건부 VAE). Give the label $y$ to the encoder and to the decoder: $q_\phi(z \mid x, y)$,
+# $p_\theta(x \mid z, y)$. Then the code need not tell the class, only the style, and one can ask for a class (Sohn et
+# al., 2015). Notebook 06 does the same for a GAN.
+#
+# **Hierarchical VAE** (계층적 VAE). Use several codes, coarse to fine: $p(z_1)\, p(z_2 \mid z_1) \cdots p(x \mid z_L)$,
+# each a network. The lower ones need not be standard normal, since the ones above predict them; so the prior can fit
+# far better (Vahdat and Kautz's NVAE, 2020; Child, 2021). A diffusion model is such a VAE with very many levels, in
+# which the encoder is fixed: it adds noise (notebook 07).
+#
+# **VQ-VAE** (vector quantisation, 벡터 양자화; van den Oord et al., 2017). The code is a small *map* of whole numbers. The
+# encoder gives a vector $z_e$ for each of 7 × 7 places; it is replaced by the nearest of $K$ learned vectors
+# $e_1, \dots, e_K$, the **codebook** (코드북), and only the number $k$ of that vector is the code. There is no KL term
+# and no cloud. Choosing the nearest has no useful gradient, so the gradient of the decoder's input is copied to $z_e$
+# as if nothing had happened (*straight-through*). With $\operatorname{sg}$ for "no gradient through this", the loss
+# is
+#
+# $$\lVert x - \hat{x} \rVert^2 + \lVert \operatorname{sg}[z_e] - e_k \rVert^2 + 0.25\, \lVert z_e - \operatorname{sg}[e_k] \rVert^2 .$$
+#
+# The second term moves the codebook to the encoder's vectors, the third holds these to the codebook. It is small
+# enough to train here.
+
+
+# %%
+class VQVAE(nn.Module):
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, codebook: Tensor):
+        super().__init__()
+        self.encoder, self.decoder, self.codebook = encoder, decoder, nn.Parameter(codebook)  # (K, width)
+
+    def numbers(self, z_e: Tensor) -> Tensor:  # (N, width, 7, 7) → the nearest entry at each place, (N, 7, 7)
+        return torch.cdist(z_e.movedim(1, 3).flatten(0, 2), self.codebook).argmin(dim=1).view(-1, 7, 7)
+
+    def decode(self, k: Tensor) -> Tensor:  # (N, 7, 7) → images
+        return self.decoder(self.codebook[k].movedim(3, 1))
+
+    def loss(self, x: Tensor) -> Tensor:
+        z_e = self.encoder(x)
+        e_k = self.codebook[self.numbers(z_e)].movedim(3, 1)
+        x_hat = self.decoder(z_e + (e_k - z_e).detach())  # the value of e_k, the gradient of z_e
+        pull = (z_e.detach() - e_k) ** 2 + 0.25 * (z_e - e_k.detach()) ** 2
+        return squared_error(x_hat, x).mean() + pull.sum(dim=(1, 2, 3)).mean()
+
+
+# %%
+with seeded(0):
+    encoder = nn.Sequential(
+        nn.Conv2d(1, 16, 4, stride=2, padding=1), nn.ReLU(),
+        nn.Conv2d(16, 32, 4, stride=2, padding=1), nn.ReLU(), nn.Conv2d(32, 8, 1),
+    )  # fmt: skip
+    decoder = nn.Sequential(
+        nn.Conv2d(8, 32, 3, padding=1), nn.ReLU(), nn.ConvTranspose2d(32, 16, 4, stride=2, padding=1), nn.ReLU(),
+        nn.ConvTranspose2d(16, 1, 4, stride=2, padding=1), nn.Tanh(),
+    )  # fmt: skip
+    vq = VQVAE(encoder, decoder, codebook=torch.randn(32, 8)).to(memory_format=torch.channels_last)
+nn.init.constant_(decoder[-2].bias, -1.0)
+
+# %%
+adam = torch.optim.Adam(vq.parameters(), lr=2e-3, fused=True)
+cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, 400)
+for x, _ in batches(train, 64, steps=400, generator=torch.Generator().manual_seed(0)):
+    adam.zero_grad()
+    vq.loss(x).backward()
+    adam.step()
+    cosine.step()
+
+# %%
+with torch.inference_mode():
+    maps_of_codes = {"train": vq.numbers(vq.encoder(train.x)), "test": vq.numbers(vq.encoder(test.x))}
+    through_codes = vq.decode(maps_of_codes["test"])
+
+# %% [markdown]
+# Below: images, their maps of codes (a shade and a number for each entry of the codebook), and what the decoder makes
+# of the maps.
+
+# %%
+fig, axes = plt.subplots(3, 6, figsize=(9, 4.6), layout="constrained")
+for column, (top, middle, bottom) in enumerate(axes.T):
+    top.imshow(test.x[column, 0], cmap="gray", vmin=-1, vmax=1)
+    middle.imshow(maps_of_codes["test"][column], cmap="Greys", vmin=0, vmax=40)
+    for place, k in enumerate(maps_of_codes["test"][column].flatten().tolist()):
+        middle.text(place % 7, place // 7, k, ha="center", va="center", fontsize=6)
+    bottom.imshow(through_codes[column, 0], cmap="gray", vmin=-1, vmax=1)
+for ax, name in zip(axes[:, 0], ("image", "7 × 7 codes", "decoded"), strict=True):
+    ax.set_ylabel(name)
+for ax in axes.flat:
+    ax.set(xticks=[], yticks=[])
+plt.show()
+
+# %% [markdown]
+# How do you draw a *new* map? The VQ-VAE has no prior worth the name yet. Let us try the simplest: at each of the 49
+# places draw a number as often as it occurs there in the training images, each place by itself.
+
+# %%
+of_train = maps_of_codes["train"].flatten(1)  # (4000, 49)
+chosen = torch.randint(len(of_train), (1000, 49), generator=torch.Generator().manual_seed(15))
+with torch.inference_mode():
+    independent = vq.decode(of_train.gather(0, chosen).view(-1, 7, 7))
+
+# %% tags=["V1-codebook", "nbval-ignore-output"]
+used = int((torch.bincount(of_train.flatten(), minlength=32) > 100).sum())
+error = squared_error(through_codes, test.x).mean().item()
+by_mean = squared_error(train.x.mean(dim=0).expand_as(test.x), test.x).mean().item()
+quality = {"reconstructed": is_readable(through_codes).double().mean().item(),
+           "places drawn by themselves": is_readable(independent).double().mean().item()}  # fmt: skip
+assert error < 0.35 * by_mean
+assert quality["reconstructed"] > 0.7
+assert quality["places drawn by themselves"] < 0.15
+assert 5 < used < 32
+table(["maps", "share readable"], list(quality.items()))
+
+# %%
+show_images(
+    independent[:12], columns=12, title="each place drawn by itself: pieces of strokes that do not fit"
+)
+
+# %% [markdown]
+# The reconstructions are good, although some of the 32 entries stay unused, which is this method's own kind of
+# collapse. But maps drawn place by place decode into pieces that do not belong together. What is missing is a model
+# of which codes go with which: a *learned prior* over maps. In the paper it is autoregressive, like the models of
+# notebook 01. In latent diffusion, notebook 08, the codes are again a small map, there of continuous numbers, and the
+# prior is a diffusion model. Autoencoder first, strong prior afterwards: it is the plan that section 8 arrived at.
+#
+# ## 14 · Questions
 #
 # Think first, then unfold the answer.
 #
@@ -795,8 +1371,9 @@ show_rows({name: x[:10] for name, x in anomalies.items()})
 #
 # <details><summary>Answer</summary>
 #
-# Noise on the code only harms the reconstruction, so $\sigma$ goes to 0 and the cloud becomes a point: the autoencoder of notebook 03. Its
-# codes may lie anywhere, and there is again nothing to draw from.
+# Noise on the code only harms the reconstruction, so $\sigma$ goes to 0 and the cloud becomes a point: the
+# autoencoder of notebook
+# 03. Its codes may lie anywhere, and the prior plays no part any more.
 #
 # </details>
 #
@@ -804,29 +1381,33 @@ show_rows({name: x[:10] for name, x in anomalies.items()})
 #
 # <details><summary>Answer</summary>
 #
-# $-\mathrm{KL} = \mathbb{E}_q[\log (p / q)] \le \mathbb{E}_q[p / q - 1] = \int p\, dz - \int q\, dz = 1 - 1 = 0$, with equality only where
-# $p = q$.
+# Write $p$ for $p_\theta(z \mid x)$. Then
+# $-\mathrm{KL} = \mathbb{E}_q[\log (p / q)] \le \mathbb{E}_q[p / q - 1] = \int p\, dz - \int q\, dz = 1 - 1 = 0$,
+# with equality only where $p = q$.
 #
 # </details>
 #
-# **3.** Someone averages the squared error over the 784 pixels and the KL over the 16 dimensions and adds the two. Which $\beta$ is that?
+# **3.** Someone averages the squared error over the 784 pixels and the KL over the 16 dimensions and adds the two.
+# Which $\beta$ is that?
 #
 # <details><summary>Answer</summary>
 #
-# $\frac{1}{784} \lVert \cdot \rVert^2 + \frac{1}{16} \mathrm{KL} = \frac{1}{784} \left( \lVert \cdot \rVert^2 + 49\, \mathrm{KL} \right)$: beside the squared
-# error the KL weighs 49. With a Gaussian decoder of $\sigma_x$ the squared error stands with the factor $1 / 2\sigma_x^2$; so this is
-# $\beta = 1$ with $\sigma_x^2 = 24.5$, or $\beta = 49$ with $\sigma_x^2 = 0.5$. Either way the code will collapse.
+# $\frac{1}{784} \lVert \cdot \rVert^2 + \frac{1}{16} \mathrm{KL} = \frac{1}{784} \left( \lVert \cdot \rVert^2 + 49\, \mathrm{KL} \right)$:
+# beside the squared error the KL weighs 49. With a Gaussian decoder of $\sigma_x$ the squared error stands with the
+# factor $1 / 2\sigma_x^2$; so this is $\beta = 1$ with $\sigma_x^2 = 24.5$, or $\beta = 49$ with $\sigma_x^2 = 0.5$.
+# At such a price few dimensions, if any, will be worth having.
 #
 # </details>
 #
-# **4.** Change it and run again: train the 16-number VAE of section 3 with `beta=4`. What happens to the random codes' share readable, and to
-# the reconstructions? Which two effects are at work?
+# **4.** Ten Gaussians fitted to the codes help a lot. A friend fits a thousand to the 4,000 codes. What will the
+# samples look like, and which measurement would tell you what went wrong?
 #
 # <details><summary>Answer</summary>
 #
-# In our runs the share readable hardly changed, while the squared error of reconstructions rose by more than a half. Two effects work
-# against each other: the clouds grow and overlap, so a random code is more often near one that the decoder was trained on; but clouds
-# that overlap cannot be told apart, so the decoder answers with averages.
+# With about four codes to each Gaussian, the mixture hardly does more than store the training codes. The samples will
+# be as readable as reconstructions, because they nearly are reconstructions of training images. Readability and FID
+# will praise them. The distance to the nearest *training* image, compared with that of test images, shows the copying
+# (notebooks 02 and 03); so does the log-likelihood of the *test* codes under the mixture.
 #
 # </details>
 #
@@ -834,8 +1415,21 @@ show_rows({name: x[:10] for name, x in anomalies.items()})
 #
 # <details><summary>Answer</summary>
 #
-# To make the training possible. To raise $p_\theta(x)$ we must find codes that could have made $x$; the encoder proposes them. Without it,
-# nearly every code drawn from the prior would give a likelihood, and a gradient, of 0.
+# To make the training possible. To raise $p_\theta(x)$ we must find codes that could have made $x$; the encoder
+# proposes them. Without it, nearly every code drawn from the prior would give a likelihood, and a gradient, of
+# practically 0.
+#
+# </details>
+#
+# **6.** Why can the codes of a VQ-VAE not be trained with the reparameterisation trick? What could one do instead of
+# the straight-through copy?
+#
+# <details><summary>Answer</summary>
+#
+# A whole number does not change by a small amount when the encoder's output does: the derivative is 0 almost
+# everywhere and does not exist at the jumps. The score-function estimator works for discrete codes (with its noise);
+# another way is to replace the choice by a soft one that is made harder and harder (the Gumbel-softmax of Jang et
+# al., 2017).
 #
 # </details>
 #
@@ -844,28 +1438,58 @@ show_rows({name: x[:10] for name, x in anomalies.items()})
 # | English | Korean | meaning |
 # | --- | --- | --- |
 # | variational autoencoder | 변분 오토인코더 | an autoencoder that is a generative model with a prior |
+# | generative model | 생성 모델 | learns the distribution of the data and draws from it |
 # | prior | 사전 분포 | $p(z)$, the distribution of codes, fixed before training |
 # | posterior | 사후 분포 | $p_\theta(z \mid x)$, which codes could have made this image |
 # | approximate posterior | 근사 사후 분포 | $q_\phi(z \mid x)$, the encoder's guess of it |
+# | likelihood | 가능도 | $p_\theta(x \mid z)$ as a measure of how well $z$ explains $x$ |
+# | reconstruction | 재구성, 복원 | the decoded image $\hat{x}$ |
 # | evidence lower bound | 증거 하한 | ELBO, a bound on $\log p_\theta(x)$ that can be computed |
 # | Kullback-Leibler divergence | 쿨백-라이블러 발산 | how much one distribution differs from another, in nats |
-# | reparameterisation trick | 재매개변수화 기법 | $z = \mu + \sigma \epsilon$: chance outside, gradient inside |
+# | reparameterisation trick | 재매개변수화 기법 | $z = \mu + \sigma \epsilon$: randomness outside, gradient inside |
+# | score-function estimator | 점수 함수 추정량 | a gradient from the values of $f$ alone: $f(z)\, \nabla \log q(z)$ |
+# | baseline | 기준값 | a constant taken off $f$, which lowers the noise |
+# | amortisation gap | 상각 격차 | what is lost because one network guesses for all images |
 # | posterior collapse | 사후 분포 붕괴 | clouds equal to the prior; the code says nothing |
-# | warm-up | 워밍업 | raise the weight of the KL term slowly |
+# | warm-up | 웜업 | raise the weight of the KL term slowly |
 # | free bits | 자유 비트 | the first nats of each dimension cost nothing |
-# | rate, distortion | 율, 왜곡 | what a code tells; how badly it decodes |
-# | aggregate posterior | 집계 사후 분포 | the mixture of all images' clouds |
+# | autoregressive | 자기회귀 | each pixel, or code, predicted from those before it |
+# | rate, distortion | 율, 왜곡 | what a code costs; how badly it decodes |
+# | mutual information | 상호 정보량 | what a code tells about its image |
+# | aggregate posterior | 집계 사후 분포 | $q(z)$, the mixture of all images' clouds |
+# | spherical interpolation | 구면 보간 | a way between two codes that keeps the distance from the origin |
 # | high-frequency energy | 고주파 에너지 | what an image has in edges and fine detail |
+# | conditional VAE | 조건부 VAE | a VAE that is told the label |
+# | hierarchical VAE | 계층적 VAE | several codes, coarse to fine, each predicting the next |
+# | vector quantisation, codebook | 벡터 양자화, 코드북 | replace a vector by the nearest of a learned list; the list |
 #
 # ## Read on
 #
 # - D. Kingma and M. Welling, *Auto-encoding variational Bayes*, ICLR 2014: the paper. Appendix B has the KL term.
-# - D. Rezende, S. Mohamed, D. Wierstra, *Stochastic backpropagation and approximate inference in deep generative models*, ICML 2014: the
-#   same idea at the same time.
+# - D. Rezende, S. Mohamed, D. Wierstra, *Stochastic backpropagation and approximate inference in deep generative
+#   models*, ICML 2014: the same idea at the same time.
 # - Y. Burda, R. Grosse, R. Salakhutdinov, *Importance weighted autoencoders*, ICLR 2016: the tighter bound.
-# - I. Higgins et al., *β-VAE*, ICLR 2017; A. Alemi et al., *Fixing a broken ELBO*, ICML 2018: rate and distortion.
+# - C. Cremer, X. Li, D. Duvenaud, *Inference suboptimality in variational autoencoders*, ICML 2018: the amortisation
+#   gap.
+# - S. Bowman et al., *Generating sentences from a continuous space*, CoNLL 2016: collapse with a strong decoder, and
+#   warm-up.
 # - D. Kingma et al., *Improved variational inference with inverse autoregressive flow*, NeurIPS 2016: free bits.
-# - O. Rybkin, K. Daniilidis, S. Levine, *Simple and effective VAE training with calibrated decoders*, ICML 2021: the learned $\sigma_x$.
-# - Z. Xiao, Q. Yan, Y. Amit, *Likelihood regret*, NeurIPS 2020: why the ELBO fails as an alarm, and a remedy.
+# - O. Rybkin, K. Daniilidis, S. Levine, *Simple and effective VAE training with calibrated decoders*, ICML 2021: the
+#   learned $\sigma_x$.
+# - I. Higgins et al., *β-VAE*, ICLR 2017; A. Alemi et al., *Fixing a broken ELBO*, ICML 2018: rate and distortion.
+# - M. Hoffman and M. Johnson, *ELBO surgery*, NIPS 2016 workshop *Advances in Approximate Bayesian Inference*: the
+#   rate split in two.
+# - M. Rolínek, D. Zietlow, G. Martius, *Variational autoencoders pursue PCA directions (by accident)*, CVPR 2019; F.
+#   Locatello et al., *Challenging common assumptions in the unsupervised learning of disentangled representations*,
+#   ICML 2019: what axes mean.
+# - E. Nalisnick et al., *Do deep generative models know what they don't know?*, ICLR 2019; Z. Xiao, Q. Yan, Y. Amit,
+#   *Likelihood regret*, NeurIPS 2020: why the likelihood fails as an alarm, and a remedy.
+# - K. Sohn, H. Lee, X. Yan, *Learning structured output representation using deep conditional generative models*,
+#   NIPS 2015; A. Vahdat and J. Kautz, *NVAE*, NeurIPS 2020; R. Child, *Very deep VAEs*, ICLR 2021: conditional and
+#   hierarchical ones.
+# - A. van den Oord, O. Vinyals, K. Kavukcuoglu, *Neural discrete representation learning*, NeurIPS 2017: the VQ-VAE.
+# - E. Jang, S. Gu, B. Poole, *Categorical reparameterization with Gumbel-softmax*, ICLR 2017: gradients for discrete
+#   codes.
 #
-# Next: **05 · Generative adversarial network**, which asks for no likelihood at all.
+# Next: **05 · Generative adversarial network**, which asks for no likelihood at all. The homework to this notebook is
+# `homework/student/hw04.ipynb`.

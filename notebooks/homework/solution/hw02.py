@@ -17,11 +17,9 @@ if importlib.util.find_spec("course_utils") is None:
     # %pip install -q "course-utils @ git+https://github.com/hands-on-image-generation/course"
 
 # %%
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
-from scipy.linalg import sqrtm
-from scipy.stats import entropy
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
@@ -29,16 +27,17 @@ from course_utils import metrics
 from course_utils.checks import check_close, check_range, check_shape
 from course_utils.data import load_images
 from course_utils.features import feature_extractor
-from course_utils.nets import blur, over_batches
-from course_utils.pretrained import load_pretrained
+from course_utils.nets import blur
 from course_utils.viz import table
 
 train, test = load_images("digits", "train"), load_images("digits", "test")
 see = feature_extractor("digits", "cpu")
 seen, unseen = see(train.x), see(test.x)
 train_features, test_features = seen.features.double(), unseen.features.double()  # (4000, 128), (1000, 128)
-quality: list[list[object]] = []  # what the checks measure, for you to look at
-scatter: list[list[object]] = []
+factors: list[list[object]] = []  # what the checks measure, for you to look at
+quality: list[list[object]] = []
+copied: list[list[object]] = []
+endless: list[list[object]] = []
 
 
 def vector(*values: float) -> Tensor:  # the checks write their small cases with these two
@@ -50,290 +49,265 @@ def column(*values: float) -> Tensor:
 
 
 # %% [markdown]
-# ## 1 · Inception Score
+# ## 1 · The two factors of Inception Score
 #
 # A classifier answers each of $N$ images $x_i$ with a probability $p(y \mid x_i)$ for each of $C$ classes $y$. Let
-# $p(y)$ be the mean of these answers over the images. The Inception Score (Salimans et al. 2016) is
+# $p(y)$ be the mean of these answers, and $H(p) = -\sum_y p(y) \log p(y)$ the entropy (natural logarithm). Inception
+# Score (notebook 02, section 3) is a product of two factors, one for fidelity and one for diversity:
 #
-# $$\mathrm{IS} = \exp\Big( \frac{1}{N} \sum_{i=1}^{N} D_{\mathrm{KL}}\big(p(y \mid x_i) \,\Vert\, p(y)\big) \Big),
-# \qquad D_{\mathrm{KL}}(p \,\Vert\, q) = \sum_y p(y) \log \frac{p(y)}{q(y)}.$$
+# $$\mathrm{IS} = \underbrace{\exp\Big( -\frac{1}{N} \sum_{i=1}^{N} H\big(p(y \mid x_i)\big) \Big)}_{\text{certainty}}
+# \cdot \underbrace{\exp\big( H(p(y)) \big)}_{\text{breadth}}$$
 #
-# `probs` (N, C) holds $p(y \mid x_i)$, one row an image. It may contain exact zeros, and a class may have the
-# probability 0 for all images. Such terms count as 0, since $p \log p \to 0$ for $p \to 0$; the result is never NaN.
+# (First show on paper that this is the formula of the notebook: write the logarithm of the quotient as a difference.)
+# Return certainty and breadth, in this order. `probs` (N, C) holds $p(y \mid x_i)$, one row an image. It may contain
+# exact zeros, and a class may have the probability 0 for all images. Such terms count as 0; the result is never NaN.
 #
-# <details><summary>Hint 1</summary>
+# <details><summary>Hint</summary>
 #
-# Write the logarithm of the quotient as a difference of two logarithms. `probs.mean(dim=0)` has the shape (C,) and
-# fits to each row.
-#
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# `torch.special.xlogy(a, b)` is `a * log(b)`, and 0 where `a` is 0.
+# `torch.special.xlogy(a, b)` is `a * log(b)`, and 0 where `a` is 0. Certainty lies between 1/C and 1.
 #
 # </details>
 
 
 # %% key="q1"
-def inception_score(probs: Tensor) -> Tensor:
-    p_y = probs.mean(dim=0)
-    kl = (torch.special.xlogy(probs, probs) - torch.special.xlogy(probs, p_y)).sum(dim=1)
-    return kl.mean().exp()
+def two_factors(probs: Tensor) -> tuple[Tensor, Tensor]:
+    def entropy(p: Tensor) -> Tensor:
+        return -torch.special.xlogy(p, p).sum(dim=-1)
+
+    return (-entropy(probs).mean()).exp(), entropy(probs.mean(dim=0)).exp()
 
 
 # %% key="check-q1" tags=["check"]
 # CHECK q1
-uncertain = torch.tensor([[0.2, 0.5, 0.3]]).repeat(4, 1)
-check_shape("q1: inception_score(probs)", inception_score(uncertain), ())
-check_close(
-    "q1: the score of images that all get the same answer",
-    inception_score(uncertain),
-    1.0,
-    hint="Here p(y|x) = p(y), so each divergence is 0, and exp(0) = 1.",
-)
-certain = torch.eye(5)[torch.tensor([0, 1, 2, 3, 4, 3, 2, 1, 0, 4])]
-check_close(
-    "q1: the score of certain answers, 2 for each of 5 classes,",
-    inception_score(certain),
-    5.0,
-    hint="Each divergence, a sum over the classes, is log(1 / 0.2): a probability of 0 adds 0.",
-)
 two = torch.tensor([[0.5, 0.5], [1.0, 0.0]])
+check_shape("q1: the pair that two_factors(probs) returns", two_factors(two), (2,))
 check_close(
-    "q1: the score of the two answers (0.5, 0.5) and (1, 0)",
-    inception_score(two),
-    (4 / 3) ** 0.75,
-    hint="p(y) is (0.75, 0.25), and the divergences are 0.5 log(4/3) and log(4/3), natural logarithms.",
+    "q1: certainty of the two answers (0.5, 0.5) and (1, 0)",
+    two_factors(two)[0],
+    0.5**0.5,
+    hint="The entropies are log 2 and 0; their mean is taken inside the exponential.",
 )
 check_close(
-    "q1: the score if only 3 of the 5 classes occur, equally often,",
-    inception_score(torch.eye(5)[torch.arange(6) % 3]),
-    3.0,
-    hint="A class that no image has, p(y) = 0, adds 0.",
+    "q1: breadth of these two answers",
+    two_factors(two)[1],
+    4 / 3**0.75,
+    hint="p(y) is (0.75, 0.25), and its entropy log 4 - 0.75 log 3, a natural logarithm.",
 )
-draw = torch.Generator().manual_seed(0)
-answers = (2 * torch.randn(7, 4, generator=draw, dtype=torch.float64)).softmax(dim=1)
-by_scipy = entropy(answers.numpy(), answers.mean(dim=0, keepdim=True).numpy(), axis=1)  # KL of each row
+even = torch.full((3, 4), 0.25)
 check_close(
-    "q1: the score of 7 drawn answers for 4 classes",
-    inception_score(answers),
-    torch.tensor(by_scipy).mean().exp(),
-    hint="The mean over the images is taken inside the exponential.",
+    "q1: both factors if the classifier knows nothing, 4 classes,", two_factors(even), vector(0.25, 4)
+)
+once = torch.eye(5)[torch.arange(6) % 3]
+check_close(
+    "q1: both factors of certain answers if only 3 of the 5 classes occur, equally often,",
+    two_factors(once),
+    vector(1, 3),
+    hint="A probability of 0 adds 0, and so does a class that no image has.",
+)
+answers = (2 * torch.randn(7, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)).softmax(
+    dim=1
 )
 check_close(
-    "q1: the score of the test digits",
-    inception_score(unseen.probs.double()),
-    metrics.inception_score(unseen.probs, splits=1).mean,
+    "q1: certainty times breadth, for 7 drawn answers and 4 classes,",
+    two_factors(answers)[0] * two_factors(answers)[1],
+    metrics.inception_score(answers, splits=1).mean,
+    hint="The product is Inception Score.",
+)
+sets = {
+    "real digits": train.x[:1000],
+    "blurred digits": blur(train.x[:1000], 1.2),
+    "0, 1, 2 only": train.x[train.y < 3][:1000],
+    "upside down": train.x[:1000].flip(2),
+}
+factors.clear()
+for name, x in sets.items():
+    found = [float(value) for value in two_factors(see(x).probs.double())]
+    factors.append([name, *found, found[0] * found[1]])
+check_close(
+    "q1: the score of real digits",
+    factors[0][3],
+    metrics.inception_score(seen.probs[:1000], 1).mean,
     tol=1e-3,
 )
-print("The score of (0.5, 0.5) and (1, 0):", round(float(inception_score(two)), 2))
+print(
+    "Certainty and breadth of (0.5, 0.5) and (1, 0):", [round(float(value), 2) for value in two_factors(two)]
+)
+
+# %% tags=["nbval-ignore-output"]
+table(["set", "certainty", "breadth", "Inception Score"], factors)
 
 # %% [markdown]
-# ## 2 · Fréchet distance
+# <details><summary>What you should have seen</summary>
 #
-# FID compares two Gaussians, one fitted to the features of real images and one to those of generated images. For means
-# $\mu_1, \mu_2$ of the shape (d,) and covariances $\Sigma_1, \Sigma_2$ of the shape (d, d) it is (Heusel et al. 2017)
+# The product hides which factor is to blame. Blurred digits and digits upside down keep most of the breadth and lose much
+# certainty; 0, 1, 2 keep all certainty and lose breadth.
 #
-# $$\lVert \mu_1 - \mu_2 \rVert^2 + \operatorname{tr}\big( \Sigma_1 + \Sigma_2 - 2\,(\Sigma_1 \Sigma_2)^{1/2} \big).$$
+# </details>
 #
-# $A^{1/2}$ is the root of a *matrix*: the matrix whose product with itself is $A$. It is not the root of each entry. A
-# covariance may have a rank below $d$, as it does with fewer images than features. The inputs are float64; the result
-# is one real number.
+# ## 2 · Statistics from a stream
+#
+# FID needs the mean and the covariance of the features of, say, 50,000 images. Nobody keeps all these features: programs
+# see one batch at a time and keep sums. Write it: `batches` yields tensors $(n_b, d)$ of different lengths $n_b \ge 1$, all
+# together $N \ge 2$ rows. You may go through it *once*. Return the mean (d,) and the covariance (d, d), with $N - 1$ in the
+# denominator, of all rows together, both float64.
+#
+# The batches are float32, and features may lie far from 0: the check uses a mean of 1,000 beside a standard deviation of 1.
+# Squares of about a million do not keep their last digits in float32, so sum in float64.
 #
 # <details><summary>Hint 1</summary>
 #
-# Only the trace of the root is needed: it is the sum of the square roots of the eigenvalues of $\Sigma_1 \Sigma_2$. Or
-# use `sqrtm` of scipy, which takes and returns numpy arrays (and may warn where the rank is low).
+# Three sums are enough: $N$, $\sum_i f_i$ and the matrix $\sum_i f_i f_i^\top$, which for a batch is `f.T @ f`.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `torch.linalg.eigvals` and sometimes `sqrtm` return complex numbers. The true values are real and not negative: take
-# the real part, and of eigenvalues cut off what is below 0 (rounding) before the root.
+# $\sum_i (f_i - \mu)(f_i - \mu)^\top = \sum_i f_i f_i^\top - N \mu \mu^\top$.
 #
 # </details>
 
 
 # %% key="q2"
-def frechet_distance(mu1: Tensor, sigma1: Tensor, mu2: Tensor, sigma2: Tensor) -> Tensor:
-    eigenvalues = torch.linalg.eigvals(sigma1 @ sigma2).real.clamp_min(0)
-    spread = sigma1.trace() + sigma2.trace() - 2 * eigenvalues.sqrt().sum()
-    return (mu1 - mu2).square().sum() + spread
+def stream_statistics(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    n, total, outer = 0, torch.zeros(()).double(), torch.zeros(()).double()
+    for f in batches:
+        f = f.double()
+        n, total, outer = n + len(f), total + f.sum(dim=0), outer + f.T @ f
+    mean = total / n
+    return mean, (outer - n * torch.outer(mean, mean)) / (n - 1)
 
 
 # %% key="check-q2" tags=["check"]
 # CHECK q2
-zero, one = torch.zeros(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)
-check_shape("q2: frechet_distance(mu1, sigma1, mu2, sigma2)", frechet_distance(zero, one, zero, one), ())
-five = torch.eye(5, dtype=torch.float64)
-check_close(
-    "q2: the distance between covariances 4 I and 9 I in 5 dimensions, with equal means,",
-    frechet_distance(five[0], 4 * five, five[0], 9 * five),
-    5.0,
-    hint="In each dimension it is (2 - 3)² = 4 + 9 - 2 · 6.",
+mean, cov = stream_statistics(iter([torch.tensor([[1.0, 0.0]]), torch.tensor([[3.0, 4.0], [5.0, 8.0]])]))
+check_shape("q2: the mean of batches of 2 numbers", mean, (2,))
+check_shape("q2: their covariance", cov, (2, 2))
+check_close("q2: the mean of (1, 0), (3, 4), (5, 8) in batches of 1 and 2 rows", mean, vector(3, 4),
+            hint="Rows count alike, whatever batch they come in.")  # fmt: skip
+check_close("q2: their covariance", cov, vector(4, 8, 8, 16).view(2, 2), hint="Divide by N - 1 = 2.")
+f = (
+    torch.randn(1000, 6, generator=torch.Generator().manual_seed(1)) @ torch.linspace(-1, 1, 36).view(6, 6)
+    + 1000.0
 )
+mean, cov = stream_statistics(iter(f.split(128)))
+exact = f.double()
+check_close("q2: the mean of 1000 rows near 1000, less 1000,", mean - 1000, exact.mean(dim=0) - 1000, tol=1e-6,
+            hint="Sum in float64.")  # fmt: skip
+check_close("q2: their covariance", cov, exact.T.cov(), tol=1e-5, hint="Square and sum in float64.")
+uneven = f.split([1, 2, 500, 497])
 check_close(
-    "q2: the distance between means (0, 0, 0) and (1, 2, 4), with equal covariances,",
-    frechet_distance(zero, one, vector(1, 2, 4), one),
-    21.0,
-    hint="The first term is the squared length of the difference.",
+    "q2: the covariance from batches of 1, 2, 500 and 497 rows",
+    stream_statistics(iter(uneven))[1],
+    cov,
+    tol=1e-5,
 )
+kept = [part.clone() for part in uneven]
+stream_statistics(iter(uneven))
 check_close(
-    "q2: the distance between covariances diag(1.21, 0.25, 4) and diag(0.64, 2.25, 0)",
-    frechet_distance(zero, vector(1.21, 0.25, 4).diag(), zero, vector(0.64, 2.25, 0).diag()),
-    0.3**2 + 1 + 4,
-    hint="On the diagonal it is the sum of (σ1 - σ2)². Add nothing to the covariances: even 1e-6 shows here.",
+    "q2: the batches, afterwards,", torch.cat(uneven), torch.cat(kept), hint="Leave them as they were."
 )
-correlated, stretched = vector(2, 1, 1, 2).view(2, 2), vector(1, 0, 0, 4).view(2, 2)
+by_stream = metrics.FeatureStatistics(*stream_statistics(iter(seen.features.split(300))))
+distance = metrics.frechet_distance(by_stream, metrics.FeatureStatistics.of(test_features))
 check_close(
-    "q2: the distance between covariances ((2, 1), (1, 2)) and ((1, 0), (0, 4))",
-    frechet_distance(zero[:2], correlated, zero[:2], stretched),
-    9 - 2 * (10 + 2 * 12**0.5) ** 0.5,
-    hint="It is the root of the product, and that of a matrix: the root of each entry is something else.",
+    "q2: FID of the digits from the stream",
+    distance,
+    metrics.fid(real=test_features, fake=train_features),
+    tol=1e-3,
 )
-draw = torch.Generator().manual_seed(1)
-a, b = (torch.randn(9, 4, generator=draw, dtype=torch.float64) @ vector(1, 2, 3, 4).diag() for _ in "ab")
-root = torch.from_numpy(sqrtm((a.T.cov() @ b.T.cov()).numpy())).real
-check_close(
-    "q2: the distance between Gaussians fitted to drawn points",
-    frechet_distance(a.mean(dim=0), a.T.cov(), b.mean(dim=0), b.T.cov()),
-    (a.mean(dim=0) - b.mean(dim=0)).square().sum() + (a.T.cov() + b.T.cov() - 2 * root).trace(),
+print(
+    "Covariance of (1, 0), (3, 4), (5, 8):",
+    stream_statistics([torch.tensor([[1.0, 0], [3, 4], [5, 8]])])[1].tolist(),
 )
-few, fewer = (torch.randn(n, 6, generator=draw, dtype=torch.float64) for n in (4, 3))
-few, fewer = few - few.mean(dim=0), fewer - fewer.mean(dim=0)
-trace = torch.linalg.svdvals(few @ fewer.T).sum() / 6**0.5  # of the root, from the points themselves
-low_rank = frechet_distance(few[0], few.T.cov(), few[0], fewer.T.cov())
-check_close(
-    "q2: the distance between covariances of 4 and of 3 points in 6 dimensions, which have a low rank,",
-    low_rank,
-    few.T.cov().trace() + fewer.T.cov().trace() - 2 * trace,
-    hint="Eigenvalues that should be 0 may come out as -1e-17, whose root is NaN.",
-)
-check_close(
-    "q2: the number of complex results in this case",
-    float(torch.as_tensor(low_rank).is_complex()),
-    0.0,
-    hint="Take the real part.",
-)
-far = frechet_distance(zero[:2], correlated, zero[:2] + 3, stretched)
-print("From ((2, 1), (1, 2)) at (0, 0) to ((1, 0), (0, 4)) at (3, 3):", round(float(far), 2))
 
 # %% [markdown]
-# ## 3 · Precision and recall
+# ## 3 · Density and coverage
 #
-# Improved precision and recall (Kynkäänniemi et al. 2019) give a set $\Phi$ of features a region: around each point
-# $\phi$ a ball that reaches to its $k$-th nearest neighbour in $\Phi$, at the distance $r_k(\phi)$. The point itself
-# is not its own neighbour; another point in the same place is one, at distance 0.
+# Notebook 02 takes density and coverage (Naeem et al. 2020) from the package. Write them. Each *real* point $r_i$ has a
+# ball that reaches to its $k$-th nearest neighbour among the other real points, at the distance $\rho_i$. (Another point
+# in the same place is a neighbour at distance 0.) With $N$ real points and $M$ generated points $g_j$:
 #
-# $$\operatorname{inside}(f, \Phi) = \begin{cases} 1 & \lVert f - \phi \rVert \le r_k(\phi) \text{ for some }
-# \phi \in \Phi \\ 0 & \text{else} \end{cases}$$
+# $$\text{density} = \frac{1}{k M} \sum_{j=1}^{M} \sum_{i=1}^{N} \mathbf{1}\big[\lVert g_j - r_i \rVert \le \rho_i\big],
+# \qquad
+# \text{coverage} = \frac{1}{N} \sum_{i=1}^{N} \mathbf{1}\big[\lVert g_j - r_i \rVert \le \rho_i \text{ for some } j\big]$$
 #
-# $$\text{precision} = \frac{1}{N_g} \sum_{f \in \Phi_g} \operatorname{inside}(f, \Phi_r), \qquad
-# \text{recall} = \frac{1}{N_r} \sum_{f \in \Phi_r} \operatorname{inside}(f, \Phi_g)$$
+# $\mathbf{1}[\cdot]$ is 1 where the condition holds, else 0. `real` is (N, d), `fake` (M, d). Return density and coverage
+# in this order.
 #
-# $\Phi_r$ holds the features `real` ($N_r$, d) of real images, $\Phi_g$ the features `fake` ($N_g$, d) of generated
-# images. Return precision and recall in this order.
+# <details><summary>Hint</summary>
 #
-# <details><summary>Hint 1</summary>
-#
-# Write a function for "inside" first and call it twice. `torch.cdist(a, b)` (N, M) holds the distance of each row of
-# `a` to each row of `b`.
-#
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# `distances.kthvalue(k, dim=1).values` is the k-th smallest of each row. In `torch.cdist(phi, phi)` the smallest is
-# the distance of a point to itself, so count one further.
+# One matrix of N × M truths serves both: which real ball (row) holds which generated point (column)?
 #
 # </details>
 #
-# The check then measures three damaged sets: blurred digits, digits with half of the classes missing, and fifty images,
-# twenty copies of each. Think first: what lowers which of the two numbers?
+# The check then measures four sets. Think first: what lowers which of the two numbers?
 
 
 # %% key="q3"
-def precision_recall(real: Tensor, fake: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    def inside(f: Tensor, phi: Tensor) -> Tensor:
-        radius = torch.cdist(phi, phi).kthvalue(k + 1, dim=1).values  # the first is the point itself
-        return (torch.cdist(f, phi) <= radius).any(dim=1)
-
-    return inside(fake, real).double().mean(), inside(real, fake).double().mean()
+def density_coverage(real: Tensor, fake: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    radius = torch.cdist(real, real).kthvalue(k + 1, dim=1).values  # the first is the point itself
+    hit = torch.cdist(real, fake) <= radius[:, None]  # (N, M)
+    return hit.double().sum() / (k * len(fake)), hit.any(dim=1).double().mean()
 
 
 # %% key="check-q3" tags=["check"]
 # CHECK q3
 real, fake = column(0, 1, 3, 10), column(0.5, 4.5, 19, 25, 30)
 case = "real 0, 1, 3, 10 and fake 0.5, 4.5, 19, 25, 30 on a line"
-on_line = precision_recall(real, fake, 1)
-check_shape("q3: the pair that precision_recall(real, fake, k) returns", on_line, (2,))
-check_close(
-    f"q3: precision for {case}, k = 1,",
-    on_line[0],
-    0.4,
-    hint="Precision is first. The balls around real points have the radii 1, 1, 2, 7: they cover -1 … 5 and 3 … 17.",
-)
-check_close(
-    f"q3: recall for {case}, k = 1,",
-    on_line[1],
-    0.75,
-    hint="The balls around fake points have the radii 4, 4, 6, 5, 5. Only the real point 10 lies outside all.",
-)
-check_close(
-    f"q3: precision for {case}, k = 2,",
-    precision_recall(real, fake, 2)[0],
-    0.6,
-    hint="The ball around 10 now has the radius 9 and ends at 19. A point on the edge is inside.",
-)
-check_close(
-    "q3: precision for real 0, 0, 5, 9 and fake 0.5, 7, 12, k = 1,",
-    precision_recall(column(0, 0, 5, 9), column(0.5, 7, 12), 1)[0],
-    2 / 3,
-    hint="The two points at 0 are neighbours of each other, at distance 0: their balls hold nothing else.",
-)
+on_line = density_coverage(real, fake, 1)
+check_shape("q3: the pair that density_coverage(real, fake, k) returns", on_line, (2,))
+hint = "The balls of the real points reach over -1 … 1, 0 … 2, 1 … 5, 3 … 17: two hold 0.5, two hold 4.5."
+check_close(f"q3: density for {case}, k = 1,", on_line[0], 4 / 5, hint=hint)
+check_close(f"q3: coverage for {case}, k = 1,", on_line[1], 1.0, hint=hint)
+on_line_2 = density_coverage(real, fake, 2)
+hint = "The radii are now 3, 2, 3, 9. Divide by k. A point on the edge is inside."
+check_close(f"q3: density for {case}, k = 2,", on_line_2[0], 6 / 10, hint=hint)
+few = density_coverage(column(0, 0, 5, 9), column(0.5, 7), 1)
+hint = "The two points at 0 are neighbours of each other, at distance 0: their balls hold nothing else."
+check_close("q3: density for real 0, 0, 5, 9 and fake 0.5, 7, k = 1,", few[0], 1.0, hint=hint)
+check_close("q3: coverage for real 0, 0, 5, 9 and fake 0.5, 7, k = 1,", few[1], 0.5, hint=hint)
 draw = torch.Generator().manual_seed(2)
-real, fake = (torch.randn(n, 6, generator=draw, dtype=torch.float64) for n in (40, 30))
+real, fake = (torch.randn(n, 4, generator=draw, dtype=torch.float64) for n in (40, 30))
 fake = 0.8 * fake + 0.5
-between = (real[:, None] - fake).norm(dim=2)  # (40, 30)
 for k in (1, 3, 5):
-    r_real, r_fake = (  # asked for no points of its own, sklearn leaves each point out of its neighbours
-        torch.from_numpy(NearestNeighbors(n_neighbors=k).fit(f.numpy()).kneighbors()[0][:, -1])
-        for f in (real, fake)
+    neighbours = NearestNeighbors(n_neighbors=k).fit(
+        real.numpy()
+    )  # asked so, it leaves each point out of its own
+    inside = (real[:, None] - fake).norm(dim=2) <= torch.from_numpy(neighbours.kneighbors()[0][:, -1])[
+        :, None
+    ]
+    got = density_coverage(real, fake, k)
+    check_close(
+        f"q3: density of 30 fake and 40 real points, k = {k},", got[0], inside.double().sum() / (30 * k)
     )
-    want = (between <= r_real[:, None]).any(dim=0), (between <= r_fake).any(dim=1)
-    for name, got, right in zip(("precision", "recall"), precision_recall(real, fake, k), want, strict=True):
-        check_close(
-            f"q3: {name} of 30 fake and 40 real points in 6 dimensions, k = {k},",
-            got,
-            right.double().mean(),
-            hint="Any of the balls will do, not only the nearest point's.",
-        )
+    check_close(f"q3: coverage of 30 fake and 40 real points, k = {k},", got[1], inside.any(dim=1).double().mean(),
+                hint="Only real points have balls.")  # fmt: skip
 sets = {
     "real digits": train.x[:1000],
-    "blurred digits": blur(train.x[:1000], 1.2),
     "digits with half of the classes missing": train.x[train.y < 5][:1000],
-    "20 copies of 50 digits": train.x[:50].repeat(20, 1, 1, 1),
+    "the 200 that the classifier is surest of, 5 times each": train.x[
+        seen.probs.max(dim=1).values.topk(200).indices
+    ].repeat(5, 1, 1, 1),
+    "blurred digits": blur(train.x[:1000], 1.2),
 }
 quality.clear()
 for name, x in sets.items():
     got, right = (
-        f(real=test_features, fake=see(x).features.double(), k=3)
-        for f in (precision_recall, metrics.precision_recall)
+        f(real=test_features, fake=see(x).features.double(), k=5)
+        for f in (density_coverage, metrics.density_coverage)
     )
-    check_close(f"q3: precision of {name}", got[0], right.precision, tol=2e-3)
-    check_close(f"q3: recall of {name}", got[1], right.recall, tol=2e-3)
+    check_close(f"q3: density of {name}", got[0], right.density, tol=2e-3)
+    check_close(f"q3: coverage of {name}", got[1], right.coverage, tol=2e-3)
     quality.append([name, float(got[0]), float(got[1])])
-print("Precision and recall on the line:", [round(float(value), 2) for value in on_line])
+print("Density and coverage on the line:", [round(float(value), 2) for value in on_line])
 
 # %% tags=["nbval-ignore-output"]
-table(["against 1,000 test digits, k = 3", "precision", "recall"], quality)
+table(["against 1,000 test digits, k = 5", "density", "coverage"], quality)
 
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# Blurred digits lose precision, and almost all recall: soft images lie beside the real ones, not among them. With half
-# of the classes missing precision stays nearly that of real digits, and recall halves. The copies have a high
-# precision, for each of the fifty is a real digit, and the recall 0: each copy has three neighbours at distance 0, so
-# that its ball holds nothing else.
+# Without half of the classes coverage nearly halves, and density stays near that of real digits. The surest digits lie
+# where real ones are thickest, so their density is *above* that of real digits: that is not better than real, it is more
+# typical. And blurred digits lose both: they have all classes, but coverage needs fidelity too.
 #
 # </details>
 #
@@ -425,218 +399,201 @@ check_close(
 print("KID of 0, 2 and 1, -1:", round(float(kid(column(0, 2), column(1, -1)))))
 
 # %% [markdown]
-# ## 5 · Perceptual path length
+# ## 5 · A test for copies
 #
-# How fast does the image change on the way from code $z_0$ to code $z_1$? Perceptual path length (Karras et al. 2019)
-# takes a small step $\epsilon$ at a place $t$ of the way and measures with a perceptual distance $d$ how far the image
-# moves, for many pairs of codes. With the generator $g$:
+# A model that copies its training images gets a perfect FID (notebook 02, sections 1 and 5). Meehan, Chaudhuri and
+# Dasgupta (2020) test for it like this: for each generated image measure the distance $a_i$ to the nearest *training*
+# image, and for each held-out real image the distance $b_j$ to the nearest training image. If the model copies, the first
+# are too small. The score is the probability that a generated image lies nearer than a held-out one, ties counted as one half:
 #
-# $$\mathrm{PPL} = \mathbb{E} \Big[ \tfrac{1}{\epsilon^2} \, d\big( g(z_t),\, g(z_{t+\epsilon}) \big) \Big],
-# \qquad z_t = (1-t)\, z_0 + t\, z_1$$
+# $$C = \frac{1}{n m} \sum_{i=1}^{n} \sum_{j=1}^{m} \Big( \mathbf{1}[a_i < b_j] + \tfrac12\, \mathbf{1}[a_i = b_j] \Big)$$
 #
-# `z0` and `z1` have the shape (N, d), `t` the shape (N,): each row has its own place. `generate` turns codes (N, d)
-# into images, `distance` turns two batches of images into N distances, and the expectation becomes the mean over the
-# rows. ($d$ grows with the square of a small change, hence $1 / \epsilon^2$. And $t + \epsilon$ may exceed 1: do not cut
-# it off.)
+# About ½: as near as new real images. Near 1: copies. Near 0: farther away than real images, for instance poor ones. Write
+# it in two steps: `nearest(x, known)` gives for each row of `x` (n, d) the distance to the nearest row of `known` (M, d), and
+# `copying(generated, held_out, training)`, three sets of rows, gives $C$, using it. An exact copy must have the distance
+# exactly 0. (`torch.cdist` computes $\lVert x \rVert^2 + \lVert y \rVert^2 - 2\, x^\top y$ for large sets, which rounds; use it
+# to find *which* row is nearest, and then subtract.)
 #
 # <details><summary>Hint</summary>
 #
-# `t[:, None]` has the shape (N, 1) and multiplies each row of a code by its own number. A tensor of the shape (N,)
-# would multiply columns, and without an error if N = d.
+# `a[:, None] < b` compares each with each, (n, m). For the distances: `argmin` of the matrix, then
+# `(x - known[index]).norm(dim=1)`.
 #
 # </details>
 
 
 # %% key="q5"
-def path_length(
-    generate: Callable[[Tensor], Tensor],
-    distance: Callable[[Tensor, Tensor], Tensor],
-    z0: Tensor,
-    z1: Tensor,
-    t: Tensor,
-    eps: float,
-) -> Tensor:
-    def at(s: Tensor) -> Tensor:
-        return generate((1 - s) * z0 + s * z1)
+def nearest(x: Tensor, known: Tensor) -> Tensor:
+    index = torch.cdist(x, known).argmin(dim=1)
+    return (x - known[index]).norm(dim=1)
 
-    t = t[:, None]
-    return (distance(at(t), at(t + eps)) / eps**2).mean()
+
+def copying(generated: Tensor, held_out: Tensor, training: Tensor) -> Tensor:
+    a, b = nearest(generated, training)[:, None], nearest(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
 
 
 # %% key="check-q5" tags=["check"]
 # CHECK q5
-def squared(a: Tensor, b: Tensor) -> Tensor:
-    return (a - b).square().flatten(1).sum(dim=1)
-
-
-start = vector(1, 2, 3).diag()
-end, t = vector(1, 2, 2, 4, 2, 3, 6, 2, 3).view(3, 3), vector(0, 0.5, 0.9)
-straight = path_length(lambda z: z, squared, start, end, t, 0.1)
-check_shape("q5: path_length(generate, distance, z0, z1, t, eps)", straight, ())
-for eps in (0.1, 0.02):
-    check_close(
-        f"q5: the path length if generate(z) = z, the distance is squared, and eps = {eps},",
-        path_length(lambda z: z, squared, start, end, t, eps),
-        (8 + 25 + 40) / 3,
-        hint="A step is eps (z1 - z0), so that each row has ‖z1 - z0‖² whatever t and eps: 8, 25 and 40.",
-    )
+known = torch.tensor([[0.0, 0.0], [3.0, 4.0], [10.0, 0.0]])
+x = torch.tensor([[0.0, 1.0], [3.0, 4.0], [7.0, 4.0]])
+check_shape("q5: nearest(x, known)", nearest(x, known), (3,))
 check_close(
-    "q5: the path length from 0 to (1, 1, 1), (2, 2, 2), (3, 3, 3) if generate(z) = z² and eps = 0.1",
-    path_length(lambda z: z**2, squared, 0 * start, column(1, 2, 3).expand(3, 3), t, 0.1),
-    0.1**2 + 16 * 1.1**2 + 81 * 1.9**2,
-    hint="Each row has its own t, here 0, 0.5, 0.9, and steps from t to t + eps, where z_t = t z1.",
+    "q5: the distance of (0, 1), (3, 4), (7, 4) to the nearest of (0, 0), (3, 4), (10, 0)",
+    nearest(x, known),
+    vector(1, 0, 4),
+)
+images = train.x.flatten(1)
+hint = "Take the nearest row itself and subtract; cdist rounds."
+check_close("q5: the largest distance of 300 training images to the training images", nearest(images[:300], images).max(), 0.0,
+            tol=1e-9, hint=hint)  # fmt: skip
+check_shape("q5: copying(generated, held_out, training)", copying(x, x, known), ())
+training = column(0, 10, 20)
+hint = "The generated ones lie 1, 0 and 4 from the nearest training one, the held-out ones 1 and 3: 1 + ½, 2 and 0 of 6."
+check_close("q5: C of generated 1, 10, 24 and held-out 9, 17, if 0, 10, 20 were trained on,",
+            copying(column(1, 10, 24), column(9, 17), training), 3.5 / 6, hint=hint)  # fmt: skip
+check_close(
+    "q5: C if all lie on training points",
+    copying(column(0, 10), column(20, 20, 0), training),
+    0.5,
+    hint="Ties count one half.",
 )
 draw = torch.Generator().manual_seed(4)
-z0, z1, matrix = (torch.randn(*n, generator=draw, dtype=torch.float64) for n in ((5, 2), (5, 2), (2, 12)))
-weight = torch.arange(1, 4)[:, None, None]  # of the channels
-check_close(
-    "q5: the path length of 5 pairs of codes of 2 numbers, images (3, 2, 2), and channels weighted 1, 2, 3,",
-    path_length(
-        lambda z: (z @ matrix).view(-1, 3, 2, 2),
-        lambda a, b: (weight * (a - b) ** 2).sum(dim=(1, 2, 3)),
-        z0,
-        z1,
-        torch.linspace(0, 1, 5, dtype=torch.float64),
-        0.01,
-    ),
-    (weight * ((z1 - z0) @ matrix).view(-1, 3, 2, 2) ** 2).sum(dim=(1, 2, 3)).mean(),
-    hint="Compare the images, with the distance that is given.",
-)
-autoencoder = load_pretrained("autoencoder-mnist", "cpu")
-z0 = over_batches(autoencoder.encode, test.x[:100])
-place = torch.rand(100, generator=torch.Generator().manual_seed(5))
-real_case = (
-    autoencoder.decode,
-    lambda a, b: squared(see(a).features, see(b).features),
-    z0,
-    z0.roll(1, dims=0),
-)
-with torch.inference_mode():
-    got = path_length(*real_case, place, 0.01)
-right = metrics.perceptual_path_length(
-    *real_case,
-    interpolate=lambda a, b, s: a + s[:, None] * (b - a),
-    epsilon=0.01,
-    discard=0,
-    generator=torch.Generator().manual_seed(5),
-)
-check_close("q5: the path length of the course's autoencoder", got, right.mean, tol=0.02)
-print("With generate(z) = z:", round(float(straight), 2))
+p, q, r = (torch.randn(n, 5, generator=draw, dtype=torch.float64) for n in (300, 200, 100))
+check_close("q5: C with generated and held-out exchanged, and C itself, together,",
+            copying(p, q, r) + copying(q, p, r), 1.0, hint="Each is compared with each.")  # fmt: skip
+check_range("q5: C of 300 and 200 points of one distribution", copying(p, q, r), 0.4, 0.6)
+order = torch.randperm(4000, generator=draw)
+half_a, half_b = images[order[:2000]], images[order[2000:]]
+held_out = test.x.flatten(1)[:500]
+first = train.x[order[:500]]  # of half A
+copied.clear()
+for name, x in {
+    "half of them copies": torch.cat([half_a[:250], half_b[:250]]),
+    "new real digits": half_b[:500],
+    "copies, one shade darker": half_a[:500] - 0.01,
+    "copies, shifted by one pixel": first.roll(1, dims=3).flatten(1),
+    "copies, blurred": blur(first, 1.0).flatten(1),
+}.items():
+    copied.append([name, float(copying(x, held_out, half_a))])
+check_range("q5: C of new real digits", copied[1][1], 0.4, 0.6)
+check_range("q5: C of a set of which one half is copied", copied[0][1], 0.7, 0.8)
+print("C of 1, 10, 24 and 9, 17:", round(float(copying(column(1, 10, 24), column(9, 17), training)), 3))
+
+# %% tags=["nbval-ignore-output"]
+table(["500 images, half A of the training set is known", "C"], copied)
 
 # %% [markdown]
-# ## 6 · FID of perfect samples
+# <details><summary>What you should have seen</summary>
 #
-# What does FID say of a model that is perfect, one whose images come from the very distribution of the data? Measure
-# it: draw $2N$ *different* rows of `features` (M, d) at random, take $N$ as "real" and the other $N$ as "generated",
-# fit a Gaussian to each (the covariance with $N - 1$ in the denominator) and take your `frechet_distance`. Repeat it
-# `draws` times, drawing anew each time, and average. Return the averages for all `sizes` $N$, a tensor of the shape
-# (len(sizes),). All randomness comes from the generator that is given.
+# Half of the copies move $C$ from ½ to about ¾. A shade darker, and they are still found: they are nearer than any real
+# image. Shifted by one pixel they are almost as far as new images, and $C$ hardly sees them: a test for copies is as good
+# as its distance.
 #
-# There is an approximation to expect. If the features are normal with the covariance $\sigma^2 I$, then for $N$ much
-# larger than $d$
+# </details>
 #
-# $$\mathbb{E}\,[\mathrm{FID}] \approx \frac{\sigma^2}{N} \Big( 2 d + \frac{d (d + 1)}{2} \Big),$$
+# ## 6 · FID for endlessly many images
 #
-# $2d$ from the means and the rest from the covariances. So FID has a **bias** that falls as $1/N$ and grows as $d^2$.
-# The check measures it for such features and then for the digits. (It uses your `frechet_distance`: if exercise 2
-# fails, so does this one.)
+# FID falls as the number $N$ of generated images grows, for one and the same model. Chong and Forsyth (2020) found that,
+# seen over $1/N$, it is nearly a straight line:
 #
-# <details><summary>Hint</summary>
+# $$\mathrm{FID}_N \approx \mathrm{FID}_\infty + \frac{c}{N}$$
 #
-# `features[torch.randperm(len(features), generator=generator)]` shuffles the rows: one half is its first N rows, the
-# other its next N. `half.T.cov()` is the covariance (torch.cov wants one *column* a sample).
+# So measure FID at several $N$, fit a line over $1/N$ by least squares, and read off its value at $1/N = 0$: an estimate of
+# FID without bias of this kind, which can be compared across papers with different $N$.
+#
+# Write it. For each $N$ in `sizes`, and `draws` times anew, draw $N$ *different* rows of `fake` (M, d) at random and take
+# `metrics.fid(real=real, fake=...)`; `real` stays whole. Fit the line to all len(sizes) · draws points and return two
+# numbers, $\mathrm{FID}_\infty$ and the slope $c$. All randomness comes from the generator.
+#
+# <details><summary>Hint 1</summary>
+#
+# `torch.randperm(len(fake), generator=generator)[:n]` are n different places.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Slope = covariance of $1/N$ and FID, divided by the variance of $1/N$; the line passes through the two means. Or
+# `torch.linalg.lstsq` with a column of ones beside $1/N$.
 #
 # </details>
 
 
 # %% key="q6"
-def bias_of_fid(features: Tensor, sizes: Sequence[int], draws: int, generator: torch.Generator) -> Tensor:
-    def once(n: int) -> float:
-        a, b = features[torch.randperm(len(features), generator=generator)[: 2 * n]].split(n)
-        return float(frechet_distance(a.mean(dim=0), a.T.cov(), b.mean(dim=0), b.T.cov()))
-
-    return torch.tensor([sum(once(n) for _ in range(draws)) / draws for n in sizes])
+def fid_infinity(
+    real: Tensor, fake: Tensor, sizes: Sequence[int], draws: int, generator: torch.Generator
+) -> tuple[float, float]:
+    u, v = [], []
+    for n in sizes:
+        for _ in range(draws):
+            rows = torch.randperm(len(fake), generator=generator)[:n]
+            u.append(1 / n)
+            v.append(metrics.fid(real=real, fake=fake[rows]))
+    u, v = torch.tensor(u).double(), torch.tensor(v).double()
+    slope = ((u - u.mean()) * (v - v.mean())).sum() / (u - u.mean()).square().sum()
+    return float(v.mean() - slope * u.mean()), float(slope)
 
 
 # %% key="check-q6" tags=["check"]
 # CHECK q6
-spike = torch.zeros(8, 3, dtype=torch.float64)
-spike[-1] = vector(4, 2, -1)  # squared length 21
+def seeded_line(real: Tensor, fake: Tensor, sizes: Sequence[int], draws: int, seed: int) -> Tensor:
+    return torch.tensor(fid_infinity(real, fake, sizes, draws, torch.Generator().manual_seed(seed)))
 
 
-def seeded_bias(features: Tensor, sizes: Sequence[int], draws: int, seed: int) -> Tensor:
-    return bias_of_fid(features, sizes, draws, torch.Generator().manual_seed(seed))
-
-
-check_shape("q6: bias_of_fid(features, sizes, draws, generator)", seeded_bias(spike, (2, 3, 4), 2, 0), (3,))
-for seed, draws in ((0, 1), (1, 2), (2, 7)):
-    check_close(
-        f"q6: the distance with N = 4 and 8 rows, one of them (4, 2, -1) and all others 0, draws = {draws},",
-        seeded_bias(spike, (4,), draws, seed),
-        torch.tensor([21 / 16 + 21 / 4]),
-        hint="One half, and never both, holds that row: its mean has the squared length 21/4², its covariance the "
-        "trace 21/4, and the other half has 0 and 0.",
-    )
-check_close(
-    "q6: the distance with N = 2 of these 8 rows, the mean of 1000 draws,",
-    seeded_bias(spike, (2,), 1000, 3),
-    torch.tensor([(21 / 4 + 21 / 2) / 2]),
-    tol=0.14,
-    hint="Each time 4 rows are drawn anew from all 8: in half of the draws the row is there.",
+draw = torch.Generator().manual_seed(5)
+cloud = torch.randn(4000, 4, generator=draw, dtype=torch.float64)
+moved = 2 * torch.randn(4000, 4, generator=draw, dtype=torch.float64) + vector(1, 0, 0, 0)
+pair = seeded_line(cloud, moved, (50, 100, 400), 3, 0)
+check_shape("q6: the pair that fid_infinity(...) returns", pair, (2,))
+whole = metrics.fid(real=cloud, fake=moved)
+check_close("q6: FID∞ if all rows are taken each time, beside half of them,",
+            seeded_line(cloud, moved, (2000, 4000), 1, 1)[0], whole, tol=0.1)  # fmt: skip
+lines = torch.stack([seeded_line(cloud, moved, (50, 100, 400), 20, seed) for seed in range(2)])
+at_50, at_400 = (lines[:, 0] + lines[:, 1] / n for n in (50, 400))
+real_50, real_400 = (
+    sum(metrics.fid(real=cloud, fake=moved[torch.randperm(4000, generator=draw)[:n]]) for _ in range(60)) / 60
+    for n in (50, 400)
 )
-cloud = torch.randn(4000, 4, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
-cloud = 2 * cloud + vector(5, 0, -3, 1)
-check_close(
-    "q6: N times the distance, for N = 100 and 400 of 4000 normal rows with σ = 2, d = 4,",
-    torch.tensor([100, 400]) * seeded_bias(cloud, (100, 400), 200, 4),
-    torch.full((2,), 4.0 * (2 * 4 + 4 * 5 / 2)),
-    tol=0.2,
-    hint="It should be about σ² (2d + d (d + 1) / 2). Each draw takes 2N rows from all 4000.",
+hint = "The line goes over 1/N, not over N."
+check_close("q6: the line's value at N = 50", at_50.mean(), real_50, tol=0.08, hint=hint)
+check_close("q6: the line's value at N = 400", at_400.mean(), real_400, tol=0.08, hint=hint)
+check_close("q6: FID∞ of 4000 normal points, mean of two,", lines[:, 0].mean(), whole, tol=0.08,
+            hint="The value at 1/N = 0.")  # fmt: skip
+half, rest = moved.split(2000)
+alike = seeded_line(half, rest, (50, 100, 400), 20, 2) * vector(1, 1 / 50)
+fids = [metrics.fid(real=half, fake=rest[torch.randperm(2000, generator=draw)[:50]]) for _ in range(60)]
+check_close("q6: the line's value at N = 50 for two sets of one distribution", alike.sum(), sum(fids) / 60, tol=0.08,
+            hint="All of `real` is used each time.")  # fmt: skip
+eight = torch.randn(8, 2, generator=draw, dtype=torch.float64)
+hint = (
+    "With N = 8 all rows are drawn, each once. (The line goes through both points, since there are only two.)"
 )
-once = seeded_bias(cloud, (50,), 1, 5)
-check_close(
-    "q6: the result with the same seed again",
-    seeded_bias(cloud, (50,), 1, 5),
-    once,
-    hint="Use the generator for every draw.",
-)
+check_close("q6: the line's value at N = 8, for sizes 4 and 8 of 8 rows that are also the real ones,",
+            sum(seeded_line(eight, eight, (4, 8), 1, 2) * vector(1, 1 / 8)), 0.0, tol=0.001, hint=hint)  # fmt: skip
+again, other = (seeded_line(cloud, moved, (50, 100), 1, seed) for seed in (3, 4))
+check_close("q6: the result with the same seed again", seeded_line(cloud, moved, (50, 100), 1, 3), again,
+            hint="Use the generator for every draw.")  # fmt: skip
+check_range("q6: how far the results of two seeds are apart", (again - other).abs().max(), 1e-4, 1000,
+            hint="Use the generator that is given.")  # fmt: skip
+soft = see(blur(train.x, 0.8)).features.double()
+endless.clear()
+for name, fake in {"real training digits": train_features, "blurred digits": soft}.items():
+    found = seeded_line(test_features, fake, (250, 500, 1000), 8, 6)
+    values = [metrics.fid(real=test_features, fake=fake[:n]) for n in (250, 1000, 4000)]
+    endless.append([name, *values, float(found[0])])
 check_range(
-    "q6: how far the results of two seeds are apart",
-    (seeded_bias(cloud, (50,), 1, 6) - once).abs(),
-    1e-4,
-    10,
-    hint="Use the generator that is given.",
+    "q6: FID∞ of real digits, less their FID with 250 images,", endless[0][4] - endless[0][1], -10, -0.01
 )
-floor = seeded_bias(train_features, (100, 400, 1600), 8, 7)
-check_range(
-    "q6: the distance between two sets of digits, N = 400 and 1600, as a share of that with a quarter of N,",
-    floor[1:] / floor[:-1],
-    0.02,
-    0.65,
-    hint="It must fall with N, about as 1/N.",
-)
-shuffle = torch.Generator().manual_seed(8)
-pairs = [train_features[torch.randperm(4000, generator=shuffle)[:800]].split(400) for _ in range(16)]
-by_course = sum(metrics.fid(real=a, fake=b) for a, b in pairs) / 16
-check_range("q6: the one for N = 400, as a multiple of the course's fid,", floor[1] / by_course, 0.4, 2.5)
-scatter.clear()
-for n, mean in zip((100, 400, 1600), floor.tolist(), strict=True):
-    scatter.append([n, *(float(seeded_bias(train_features, (n,), 1, seed)[0]) for seed in range(4)), mean])
-print("With N = 4 of the 8 rows:", round(float(seeded_bias(spike, (4,), 1, 0)[0]), 2))
-
-# %% [markdown]
-# What it says of real digits, whose features have 128 numbers: four single draws, and the mean of eight others.
+print("FID∞ of the two clouds is below FID with N = 50:", bool(pair[0] < real_50))
 
 # %% tags=["nbval-ignore-output"]
-table(["N", "draw 1", "draw 2", "draw 3", "draw 4", "mean of 8"], scatter)
+table(["against 1,000 test digits", "N = 250", "N = 1000", "N = 4000", "FID∞ from N ≤ 1000"], endless)
 
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# With four times as many images it is about a quarter, and single draws scatter around that. With the mean variance of
-# the features for $\sigma^2$ the formula would say about ten times as much. It is meant for independent numbers, and
-# these 128 are far from independent: almost all of their variance lies in few directions. And $N = 100$ is not larger
-# than $d$.
+# From at most 1,000 images the line comes nearer to what 4,000 give than a single measurement with 250 does. A bias remains:
+# the 1,000 *real* images are few as well, and that part does not go away with more generated ones.
 #
 # </details>
 #
@@ -644,9 +601,26 @@ table(["N", "draw 1", "draw 2", "draw 3", "draw 4", "mean of 8"], scatter)
 #
 # Two labs work on the same kind of images. One reports an FID of 7.2 for its model, the other 7.9 for its own. List
 # what must be the same in both before the difference means anything, and say how you would find out if the first model
-# is really better. Use what you measured above. Eight to twelve sentences.
+# is really better. Use what you measured above and in the notebook. Eight to twelve sentences.
 #
-# *5 points: the images and their number 1, the features and all that is done to an image before 1, how each model was
-# sampled and chosen 1, how much the number scatters 1, an experiment that decides 1.*
+# *5 points.*
 #
-# *Your answer:*
+# **A model answer.** First the reference: the same real images, and as many of them; a model compared with its training
+# images profits from having memorised them, so they should be held out. Then the number of generated images: fewer raise FID
+# for the same model (exercise 6), and a difference of 0.7 may be nothing else. Then the features: the same network with the
+# same weights, and the same layer; another network can turn the order around, as the denoising autoencoder did in the
+# notebook. Then everything that is done to an image before: size, filter of the resizing, antialiasing, file format, range of
+# the pixels; two "bilinear" filters made a difference larger than that between two sets of real digits. The models must have
+# been sampled in comparable ways, without picking the best images, with stated truncation or guidance, and the reported
+# checkpoint must not be the luckiest of many. Then I need the spread: FID of several draws of images and, better, of several
+# trainings; a difference of 0.7 means something only if it is large against that. To decide I would take both models, draw
+# 50,000 images from each several times, and compute FID with one program against one held-out set, with real against real
+# beside it. I would add precision and recall or density and coverage to see *why* one is better, KID or FID∞ against the bias,
+# and features of another network. If the order holds in all of these beyond the spread, and no copies are found, I would believe
+# it; and I would look at the images.
+#
+# **Marking.** 1 point: the same reference images and the same number of images, real and generated. 1: the same features and
+# the same pre-processing (one concrete example needed, such as resizing). 1: how the models were sampled and chosen. 1: the
+# spread, over draws or trainings, against which 0.7 is to be judged. 1: an experiment that could be carried out and would
+# decide, with more than one number. "Use the same N" alone does not earn the first point; "test for significance" without saying
+# over what varies does not earn the fourth.

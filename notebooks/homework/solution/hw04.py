@@ -3,14 +3,15 @@
 #
 # # Homework 04 · Variational autoencoder
 #
-# Six exercises and one open question, about an hour and a half. Write your code where a cell says so; leave the check
-# cells as they are. A check says at once what is wrong. Nothing here needs a GPU or a network. *Restart and run all*
-# before you hand it in: a notebook that does not run from top to bottom cannot be graded fairly. Beside plain Python,
-# PyTorch and NumPy the grader runs what this notebook itself imports; other imports, files, `%`, `!` and names such as
-# `_x` it refuses, and `course homework check` says so before.
+# Six exercises and one open question, about two hours. Write your code where a cell says so; leave the check cells as
+# they are. A check says at once what is wrong. Nothing here needs a GPU or a network. *Restart and run all* before you
+# hand it in: a notebook that does not run from top to bottom cannot be graded fairly. Beside plain Python, PyTorch and
+# NumPy the grader runs what this notebook itself imports; other imports, files, `%`, `!` and names such as `_x` it
+# refuses, and `course homework check` says so before.
 #
-# The symbols are those of notebook 04: $x$ an image, $z$ its code of $d$ numbers, $\log$ the natural logarithm.
-# `logvar` is $\log \sigma^2$, and $N$ is the number of images in a batch.
+# The symbols are those of notebook 04: $x$ an image with pixels in [-1, 1], $z$ its code of $d$ numbers, $N$ the number
+# of images in a batch, $\log$ the natural logarithm. In exercises 1 to 4 you build a VAE whose two distributions are
+# *not* the notebook's: its clouds may be tilted, and its pixels are neither coins nor normal.
 
 # %% tags=["install"]
 import importlib.util
@@ -23,7 +24,6 @@ if importlib.util.find_spec("course_utils") is None:
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, distributions, nn
 
 from course_utils.checks import check_close, check_gradients, check_range, check_shape
@@ -34,338 +34,425 @@ from course_utils.pretrained import load_pretrained
 train, test = load_images("digits", "train"), load_images("digits", "test")
 
 # %% [markdown]
-# ## 1 · Chance outside, gradient inside
+# ## 1 · A tilted cloud
 #
-# The encoder gives $\mu$ and $\log \sigma^2$, both of the shape (N, d). Draw a code for each row (Kingma and Welling
-# 2014):
-#
-# $$z = \mu + \sigma\, \epsilon, \qquad \epsilon \sim N(0, I).$$
-#
-# Each of the N · d numbers has its own $\epsilon$. All randomness comes from the generator that is given, and
-# gradients flow from $z$ to $\mu$ and to $\log \sigma^2$.
+# In notebook 04 the encoder's clouds are ellipses along the axes. Let them tilt: $q(z \mid x) = N(\mu, L L^\top)$,
+# where $L$ is a lower triangular matrix with a positive diagonal (a Cholesky factor). Draw a code for each row, so that
+# gradients flow from $z$ to $\mu$ and to $L$. `mu` has the shape (N, d), `L` (N, d, d), $z$ (N, d). All randomness
+# comes from the generator that is given.
 #
 # <details><summary>Hint 1</summary>
 #
-# $\sigma$ is the square root of $\sigma^2$. What does this root do to the logarithm?
+# If $\epsilon \sim N(0, I)$, then $A \epsilon + b$ has the mean $b$ and the covariance $A A^\top$.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `torch.randn(mu.shape, generator=generator)` draws $\epsilon$. `torch.normal(mu, sigma)` has the right distribution
-# too, but its gradient with respect to $\mu$ and $\sigma$ is 0.
+# `L @ v` multiplies N matrices (N, d, d) by N columns, if `v` has the shape (N, d, 1). `v[:, :, None]` adds an axis,
+# and `[:, :, 0]` takes it away.
 #
 # </details>
 
 
 # %% key="q1"
-def reparameterise(mu: Tensor, logvar: Tensor, generator: torch.Generator) -> Tensor:
+def draw_codes(mu: Tensor, L: Tensor, generator: torch.Generator) -> Tensor:
     eps = torch.randn(mu.shape, generator=generator)
-    return mu + torch.exp(logvar / 2) * eps
+    return mu + (L @ eps[:, :, None])[:, :, 0]
 
 
 # %% key="check-q1" tags=["check"]
 # CHECK q1
 draw = torch.Generator().manual_seed(1)
-mu, logvar = torch.randn(3, 4, generator=draw), torch.randn(3, 4, generator=draw)
-z = reparameterise(mu, logvar, torch.Generator().manual_seed(2))
-check_shape("q1: reparameterise(mu, logvar, generator) for mu of the shape (3, 4)", z, (3, 4))
-if z.dtype != mu.dtype:
-    raise AssertionError(f"q1: z is {z.dtype}, should be {mu.dtype} like mu. Draw eps in that dtype.")
+mu = torch.randn(3, 4, generator=draw)
+L = torch.randn(3, 4, 4, generator=draw).tril(-1) + torch.diag_embed(torch.rand(3, 4, generator=draw) + 0.5)
+z = draw_codes(mu, L, torch.Generator().manual_seed(2))
+check_shape("q1: draw_codes(mu, L, generator) for mu of the shape (3, 4)", z, (3, 4))
+tiny = 1e-7 * torch.eye(4).expand(3, 4, 4)
+check_close("q1: z for L = 0.0000001 I", draw_codes(mu, tiny, torch.Generator().manual_seed(2)), mu)
+leaves = [mu.clone().requires_grad_(), L.clone().requires_grad_()]
+z = draw_codes(*leaves, torch.Generator().manual_seed(2))
+hint = "Compute it from mu and L: let only eps be drawn."
+to_mu, to_L = check_gradients("q1: z", z.sum(), leaves, hint=hint)
+check_close("q1: the derivative of the sum of z with respect to mu", to_mu, torch.ones(3, 4), hint=hint)
+eps = torch.linalg.solve_triangular(L, (z.detach() - mu)[:, :, None], upper=False)[:, :, 0]
 check_close(
-    "q1: z for logvar = -60, so that σ is almost 0 and z almost mu,",
-    reparameterise(mu, torch.full((3, 4), -60.0), torch.Generator().manual_seed(2)),
-    mu,
+    "q1: the derivative of the sum of z with respect to L, below and on the diagonal,",
+    to_L.tril(),
+    eps[:, None, :].expand(3, 4, 4).tril(),
+    tol=1e-3,
+    hint="With z = mu + L eps, row i and column j of it is eps of column j.",
 )
-leaves = [mu.clone().requires_grad_(), logvar.clone().requires_grad_()]
-z = reparameterise(*leaves, torch.Generator().manual_seed(2))
-hint = "Compute it from mu and logvar: let only eps be drawn."
-to_mu, to_logvar = check_gradients("q1: z", z.sum(), leaves, hint=hint)
-what = "q1: the derivative of z with respect to mu"
-check_close(
-    what, to_mu, torch.ones(3, 4), hint="Draw only eps: what torch.normal draws has the derivative 0."
-)
-half, sigmas = (z - mu) / 2, torch.tensor([2.0, 0.5, 1.0, 0.1, 3.0])
-mu = torch.tensor([1.5, -2.0, 0.0, 10.0, 3.0]).repeat(4000, 1)
-logvar = sigmas.square().log().repeat(4000, 1)
-z = reparameterise(mu, logvar, torch.Generator().manual_seed(3))
+n = 20_000
+m, tilt = torch.tensor([1.5, -2.0, 10.0]), torch.tensor([[2.0, 0.0, 0.0], [1.0, 0.5, 0.0], [-1.0, 0.3, 0.2]])
+z = torch.as_tensor(draw_codes(m.expand(n, 3), tilt.expand(n, 3, 3), torch.Generator().manual_seed(3)))
 counts = torch.tensor([len(column[:100].unique()) for column in z.T])
-what = "q1: the number of different z among 100 draws with the same mu and logvar"
+what = "q1: the number of different z among 100 draws with the same mu and L"
 check_range(what, counts, 90, 100, hint="Each row needs its own eps.")
-check_close(
-    "q1: the standard deviation of z for σ² = exp(logvar) = 4, 0.25, 1, 0.01 and 9",
-    z.std(dim=0),
-    sigmas,
-    tol=0.06,
-    hint="sigma is exp(logvar / 2), and eps is standard normal.",
-)
-check_close("q1: the derivative of z with respect to logvar, which is (z - mu) / 2,", to_logvar, half)
-eps = (z - mu) / sigmas
-check_range("q1: the mean of eps = (z - mu) / sigma in each column", eps.mean(dim=0), -0.09, 0.09)
-check_range("q1: the share of eps between -1 and 1", (eps.abs() < 1).double().mean(), 0.66, 0.70)
-pairs = eps.T.corrcoef()[~torch.eye(5, dtype=torch.bool)]
-what = "q1: the correlation between two columns of eps"
-check_range(what, pairs, -0.09, 0.09, hint="Each number of a code needs its own eps.")
-again = reparameterise(mu, logvar, torch.Generator().manual_seed(3))
-check_close("q1: z with the same seed again", again, z, hint="Use the generator for every draw.")
+check_close("q1: the mean of 20,000 draws", z.mean(dim=0), m, tol=0.06)
+hint = "The covariance of L eps is L Lᵀ. For rows of eps, that is eps @ L.T."
+check_close("q1: the covariance of 20,000 draws", z.T.cov(), tilt @ tilt.T, tol=0.06, hint=hint)
+eps = torch.linalg.solve_triangular(tilt, (z - m).T, upper=False)
+check_range("q1: the share of eps between -1 and 1", (eps.abs() < 1).double().mean(), 0.67, 0.695)
 generator = torch.Generator().manual_seed(4)
-for what in ("another seed", "a second call with one generator"):
-    other = reparameterise(mu, logvar, generator)
-    changed = (other != again).double().mean()
+first = draw_codes(mu, L, generator)
+again = draw_codes(mu, L, torch.Generator().manual_seed(4))
+check_close("q1: z with the same seed again", again, first, hint="Use the generator for every draw.")
+for what in ("a second call with one generator", "another seed"):
+    changed = (draw_codes(mu, L, generator) != first).double().mean()
     check_range(f"q1: the share of z that {what} changes", changed, 0.9, 1, hint="Use the given generator.")
-    again = other
-small = reparameterise(torch.tensor([[1.0, -2.5]]), torch.full((1, 2), -60.0), generator)
-print("z for σ = 0:", [round(v, 2) for v in small[0].tolist()])
+    generator = torch.Generator().manual_seed(5)
+print("Correlation of the first two numbers of a code:", round(z.T.corrcoef()[0, 1].item(), 1))
 
 # %% [markdown]
-# ## 2 · The price of a code
+# ## 2 · The price of a tilted cloud
 #
-# Compute for each row, in nats, how much the cloud $N(\mu, \operatorname{diag} \sigma^2)$ differs from the prior
-# (Kingma and Welling 2014, appendix B):
+# Derive, on paper, how much this cloud differs from the prior, and return it for each row, in nats, (N,):
 #
-# $$\mathrm{KL}\big(N(\mu, \operatorname{diag} \sigma^2) \,\|\, N(0, I)\big)
-# = \frac12 \sum_{j=1}^{d} \left(\mu_j^2 + \sigma_j^2 - 1 - \log \sigma_j^2\right).$$
+# $$\mathrm{KL}\big(N(\mu, L L^\top) \,\|\, N(0, I)\big) = \mathbb{E}_q\big[\log q(z) - \log p(z)\big]$$
 #
-# `mu` and `logvar` have the shape (N, d), the result has the shape (N,).
+# For a diagonal $L$ it must become the formula of notebook 04. Do not call `torch.distributions` here, and do not draw
+# anything: it has a closed form without an inverse and without a determinant that costs more than $d$ multiplications.
 #
-# <details><summary>Hint</summary>
+# <details><summary>Hint 1</summary>
 #
-# $\log \sigma^2$ is `logvar` itself, and $\sigma^2$ is its exponential. Only the whole sum is halved.
+# With $z = \mu + L \epsilon$, $\log q(z) = -\frac{d}{2} \log 2\pi - \log \det L - \frac12 \lVert \epsilon \rVert^2$.
+# What is the mean of $\lVert \epsilon \rVert^2$?
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $\log p(z)$ holds $\lVert \mu + L \epsilon \rVert^2$. Multiply it out and take the mean: $\epsilon$ has mean 0 and
+# covariance $I$, so $\mathbb{E} \lVert L \epsilon \rVert^2$ is the sum of the squares of all entries of $L$. And the
+# determinant of a triangular matrix is the product of its diagonal.
 #
 # </details>
 
 
 # %% key="q2"
-def kl_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
-    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(dim=1)
+def kl_tilted(mu: Tensor, L: Tensor) -> Tensor:
+    d = mu.shape[1]
+    squares = (mu**2).sum(dim=1) + (L**2).sum(dim=(1, 2))
+    log_det = L.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return 0.5 * (squares - d) - log_det
 
 
 # %% key="check-q2" tags=["check"]
 # CHECK q2
-zeros = torch.zeros(2, 5)
-check_shape(
-    "q2: kl_standard_normal(mu, logvar) for mu of the shape (2, 5)", kl_standard_normal(zeros, zeros), (2,)
-)
+eye, zeros = torch.eye(5).expand(2, 5, 5), torch.zeros(2, 5)
+check_shape("q2: kl_tilted(mu, L) for mu of the shape (2, 5)", kl_tilted(zeros, eye), (2,))
+check_close("q2: the KL of the prior itself, mu = 0 and L = I,", kl_tilted(zeros, eye), zeros[:, 0])
 check_close(
-    "q2: the KL of the prior itself, mu = 0 and logvar = 0,", kl_standard_normal(zeros, zeros), zeros[:, 0]
-)
-check_close(
-    "q2: the KL for mu = (1, 2) and (3, 0), with σ = 1,",
-    kl_standard_normal(torch.tensor([[1.0, 2.0], [3.0, 0.0]]), torch.zeros(2, 2)),
+    "q2: the KL for mu = (1, 2) and (3, 0), with L = I,",
+    kl_tilted(torch.tensor([[1.0, 2.0], [3.0, 0.0]]), torch.eye(2).expand(2, 2, 2)),
     torch.tensor([2.5, 4.5]),
     hint="What is left is half the sum of squares of a row.",
 )
-four = torch.tensor([[math.log(4.0)]])
 check_close(
-    "q2: the KL for mu = 0 and one dimension with σ² = 4, so σ = 2,",
-    kl_standard_normal(torch.zeros(1, 1), four),
+    "q2: the KL for mu = 0 and one dimension with L = 2",
+    kl_tilted(torch.zeros(1, 1), torch.full((1, 1, 1), 2.0)),
     torch.tensor([1.5 - math.log(2.0)]),
-    hint="logvar is log σ². Its exponential is σ², and logvar itself is subtracted.",
+    hint="(σ² - 1) / 2 - log σ, with σ = 2.",
+)
+lean = torch.tensor([[[1.0, 0.0], [3.0, 1.0]]])
+hint = "The entries below the diagonal count as well."
+check_close(
+    "q2: the KL for mu = 0 and L = (1 0; 3 1)",
+    kl_tilted(torch.zeros(1, 2), lean),
+    torch.tensor([4.5]),
+    hint=hint,
 )
 draw = torch.Generator().manual_seed(5)
-mu, logvar = 2 * torch.randn(7, 3, generator=draw), torch.randn(7, 3, generator=draw)
-q, prior = distributions.Normal(mu, (logvar / 2).exp()), distributions.Normal(0.0, 1.0)
-z = mu + (logvar / 2).exp() * torch.randn(20_000, 7, 3, generator=draw)
-by_drawing = (q.log_prob(z) - prior.log_prob(z)).sum(dim=2)  # the KL is the mean of this
-check_range(
-    "q2: the KL of 7 rows minus the mean of log q(z) - log p(z) over 20,000 draws z from q",
-    kl_standard_normal(mu, logvar) - by_drawing.mean(dim=0),
-    -0.2,
-    0.2,
-    hint="The mean is over z from q = N(mu, σ²), not from N(0, I).",
-)
+mu = 2 * torch.randn(7, 3, generator=draw)
+L = torch.randn(7, 3, 3, generator=draw).tril(-1) + torch.diag_embed(torch.rand(7, 3, generator=draw) + 0.3)
+prior = distributions.MultivariateNormal(torch.zeros(3), torch.eye(3))
+q = distributions.MultivariateNormal(mu, scale_tril=L)
 check_close(
     "q2: the KL of 7 rows of 3 numbers, beside torch.distributions.kl_divergence,",
-    kl_standard_normal(mu, logvar),
-    distributions.kl_divergence(q, prior).sum(dim=1),
+    kl_tilted(mu, L),
+    distributions.kl_divergence(q, prior),
+    tol=1e-3,
 )
-leaves = [mu.clone().requires_grad_(), logvar.clone().requires_grad_()]
-hint = "Compute it from mu and logvar with operations of torch only."
-to_mu, to_logvar = check_gradients("q2: the KL", kl_standard_normal(*leaves).sum(), leaves, hint=hint)
+leaves = [mu.clone().requires_grad_(), L.clone().requires_grad_()]
+hint = "Compute it from mu and L with operations of torch only."
+to_mu, to_L = check_gradients("q2: the KL", kl_tilted(*leaves).sum(), leaves, hint=hint)
 check_close("q2: the derivative of the KL with respect to mu", to_mu, mu)
-check_close("q2: the derivative of the KL with respect to logvar", to_logvar, (logvar.exp() - 1) / 2)
-print("KL of N(1, 4) in nats:", round(kl_standard_normal(torch.ones(1, 1), four).item(), 2))
+right = L - torch.diag_embed(1 / L.diagonal(dim1=1, dim2=2))
+check_close("q2: the derivative of the KL with respect to L", to_L.tril(), right, tol=1e-3)
+print("KL for mu = 0 and L = (1 0; 3 1):", round(kl_tilted(torch.zeros(1, 2), lean).item(), 2))
 
 # %% [markdown]
-# ## 3 · The likelihood of coins
+# ## 3 · A likelihood for grey pixels
 #
-# From here on a pixel $x$ lies in [0, 1]: 0 is black, 1 is white, and a grey value counts as the probability of white.
-# The decoder gives a **logit** $l$ for each pixel, and $\pi = \operatorname{sigmoid}(l) = 1 / (1 + e^{-l})$ is its
-# probability of white. Return for each image
+# Notebook 04 reads a grey pixel $v = (x + 1) / 2$ as a probability, because as a *density* of $v$ in [0, 1] the
+# Bernoulli formula is not one: it does not integrate to 1. Loaiza-Ganem and Cunningham (2019) mend this by dividing by
+# the integral. In terms of the decoder's logit $l$ the density of their **continuous Bernoulli** is
 #
-# $$\log p_\theta(x \mid z) = \sum_{\text{pixels}} x \log \pi + (1 - x) \log (1 - \pi).$$
+# $$p(v \mid l) = \frac{e^{v l}}{\int_0^1 e^{u l}\, du}, \qquad 0 \le v \le 1.$$
 #
-# `x` and `logits` have the shape (N, C, H, W), the result has the shape (N,). It must be right for logits of $\pm 200$
-# too. There $\pi$ or $1 - \pi$ is rounded to 0, and the logarithm of 0 is $-\infty$. Adding a small number to $\pi$
-# hides this and gives a wrong value.
+# Solve the integral, and return $\log p_\theta(x \mid z) = \sum_{\text{pixels}} \log p(v \mid l)$ for each image, (N,).
+# `x` (pixels in [-1, 1]) and `logits` have the shape (N, C, H, W). It must be right for logits of $\pm 200$, for logits
+# near 0, and for exactly 0; and so must its gradient.
 #
 # <details><summary>Hint 1</summary>
 #
-# Do not compute $\pi$. Write $\log \pi$ as a function of $l$; `F.logsigmoid` computes it without rounding to 0.
+# The integral is $(e^l - 1) / l$. For $l \ge 0$ its logarithm is $l + \log \frac{1 - e^{-l}}{l}$, in which nothing can
+# overflow. With $a = |l|$, one formula serves both signs: $\max(l, 0) + \log \frac{1 - e^{-a}}{a}$. `torch.expm1`
+# computes $e^u - 1$ without rounding.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# $1 - \operatorname{sigmoid}(l) = \operatorname{sigmoid}(-l)$. (Or use `F.binary_cross_entropy_with_logits` with
-# `reduction="none"`: which sign does it have?)
+# Near 0 use the series $\log \int_0^1 e^{ul} du = \frac{l}{2} + \frac{l^2}{24} + \dots$, say for $|l| < 0.01$, and
+# choose with `torch.where`.
+#
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `torch.where` computes both branches, and a branch that is not chosen can still spoil the *gradient* with
+# $0 \cdot \infty$. So keep the branch away from 0: put `a = logits.abs().clamp_min(0.01)` into it.
 #
 # </details>
 
 
 # %% key="q3"
-def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
-    each = x * F.logsigmoid(logits) + (1 - x) * F.logsigmoid(-logits)
-    return each.sum(dim=(1, 2, 3))
+def log_continuous_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
+    v = (x + 1) / 2
+    a = logits.abs().clamp_min(0.01)
+    away = logits.clamp_min(0) + (-torch.expm1(-a)).log() - a.log()
+    near = logits / 2 + logits**2 / 24
+    log_integral = torch.where(logits.abs() < 0.01, near, away)
+    return (v * logits - log_integral).sum(dim=(1, 2, 3))
 
 
 # %% key="check-q3" tags=["check"]
 # CHECK q3
 draw = torch.Generator().manual_seed(6)
-x, logits = torch.rand(5, 3, 2, 4, generator=draw), 3 * torch.randn(5, 3, 2, 4, generator=draw)
-check_shape(
-    "q3: bernoulli_log_likelihood(x, logits) for images (5, 3, 2, 4)",
-    bernoulli_log_likelihood(x, logits),
-    (5,),
+x, logits = 2 * torch.rand(5, 3, 2, 4, generator=draw) - 1, 3 * torch.randn(5, 3, 2, 4, generator=draw)
+value = log_continuous_bernoulli(x, logits)
+check_shape("q3: log_continuous_bernoulli(x, logits) for images (5, 3, 2, 4)", value, (5,))
+hint = "For l = 0 the density is 1 everywhere in [0, 1], so its logarithm is 0."
+check_close(
+    "q3: log p if all logits are 0", log_continuous_bernoulli(x, 0 * logits), torch.zeros(5), hint=hint
+)
+grid = (torch.arange(20_000) + 0.5) / 20_000  # v, at the middles of 20,000 cells
+for logit in (-30.0, -4.0, -0.5, 0.004, 0.02, 3.0, 30.0):
+    pixels = (2 * grid - 1).view(-1, 1, 1, 1)
+    density = torch.as_tensor(log_continuous_bernoulli(pixels, torch.full_like(pixels, logit))).exp()
+    hint = "A density integrates to 1. With v in [0, 1]: are the pixels in [-1, 1] turned into v first?"
+    check_close(
+        f"q3: the integral over v of the density for l = {logit:g}", density.mean(), 1.0, tol=1e-3, hint=hint
+    )
+check_close(
+    "q3: log p of a black pixel (-1) and of a white one (1) if l = log 9",
+    log_continuous_bernoulli(
+        torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1), torch.full((2, 1, 1, 1), math.log(9.0))
+    ),
+    torch.tensor([math.log(math.log(9.0) / 8), math.log(9 * math.log(9.0) / 8)]),
+    hint="The integral is (e^l - 1) / l = 8 / log 9.",
 )
 check_close(
-    "q3: log p of 24 pixels if all logits are 0, so that each costs log 2 whatever its value,",
-    bernoulli_log_likelihood(x, 0 * logits),
-    torch.full((5,), -24 * math.log(2.0)),
-    hint="The sum over the pixels of one image, negative because it is the logarithm of a probability.",
-)
-black_white = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1)
-check_close(
-    "q3: log p of a black pixel and of a white one if white has the probability 0.9",
-    bernoulli_log_likelihood(black_white, torch.full((2, 1, 1, 1), math.log(9.0))),
-    torch.tensor([math.log(0.1), math.log(0.9)]),
-    hint="x = 1 is white; logits become probabilities by the sigmoid; x needs no rescaling.",
-)
-check_close(
-    "q3: log p of grey images, beside torch.distributions.Bernoulli,",
-    bernoulli_log_likelihood(x, logits),
-    distributions.Bernoulli(logits=logits, validate_args=False).log_prob(x).sum(dim=(1, 2, 3)),
-    hint="A grey pixel has two terms, weighted by x and by 1 - x.",
+    "q3: log p of grey images, beside torch.distributions.ContinuousBernoulli,",
+    value,
+    distributions.ContinuousBernoulli(logits=logits).log_prob((x + 1) / 2).sum(dim=(1, 2, 3)),
+    tol=1e-3,
+    hint="The sum over the pixels of one image.",
 )
 far = torch.tensor([200.0, -200.0, 200.0, -200.0, 200.0]).view(5, 1, 1, 1)
-some = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.3]).view(5, 1, 1, 1)
+some = torch.tensor([1.0, -1.0, -1.0, 1.0, 0.0]).view(5, 1, 1, 1)
 check_close(
-    "q3: log p of the pixels 1, 0, 0, 1, 0.3 for the logits 200, -200, 200, -200, 200",
-    bernoulli_log_likelihood(some, far),
-    torch.tensor([0.0, 0.0, -200.0, -200.0, -140.0]),
-    hint="Take the logarithm of the sigmoid in one step, as a function of the logit.",
+    "q3: log p of the pixels 1, -1, -1, 1, 0 for the logits 200, -200, 200, -200, 200",
+    log_continuous_bernoulli(some, far),
+    math.log(200.0) - torch.tensor([0.0, 0.0, 200.0, 200.0, 100.0]),
+    hint="exp(200) is infinite: take out the largest part before the logarithm.",
 )
-for name, pixels, ls in (("from -8 to 8", x, logits), ("of ±200", some, far)):
+zero = torch.zeros(5, 3, 2, 4)
+for name, pixels, ls in (
+    ("from -8 to 8", x, logits),
+    ("of ±200", some, far),
+    ("of 0", x, zero),
+    ("of 0.003", x, zero + 0.003),
+):
     leaf = ls.clone().requires_grad_()
-    total, hint = bernoulli_log_likelihood(pixels, leaf).sum(), "Compute it with operations of torch only."
+    total, wide = log_continuous_bernoulli(pixels, leaf).sum(), ls.double()
+    near = 0.5 + wide / 12
+    mean = torch.where(wide.abs() < 0.01, near, 1 / -torch.expm1(-wide) - 1 / wide).float()  # of v
+    hint = "Compute it with operations of torch only; and see hint 3."
     check_close(
-        f"q3: the derivative of log p with respect to logits {name}, which is x - π,",
+        f"q3: the derivative of log p with respect to logits {name}, which is v less its mean,",
         *check_gradients("q3: log p", total, [leaf], hint=hint),
-        pixels - torch.sigmoid(ls),
+        (pixels + 1) / 2 - mean,
+        tol=1e-3,
     )
-print("log p of a grey 0.3 for the logit 200:", round(bernoulli_log_likelihood(some, far)[4].item()))
+print("log p of a white pixel for the logit 200:", round(log_continuous_bernoulli(some, far)[0].item(), 1))
 
 # %% [markdown]
-# ## 4 · The loss, and a VAE trained with it
+# ## 4 · A training step
 #
-# The loss is the negative ELBO with a weight $\beta$ on the KL term (Higgins et al. 2017), averaged over the batch:
+# Write one step that trains a VAE on a batch of images `x`, with your three functions. `unpack`, which is given, turns
+# the encoder's outputs into $\mu$ and $L$; `decoder(z)` gives the logits. The loss is the negative ELBO with a weight
+# $\beta$ on the KL term (Higgins et al. 2017), averaged over the batch:
 #
-# $$L = \frac1N \sum_{i=1}^{N} \Big[ -\log p_\theta(x_i \mid z_i)
+# $$\frac1N \sum_{i=1}^{N} \Big[ -\log p_\theta(x_i \mid z_i)
 # + \beta\, \mathrm{KL}\big(q_\phi(z \mid x_i) \,\|\, p(z)\big) \Big],
 # \qquad z_i \sim q_\phi(z \mid x_i).$$
 #
-# Use your `kl_standard_normal` and `bernoulli_log_likelihood`. `logits` (N, C, H, W) is what the decoder made of
-# $z_i$, which was drawn already.
+# `optimizer` holds the weights of both networks. Return two plain numbers, as they were *before* the step: the mean of
+# $\log p_\theta(x_i \mid z_i)$ and the mean KL, the latter without $\beta$.
 #
-# The check then trains a small VAE for 600 steps with your functions of exercises 1 to 4. It should take less than 15
-# seconds. As a comparison it takes the best model *without* a code: each pixel is an independent coin, whose
-# probability of white is the mean of this pixel over the training images. A VAE whose code tells something must be far
-# better. The difference is counted in nats, on the test images.
+# The check then trains a small VAE for 600 steps, in less than 20 seconds, and asks whether its code tells something:
+# images should be far more probable under their own code than under another image's. (It shows them with a tenth less
+# contrast, $0.9\,x$. A pixel that is exactly black in every image could otherwise raise its density without limit.)
 #
 # <details><summary>Hint</summary>
 #
-# Both of your functions return one number for each image, (N,). The mean comes last, and it is the only division.
+# Seven lines: encode and unpack, draw, two means, forget old gradients, gradients of the loss, step, and what is
+# returned. All three functions return one number for each image or one code for each image; the two means over the
+# batch are the only divisions.
 #
 # </details>
 
 
+# %%
+def unpack(h: Tensor) -> tuple[Tensor, Tensor]:
+    """The encoder's outputs (N, d + d (d + 1) / 2) as mu (N, d) and L (N, d, d) with a positive diagonal."""
+    d = round((math.sqrt(9 + 8 * h.shape[1]) - 3) / 2)
+    filled = h.new_zeros(len(h), d, d)
+    row, column = torch.tril_indices(d, d)
+    filled[:, row, column] = h[:, d:]
+    return h[:, :d], filled.tril(-1) + torch.diag_embed(filled.diagonal(dim1=1, dim2=2).exp())
+
+
 # %% key="q4"
-def vae_loss(x: Tensor, mu: Tensor, logvar: Tensor, logits: Tensor, beta: float) -> Tensor:
-    elbo = bernoulli_log_likelihood(x, logits) - beta * kl_standard_normal(mu, logvar)
-    return -elbo.mean()
+def training_step(
+    encoder: nn.Module,
+    decoder: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: Tensor,
+    beta: float,
+    generator: torch.Generator,
+) -> tuple[float, float]:
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
 
 
 # %% key="check-q4" tags=["check"]
 # CHECK q4
-ones = torch.ones(3, 2, 4, 5)
-flat = vae_loss(ones, torch.zeros(3, 6), torch.zeros(3, 6), 0 * ones, 1.0)
-check_shape("q4: vae_loss(x, mu, logvar, logits, beta)", flat, ())
-check_close(
-    "q4: the loss of images of 40 pixels if all logits are 0 and the KL is 0, which is 40 log 2,",
-    flat,
-    40 * math.log(2.0),
-    hint="The mean over the images of the *negative* log-likelihood.",
-)
-for beta in (0.0, 1.0, 2.5):
-    check_close(
-        f"q4: the loss of the same images if each has a KL of 3 nats, for beta = {beta:g},",
-        vae_loss(ones, torch.ones(3, 6), torch.zeros(3, 6), 0 * ones, beta),
-        40 * math.log(2.0) + 3 * beta,
-        hint="beta multiplies the KL term only, and the KL is added to the negative log-likelihood.",
-    )
-draw = torch.Generator().manual_seed(7)
-x, logits = torch.rand(3, 2, 4, 5, generator=draw), torch.randn(3, 2, 4, 5, generator=draw)
-mu, logvar = torch.randn(3, 6, generator=draw), torch.randn(3, 6, generator=draw)
-q, prior = distributions.Normal(mu, (logvar / 2).exp()), distributions.Normal(0.0, 1.0)
-likelihood = distributions.Bernoulli(logits=logits, validate_args=False).log_prob(x)
-right = 1.5 * distributions.kl_divergence(q, prior).sum() / 3 - likelihood.sum() / 3
-check_close("q4: the loss of drawn numbers, for beta = 1.5,", vae_loss(x, mu, logvar, logits, 1.5), right)
-leaves = [mu.clone().requires_grad_(), logvar.clone().requires_grad_(), logits.clone().requires_grad_()]
-hint = "Return a tensor, without .item() or detach."
-slopes = check_gradients("q4: the loss", vae_loss(x, *leaves, 1.5), leaves, hint=hint)
-truth = (1.5 * mu / 3, 0.75 * (logvar.exp() - 1) / 3, (torch.sigmoid(logits) - x) / 3)
-for name, slope, want in zip(("mu", "logvar", "logits"), slopes, truth, strict=True):
-    check_close(f"q4: the derivative of the loss with respect to {name}", slope, want, hint="Detach nothing.")
+class Always(nn.Module):
+    """Stands in for a network: gives the same outputs for whatever it is given, and remembers that."""
 
-d, pixels = 8, {"train": (train.x + 1) / 2, "test": (test.x + 1) / 2}
+    def __init__(self, outputs: list[float], shape: tuple[int, ...]):
+        super().__init__()
+        self.outputs, self.shape, self.given = nn.Parameter(torch.tensor(outputs)), shape, []
+
+    def forward(self, given: Tensor) -> Tensor:
+        self.given.append(given.detach())
+        return self.outputs.expand(len(given), *self.shape)
+
+
+def stand_ins(lr: float) -> tuple[Always, Always, torch.optim.Optimizer]:
+    networks = Always([1.0, 2.0, 0.0, 0.0, 0.0], (5,)), Always([0.0], (3, 4, 5))
+    return *networks, torch.optim.SGD([*networks[0].parameters(), *networks[1].parameters()], lr=lr)
+
+
+def two_numbers(answer: object) -> tuple[float, float]:
+    if (
+        not isinstance(answer, (tuple, list))
+        or len(answer) != 2
+        or not all(isinstance(n, float) for n in answer)
+    ):
+        raise AssertionError(
+            "q4: training_step should return two plain numbers: log-likelihood, KL (.item())."
+        )
+    return answer
+
+
+white, beta = torch.ones(8, 3, 4, 5), 2.0
+encoder, decoder, sgd = stand_ins(0.01)
+likelihood, kl = two_numbers(
+    training_step(encoder, decoder, sgd, white, beta, torch.Generator().manual_seed(7))
+)
+check_close("q4: the mean log-likelihood if all logits are 0, before the step,", likelihood, 0.0)
+check_close("q4: the mean KL for mu = (1, 2) and L = I, before the step,", kl, 2.5, hint="Without beta.")
+check_close("q4: what the encoder sees", encoder.given[0], white)
+right = draw_codes(
+    torch.tensor([[1.0, 2.0]]).expand(8, 2), torch.eye(2).expand(8, 2, 2), torch.Generator().manual_seed(7)
+)
+check_shape("q4: what the decoder sees", decoder.given[0], (8, 2))
+check_close(
+    "q4: what the decoder sees", decoder.given[0], right, hint="A code drawn with the given generator."
+)
+hint = (
+    "Each of 60 white pixels has the derivative 1 - 1/2; a step of 0.01 raises the logit by 0.01 · 60 · 1/2."
+)
+check_close(
+    "q4: the logit after a step of plain gradient descent, for white images,",
+    decoder.outputs,
+    torch.tensor([0.3]),
+    hint=hint,
+)
+hint = "The derivative of beta · KL with respect to mu is 2 · (1, 2)."
+check_close("q4: mu after a step with beta = 2", encoder.outputs[:2], torch.tensor([0.98, 1.96]), hint=hint)
+before = encoder.outputs.detach()[:2].clone()
+likelihood, _ = two_numbers(
+    training_step(encoder, decoder, sgd, white, beta, torch.Generator().manual_seed(8))
+)
+right = 60 * (0.3 - math.log(math.expm1(0.3) / 0.3))
+check_close("q4: the mean log-likelihood of white images if all logits are 0.3", likelihood, right, tol=1e-3)
+hint = "Each step forgets the gradients of the one before."
+check_close("q4: mu after a second step", encoder.outputs[:2], 0.98 * before, hint=hint)
+encoder, decoder, sgd = stand_ins(0.01)
+decoder.outputs.grad = torch.tensor([1e6])
+training_step(encoder, decoder, sgd, white, 0.0, torch.Generator().manual_seed(9))
+check_close(
+    "q4: the logit after a step that began with an old gradient", decoder.outputs, torch.tensor([0.3])
+)
+check_close("q4: mu after a step with beta = 0", encoder.outputs[:2], torch.tensor([1.0, 2.0]))
+
+d = 8
 with seeded(0):
-    encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 2 * d))
+    encoder = nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, d + d * (d + 1) // 2)
+    )
     decoder = nn.Sequential(nn.Linear(d, 128), nn.ReLU(), nn.Linear(128, 784), nn.Unflatten(1, (1, 28, 28)))
-optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=3e-3)
+adam = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=2e-3)
 noise = torch.Generator().manual_seed(8)
 for x, _ in batches(train, 100, 600, generator=torch.Generator().manual_seed(9)):
-    x = (x + 1) / 2
-    mu, logvar = encoder(x).chunk(2, dim=1)
-    logits = decoder(reparameterise(mu, logvar, noise))
-    optimizer.zero_grad()
-    vae_loss(x, mu, logvar, logits, 1.0).backward()
-    optimizer.step()
+    training_step(encoder, decoder, adam, 0.9 * x, 1.0, noise)
 with torch.inference_mode():
-    mu, logvar = encoder(pixels["test"]).chunk(2, dim=1)
-    logits = decoder(reparameterise(mu, logvar, noise))
-    kl = distributions.kl_divergence(distributions.Normal(mu, (logvar / 2).exp()), prior).sum(dim=1).mean()
-    elbo = bernoulli_log_likelihood(pixels["test"], logits).mean() - kl
-    coins = (pixels["train"].sum(dim=0) + 0.5) / (len(train) + 1)  # never 0: the logarithm stays finite
-    without = bernoulli_log_likelihood(pixels["test"], coins.logit().expand(len(test), 1, 28, 28)).mean()
+    mu, L = unpack(encoder(0.9 * test.x))
+    codes = draw_codes(mu, L, noise)
+    own = log_continuous_bernoulli(0.9 * test.x, decoder(codes))
+    others = log_continuous_bernoulli(0.9 * test.x, decoder(codes.roll(1, dims=0)))
+check_range("q4: the mean KL of the VAE trained with your step, in nats,", kl_tilted(mu, L).mean(), 11, 30)
+check_range("q4: by how many nats an image is likelier under its own code", (own - others).mean(), 300, 900)
+off = L.tril(-1).abs().sum(dim=(1, 2)) / L.abs().sum(dim=(1, 2))
 check_range(
-    "q4: the KL of the VAE trained with your loss, in nats,", kl, 8, 25, hint="The code must be used."
+    "q4: the share of L below the diagonal", off.mean(), 0.02, 0.9, hint="Gradients must reach all of L."
 )
-check_range("q4: its ELBO minus log p(x) without a code, in nats,", elbo - without, 55, 110)
-three = vae_loss(ones, torch.ones(3, 6), torch.zeros(3, 6), 0 * ones, 4.0)
-print("The loss of 40 pixels with a KL of 3 nats and beta = 4:", round(three.item(), 1))
+encoder, decoder, sgd = stand_ins(0.0)
+step = training_step(encoder, decoder, sgd, white, 4.0, noise)
+print("log-likelihood and KL of the stand-ins:", *(round(n, 2) for n in step))
 
 # %% [markdown]
 # ## 5 · A tighter bound
 #
-# Draw $K$ codes $z_1, \dots, z_K \sim q_\phi(z \mid x)$ for each image. The **importance-weighted bound**
-# (Burda et al. 2016, equation 8) averages the weights *inside* the logarithm:
+# Draw $K$ codes $z_1, \dots, z_K \sim q_\phi(z \mid x)$ for each image. The **importance-weighted bound** (Burda et al.
+# 2016, equation 8) averages the weights *inside* the logarithm:
 #
 # $$\log \frac1K \sum_{k=1}^{K} \frac{p_\theta(x, z_k)}{q_\phi(z_k \mid x)}.$$
 #
-# Its mean over the draws is a lower bound of $\log p_\theta(x)$ (this mean is equation 8): for $K = 1$ the ELBO, and with
-# $K \to \infty$ it approaches $\log p_\theta(x)$. A single value may by chance lie above it. You compute the value for
-# codes that are already drawn. You get `log_joint` of the shape (K, N), with $\log p_\theta(x_n, z_k)$ in row $k$ and column $n$, and `log_q` (K, N) with
-# $\log q_\phi(z_k \mid x_n)$. Each image has its own K codes. Return one number for each image, (N,). A
-# $\log p_\theta(x, z)$ is often near $-1000$ or below: its exponential is rounded to 0, so the logarithms must not be
-# undone one by one.
+# Its mean over the draws is a lower bound of $\log p_\theta(x)$ (this mean is equation 8): for $K = 1$ the ELBO, and
+# with $K \to \infty$ it approaches $\log p_\theta(x)$. A single value may by chance lie above it. You compute the value
+# for codes that are already drawn. You get `log_joint` of the shape (K, N), with $\log p_\theta(x_n, z_k)$ in row $k$
+# and column $n$, and `log_q` (K, N) with $\log q_\phi(z_k \mid x_n)$. Each image has its own K codes. Return one number
+# for each image, (N,). A $\log p_\theta(x, z)$ is often near $-1000$ or below: its exponential is rounded to 0, so the
+# logarithms must not be undone one by one.
 #
 # The last two checks apply your function to the shipped VAE with codes of two numbers: for 100 test digits, the bound
 # with $K = 50$ is about two and a half nats above the ELBO on average.
@@ -459,9 +546,9 @@ print("log of the mean of the weights 1 and 3:", round(log_mean, 2))
 # %% [markdown]
 # ## 6 · A posterior in closed form
 #
-# For a decoder network the exact posterior $p_\theta(z \mid x)$ is unknown. For a linear decoder it can be derived.
-# Let the code $z$ be *one* number, the image $x$ have $D$ numbers, $w$ be a vector of $D$ weights, and $\sigma_x$ the
-# noise of a pixel:
+# For a decoder network the exact posterior $p_\theta(z \mid x)$ is unknown. For a linear decoder it can be derived. Let
+# the code $z$ be *one* number, the image $x$ have $D$ numbers, $w$ be a vector of $D$ weights, and $\sigma_x$ the noise
+# of a pixel:
 #
 # $$p(z) = N(0, 1), \qquad p(x \mid z) = N(w z,\ \sigma_x^2 I).$$
 #
@@ -474,8 +561,8 @@ print("log of the mean of the weights 1 and 3:", round(log_mean, 2))
 #
 # <details><summary>Hint 1</summary>
 #
-# $p(z \mid x)$ is proportional to $p(x, z) = p(x \mid z)\, p(z)$. Write down $\log p(x, z)$, and collect the terms
-# with $z^2$ and those with $z$. All others do not depend on $z$.
+# $p(z \mid x)$ is proportional to $p(x, z) = p(x \mid z)\, p(z)$. Write down $\log p(x, z)$, and collect the terms with
+# $z^2$ and those with $z$. All others do not depend on $z$.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -559,13 +646,29 @@ print("w = (3, 4), σ_x = 2, x = (1, 1): mean", round(float(mean), 3), "variance
 # %% [markdown]
 # ## 7 · Open question
 #
-# A friend trains the VAE of exercise 4 with $\beta = 20$. The loss falls and settles. But the reconstructions all look
-# alike, an average digit, and the KL is below half a nat. Explain from the loss why this happens. Name two remedies and
-# say for each what you would measure, on which images, to know that it helped. (Not graded: raising $\beta$ slowly from
-# 0 to 20 during the training hardly lowers the loss, and the KL stays below one nat. Why?) Five to ten sentences; you may try things out in a copy of exercise 4.
+# A friend shows you the curve of a VAE with 16 numbers: the loss fell for a while and has settled. The reconstructions
+# all look alike, an average digit, and the KL is 0.2 nats. Your friend says: "posterior collapse". Name three
+# *different* causes that could look exactly like this, of which at least one is a mistake in the program. For each,
+# describe one cheap experiment or measurement that tells it from the other two, and what you would see. Five to ten
+# sentences.
 #
-# *5 points: why it is cheapest, with this loss, for the code to tell almost nothing 1, why the decoder then draws an
-# average 1, two remedies that change this 1 each, measurements that do not depend on β or on the remedy (such as KL and
-# log-likelihood on the test images) 1.*
+# *5 points.*
 #
-# *Your answer:*
+# **A model answer.** (a) *It has not been trained for long enough.* The first move of any VAE is to make the clouds
+# equal to the prior, because the decoder does not use the code yet. I would train on, or several times as long, with
+# the same loss, and watch the KL on test images: if it rises by itself and the loss falls again, it was only slow. (b)
+# *The price is right for silence*: the KL term weighs too much (a large β, a large σ of a Gaussian decoder, or a
+# reconstruction averaged over 784 pixels beside a KL that is summed, which is β = 784), or the decoder is so strong
+# that it needs no code. Longer training changes nothing then. I would evaluate the same loss for a model trained with
+# warm-up: if it uses its code and has a *higher* loss, silence really is the cheaper answer. Or lower β, and see the KL
+# rise. The KL alone is compared here, on test images, never the loss at different β. (c) *No gradient reaches the
+# encoder* from the reconstruction: the code was drawn with `torch.normal`, or under `no_grad`, or detached. Then only
+# the KL term trains the encoder, and the clouds become the prior. One backward pass of the log-likelihood alone tells:
+# the gradient of the encoder's weights is exactly 0 here, and in (a) and (b) it is not.
+#
+# **Marking.** 1 point for each cause that could really give this picture (at most 3, one of them a mistake in the
+# program); 1 if the experiments tell the three apart, not only from a healthy model; 1 for stating what is measured on
+# what (KL or log-likelihood on test images, gradient of one part of the loss), independent of β. Others that count: the
+# decoder is not given z at all (vary z and look whether the output changes); dead ReLUs or a saturated last layer
+# (gradients 0 for the decoder too); an encoder's learning rate of 0. "Posterior collapse" under three names is one
+# cause. "Look at the images" gets nothing: they look alike in all.

@@ -5,165 +5,265 @@
 
 
 # %%
-# WRONG q1: divides by N - K, as the notebook does
-def fit_classes(x, y, classes):
+# WRONG q1: divides by N_k - 1
+def fit_classes(x, y, classes, pooling):
     priors = torch.stack([(y == k).to(x.dtype).mean() for k in range(classes)])
     means = torch.stack([x[y == k].mean(dim=0) for k in range(classes)])
-    centred = x - means[y]
-    return priors, means, centred.T @ centred / (len(x) - classes)
+    each = torch.stack([(a := x[y == k] - means[k]).T @ a / max(1, len(a) - 1) for k in range(classes)])
+    pooled = (priors[:, None, None] * each).sum(dim=0)
+    return priors, means, (1 - pooling) * each + pooling * pooled
 
 
 # %%
-# WRONG q1: the covariance around the mean of all points
-def fit_classes(x, y, classes):
+# WRONG q1: around the mean of all points
+def fit_classes(x, y, classes, pooling):
     priors = torch.stack([(y == k).to(x.dtype).mean() for k in range(classes)])
     means = torch.stack([x[y == k].mean(dim=0) for k in range(classes)])
-    centred = x - x.mean(dim=0)
-    return priors, means, centred.T @ centred / len(x)
+    each = torch.stack([(a := x[y == k] - x.mean(dim=0)).T @ a / len(a) for k in range(classes)])
+    pooled = (priors[:, None, None] * each).sum(dim=0)
+    return priors, means, (1 - pooling) * each + pooling * pooled
 
 
 # %%
-# WRONG q1: the mean of the classes' covariances, small classes count as much as large ones
-def fit_classes(x, y, classes):
+# WRONG q1: divides each sum by N
+def fit_classes(x, y, classes, pooling):
     priors = torch.stack([(y == k).to(x.dtype).mean() for k in range(classes)])
     means = torch.stack([x[y == k].mean(dim=0) for k in range(classes)])
-    each = [(x[y == k] - means[k]).T @ (x[y == k] - means[k]) / (y == k).sum() for k in range(classes)]
-    return priors, means, torch.stack(each).mean(dim=0)
+    each = torch.stack([(a := x[y == k] - means[k]).T @ a / len(x) for k in range(classes)])
+    pooled = (priors[:, None, None] * each).sum(dim=0)
+    return priors, means, (1 - pooling) * each + pooling * pooled
+
+
+# %%
+# WRONG q1: pools without weights: small classes count as much as large ones
+def fit_classes(x, y, classes, pooling):
+    priors = torch.stack([(y == k).to(x.dtype).mean() for k in range(classes)])
+    means = torch.stack([x[y == k].mean(dim=0) for k in range(classes)])
+    each = torch.stack([(a := x[y == k] - means[k]).T @ a / len(a) for k in range(classes)])
+    pooled = each.mean(dim=0)
+    return priors, means, (1 - pooling) * each + pooling * pooled
+
+
+# %%
+# WRONG q1: the pooled covariance is that of all points
+def fit_classes(x, y, classes, pooling):
+    priors = torch.stack([(y == k).to(x.dtype).mean() for k in range(classes)])
+    means = torch.stack([x[y == k].mean(dim=0) for k in range(classes)])
+    each = torch.stack([(a := x[y == k] - means[k]).T @ a / len(a) for k in range(classes)])
+    pooled = x.T.cov(correction=0)
+    return priors, means, (1 - pooling) * each + pooling * pooled
+
+
+# %%
+# WRONG q1: pooling the wrong way round
+def fit_classes(x, y, classes, pooling):
+    priors = torch.stack([(y == k).to(x.dtype).mean() for k in range(classes)])
+    means = torch.stack([x[y == k].mean(dim=0) for k in range(classes)])
+    each = torch.stack([(a := x[y == k] - means[k]).T @ a / len(a) for k in range(classes)])
+    pooled = (priors[:, None, None] * each).sum(dim=0)
+    return priors, means, pooling * each + (1 - pooling) * pooled
+
+
+# %%
+# WRONG q1: no pooling at all
+def fit_classes(x, y, classes, pooling):
+    priors = torch.stack([(y == k).to(x.dtype).mean() for k in range(classes)])
+    means = torch.stack([x[y == k].mean(dim=0) for k in range(classes)])
+    each = torch.stack([(a := x[y == k] - means[k]).T @ a / len(a) for k in range(classes)])
+    return priors, means, each
+
+
+# %%
+# WRONG q1: always pooled
+def fit_classes(x, y, classes, pooling):
+    priors = torch.stack([(y == k).to(x.dtype).mean() for k in range(classes)])
+    means = torch.stack([x[y == k].mean(dim=0) for k in range(classes)])
+    each = torch.stack([(a := x[y == k] - means[k]).T @ a / len(a) for k in range(classes)])
+    pooled = (priors[:, None, None] * each).sum(dim=0)
+    return priors, means, pooled.expand(classes, -1, -1)
+
+
+# %%
+# WRONG q1: pools the standard deviations' way
+def fit_classes(x, y, classes, pooling):
+    priors = torch.stack([(y == k).to(x.dtype).mean() for k in range(classes)])
+    means = torch.stack([x[y == k].mean(dim=0) for k in range(classes)])
+    each = torch.stack([(a := x[y == k] - means[k]).T @ a / len(a) for k in range(classes)])
+    pooled = (priors[:, None, None] * each).sum(dim=0)
+    return priors, means, (1 - pooling) ** 2 * each + pooling**2 * pooled
 
 
 # %%
 # WRONG q1: all classes equally likely
-def fit_classes(x, y, classes):
+def fit_classes(x, y, classes, pooling):
     priors = torch.full((classes,), 1 / classes, dtype=x.dtype)
     means = torch.stack([x[y == k].mean(dim=0) for k in range(classes)])
-    centred = x - means[y]
-    return priors, means, centred.T @ centred / len(x)
+    each = torch.stack([(a := x[y == k] - means[k]).T @ a / len(a) for k in range(classes)])
+    pooled = (priors[:, None, None] * each).sum(dim=0)
+    return priors, means, (1 - pooling) * each + pooling * pooled
 
 
 # %%
-# WRONG q1: counts in place of shares
-def fit_classes(x, y, classes):
+# WRONG q1: counts instead of shares
+def fit_classes(x, y, classes, pooling):
     priors = torch.bincount(y, minlength=classes).to(x.dtype)
     means = torch.stack([x[y == k].mean(dim=0) for k in range(classes)])
-    centred = x - means[y]
-    return priors, means, centred.T @ centred / len(x)
+    each = torch.stack([(a := x[y == k] - means[k]).T @ a / len(a) for k in range(classes)])
+    pooled = (priors[:, None, None] / len(x) * each).sum(dim=0)
+    return priors, means, (1 - pooling) * each + pooling * pooled
 
 
 # %%
 # WRONG q1: the sums of the classes are divided by N
-def fit_classes(x, y, classes):
+def fit_classes(x, y, classes, pooling):
     priors = torch.stack([(y == k).to(x.dtype).mean() for k in range(classes)])
     means = torch.stack([x[y == k].sum(dim=0) / len(x) for k in range(classes)])
-    centred = x - means[y]
-    return priors, means, centred.T @ centred / len(x)
-
-
-# %%
-# WRONG q1: a covariance for each class
-def fit_classes(x, y, classes):
-    priors = torch.stack([(y == k).to(x.dtype).mean() for k in range(classes)])
-    means = torch.stack([x[y == k].mean(dim=0) for k in range(classes)])
-    each = [(x[y == k] - means[k]).T @ (x[y == k] - means[k]) / (y == k).sum() for k in range(classes)]
-    return priors, means, torch.stack(each)
+    each = torch.stack([(a := x[y == k] - means[k]).T @ a / len(a) for k in range(classes)])
+    pooled = (priors[:, None, None] * each).sum(dim=0)
+    return priors, means, (1 - pooling) * each + pooling * pooled
 
 
 # %%
 # WRONG q1: variances only
-def fit_classes(x, y, classes):
+def fit_classes(x, y, classes, pooling):
     priors = torch.stack([(y == k).to(x.dtype).mean() for k in range(classes)])
     means = torch.stack([x[y == k].mean(dim=0) for k in range(classes)])
-    return priors, means, torch.diag((x - means[y]).square().mean(dim=0))
+    each = torch.stack([torch.diag((x[y == k] - means[k]).square().mean(dim=0)) for k in range(classes)])
+    pooled = (priors[:, None, None] * each).sum(dim=0)
+    return priors, means, (1 - pooling) * each + pooling * pooled
 
 
 # %%
 # WRONG q2: exp before the normalisation: 0 / 0 far away
-def posterior(x, priors, means, covariance):
-    apart = x[:, None] - means
-    joint = priors * (-0.5 * (apart @ torch.linalg.inv(covariance) * apart).sum(dim=2)).exp()
+def posterior(x, priors, means, covariances):
+    log_p = [MultivariateNormal(*shape).log_prob(x) for shape in zip(means, covariances, strict=True)]
+    joint = priors * torch.stack(log_p, dim=1).exp()
     return joint / joint.sum(dim=1, keepdim=True)
 
 
 # %%
 # WRONG q2: a small number against the NaN
-def posterior(x, priors, means, covariance):
-    apart = x[:, None] - means
-    joint = priors * (-0.5 * (apart @ torch.linalg.inv(covariance) * apart).sum(dim=2)).exp()
+def posterior(x, priors, means, covariances):
+    log_p = [MultivariateNormal(*shape).log_prob(x) for shape in zip(means, covariances, strict=True)]
+    joint = priors * torch.stack(log_p, dim=1).exp()
     return joint / (joint.sum(dim=1, keepdim=True) + 1e-12)
 
 
 # %%
-# WRONG q2: the logarithm of a determinant that is 0
-def posterior(x, priors, means, covariance):
-    apart = x[:, None] - means
-    a = priors.log() - 0.5 * (apart @ torch.linalg.inv(covariance) * apart).sum(dim=2)
-    a = a - 0.5 * torch.det(2 * torch.pi * covariance).log()
-    return (a - a.logsumexp(dim=1, keepdim=True)).exp()
-
-
-# %%
 # WRONG q2: forgets the priors
-def posterior(x, priors, means, covariance):
-    apart = x[:, None] - means
-    return (-0.5 * (apart @ torch.linalg.inv(covariance) * apart).sum(dim=2)).softmax(dim=1)
+def posterior(x, priors, means, covariances):
+    log_p = [MultivariateNormal(*shape).log_prob(x) for shape in zip(means, covariances, strict=True)]
+    return torch.stack(log_p, dim=1).softmax(dim=1)
 
 
 # %%
 # WRONG q2: adds the priors themselves to the logarithms
-def posterior(x, priors, means, covariance):
-    apart = x[:, None] - means
-    return (priors - 0.5 * (apart @ torch.linalg.inv(covariance) * apart).sum(dim=2)).softmax(dim=1)
+def posterior(x, priors, means, covariances):
+    log_p = [MultivariateNormal(*shape).log_prob(x) for shape in zip(means, covariances, strict=True)]
+    return (priors + torch.stack(log_p, dim=1)).softmax(dim=1)
 
 
 # %%
 # WRONG q2: normalises over the points
-def posterior(x, priors, means, covariance):
-    apart = x[:, None] - means
-    a = priors.log() - 0.5 * (apart @ torch.linalg.inv(covariance) * apart).sum(dim=2)
-    return a.softmax(dim=0)
-
-
-# %%
-# WRONG q2: forgets the half
-def posterior(x, priors, means, covariance):
-    apart = x[:, None] - means
-    return (priors.log() - (apart @ torch.linalg.inv(covariance) * apart).sum(dim=2)).softmax(dim=1)
-
-
-# %%
-# WRONG q2: the covariance in place of its inverse
-def posterior(x, priors, means, covariance):
-    apart = x[:, None] - means
-    return (priors.log() - 0.5 * (apart @ covariance * apart).sum(dim=2)).softmax(dim=1)
-
-
-# %%
-# WRONG q2: the variances only
-def posterior(x, priors, means, covariance):
-    apart = x[:, None] - means
-    return (priors.log() - 0.5 * (apart.square() / covariance.diag()).sum(dim=2)).softmax(dim=1)
+def posterior(x, priors, means, covariances):
+    log_p = [MultivariateNormal(*shape).log_prob(x) for shape in zip(means, covariances, strict=True)]
+    return (priors.log() + torch.stack(log_p, dim=1)).softmax(dim=0)
 
 
 # %%
 # WRONG q2: gives back the logarithm
-def posterior(x, priors, means, covariance):
-    apart = x[:, None] - means
-    return (priors.log() - 0.5 * (apart @ torch.linalg.inv(covariance) * apart).sum(dim=2)).log_softmax(dim=1)
+def posterior(x, priors, means, covariances):
+    log_p = [MultivariateNormal(*shape).log_prob(x) for shape in zip(means, covariances, strict=True)]
+    return (priors.log() + torch.stack(log_p, dim=1)).log_softmax(dim=1)
 
 
 # %%
 # WRONG q2: p(x, y), not divided by p(x)
-def posterior(x, priors, means, covariance):
-    log_p = [MultivariateNormal(mu, covariance).log_prob(x) for mu in means]
+def posterior(x, priors, means, covariances):
+    log_p = [MultivariateNormal(*shape).log_prob(x) for shape in zip(means, covariances, strict=True)]
     return (priors.log() + torch.stack(log_p, dim=1)).exp()
 
 
 # %%
 # WRONG q2: takes one maximum for all points out of the sum
-def posterior(x, priors, means, covariance):
-    apart = x[:, None] - means
-    a = priors.log() - 0.5 * (apart @ torch.linalg.inv(covariance) * apart).sum(dim=2)
+def posterior(x, priors, means, covariances):
+    log_p = [MultivariateNormal(*shape).log_prob(x) for shape in zip(means, covariances, strict=True)]
+    a = priors.log() + torch.stack(log_p, dim=1)
     e = (a - a.max()).exp()
     return e / e.sum(dim=1, keepdim=True)
+
+
+# %%
+# WRONG q2: one covariance for all classes
+def posterior(x, priors, means, covariances):
+    log_p = [MultivariateNormal(*shape).log_prob(x) for shape in zip(means, covariances, strict=True)]
+    log_p = [MultivariateNormal(mean, covariances[0]).log_prob(x) for mean in means]
+    return (priors.log() + torch.stack(log_p, dim=1)).softmax(dim=1)
+
+
+# %%
+# WRONG q2: the covariance instead of its inverse
+def posterior(x, priors, means, covariances):
+    log_p = [MultivariateNormal(*shape).log_prob(x) for shape in zip(means, covariances, strict=True)]
+    log_p = [
+        MultivariateNormal(m, precision_matrix=c).log_prob(x) for m, c in zip(means, covariances, strict=True)
+    ]
+    return (priors.log() + torch.stack(log_p, dim=1)).softmax(dim=1)
+
+
+# %%
+# WRONG q2: the variances only
+def posterior(x, priors, means, covariances):
+    log_p = [MultivariateNormal(*shape).log_prob(x) for shape in zip(means, covariances, strict=True)]
+    log_p = [
+        MultivariateNormal(m, c.diag().diag()).log_prob(x) for m, c in zip(means, covariances, strict=True)
+    ]
+    return (priors.log() + torch.stack(log_p, dim=1)).softmax(dim=1)
+
+
+# %%
+# WRONG q2: leaves the determinant out
+def posterior(x, priors, means, covariances):
+    apart = x[:, None] - means
+    squared = (torch.linalg.solve(covariances, apart[..., None])[..., 0] * apart).sum(dim=2)
+    a = priors.log() - 0.5 * squared
+    return a.softmax(dim=1)
+
+
+# %%
+# WRONG q2: forgets the half
+def posterior(x, priors, means, covariances):
+    apart = x[:, None] - means
+    squared = (torch.linalg.solve(covariances, apart[..., None])[..., 0] * apart).sum(dim=2)
+    a = priors.log() - squared - 0.5 * covariances.logdet()
+    return a.softmax(dim=1)
+
+
+# %%
+# WRONG q2: the whole log-determinant instead of half of it
+def posterior(x, priors, means, covariances):
+    apart = x[:, None] - means
+    squared = (torch.linalg.solve(covariances, apart[..., None])[..., 0] * apart).sum(dim=2)
+    a = priors.log() - 0.5 * squared - covariances.logdet()
+    return a.softmax(dim=1)
+
+
+# %%
+# WRONG q2: adds the determinant
+def posterior(x, priors, means, covariances):
+    apart = x[:, None] - means
+    squared = (torch.linalg.solve(covariances, apart[..., None])[..., 0] * apart).sum(dim=2)
+    a = priors.log() - 0.5 * squared + 0.5 * covariances.logdet()
+    return a.softmax(dim=1)
+
+
+# %%
+# WRONG q2: the logarithm of a determinant that is 0
+def posterior(x, priors, means, covariances):
+    apart = x[:, None] - means
+    squared = (torch.linalg.solve(covariances, apart[..., None])[..., 0] * apart).sum(dim=2)
+    a = priors.log() - 0.5 * squared - 0.5 * torch.linalg.det(covariances).log()
+    return a.softmax(dim=1)
 
 
 # %%
@@ -385,8 +485,8 @@ def auroc(positive, negative):
 
 
 def surprise(x, normal):
-    _, means, covariance = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1)
-    return -MultivariateNormal(means[0], covariance).log_prob(x)
+    _, means, covariances = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1, 0.0)
+    return -MultivariateNormal(means[0], covariances[0]).log_prob(x)
 
 
 # %%
@@ -396,8 +496,8 @@ def auroc(positive, negative):
 
 
 def surprise(x, normal):
-    _, means, covariance = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1)
-    return -MultivariateNormal(means[0], covariance).log_prob(x)
+    _, means, covariances = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1, 0.0)
+    return -MultivariateNormal(means[0], covariances[0]).log_prob(x)
 
 
 # %%
@@ -408,8 +508,8 @@ def auroc(positive, negative):
 
 
 def surprise(x, normal):
-    _, means, covariance = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1)
-    return -MultivariateNormal(means[0], covariance).log_prob(x)
+    _, means, covariances = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1, 0.0)
+    return -MultivariateNormal(means[0], covariances[0]).log_prob(x)
 
 
 # %%
@@ -420,8 +520,8 @@ def auroc(positive, negative):
 
 
 def surprise(x, normal):
-    _, means, covariance = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1)
-    return -MultivariateNormal(means[0], covariance).log_prob(x)
+    _, means, covariances = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1, 0.0)
+    return -MultivariateNormal(means[0], covariances[0]).log_prob(x)
 
 
 # %%
@@ -433,8 +533,8 @@ def auroc(positive, negative):
 
 
 def surprise(x, normal):
-    _, means, covariance = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1)
-    return -MultivariateNormal(means[0], covariance).log_prob(x)
+    _, means, covariances = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1, 0.0)
+    return -MultivariateNormal(means[0], covariances[0]).log_prob(x)
 
 
 # %%
@@ -445,8 +545,8 @@ def auroc(positive, negative):
 
 
 def surprise(x, normal):
-    _, means, covariance = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1)
-    return -MultivariateNormal(means[0], covariance).log_prob(x)
+    _, means, covariances = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1, 0.0)
+    return -MultivariateNormal(means[0], covariances[0]).log_prob(x)
 
 
 # %%
@@ -457,8 +557,8 @@ def auroc(positive, negative):
 
 
 def surprise(x, normal):
-    _, means, covariance = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1)
-    return MultivariateNormal(means[0], covariance).log_prob(x)
+    _, means, covariances = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1, 0.0)
+    return MultivariateNormal(means[0], covariances[0]).log_prob(x)
 
 
 # %%
@@ -480,8 +580,8 @@ def auroc(positive, negative):
 
 
 def surprise(x, normal):
-    _, means, covariance = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1)
-    return 0.5 * ((x - means[0]) @ torch.linalg.inv(covariance) * (x - means[0])).sum(dim=1)
+    _, means, covariances = fit_classes(normal, torch.zeros(len(normal), dtype=torch.int64), 1, 0.0)
+    return 0.5 * ((x - means[0]) @ torch.linalg.inv(covariances[0]) * (x - means[0])).sum(dim=1)
 
 
 # %%
@@ -492,5 +592,5 @@ def auroc(positive, negative):
 
 
 def surprise(x, normal):
-    _, means, covariance = fit_classes(x, torch.zeros(len(x), dtype=torch.int64), 1)
-    return -MultivariateNormal(means[0], covariance + 1e-6 * torch.eye(x.shape[1])).log_prob(x)
+    _, means, covariances = fit_classes(x, torch.zeros(len(x), dtype=torch.int64), 1, 0.0)
+    return -MultivariateNormal(means[0], covariances[0] + 1e-6 * torch.eye(x.shape[1])).log_prob(x)

@@ -6,226 +6,232 @@
 
 # %%
 # WRONG q1: 0 log 0 becomes NaN
-def inception_score(probs):
-    return (probs * (probs / probs.mean(dim=0)).log()).sum(dim=1).mean().exp()
-
-
-# %%
-# WRONG q1: a class that no image has gives 0 times infinity
-def inception_score(probs):
-    return (probs * (probs.clamp_min(1e-12) / probs.mean(dim=0)).log()).sum(dim=1).mean().exp()
-
-
-# %%
-# WRONG q1: forgets the exponential
-def inception_score(probs):
+def two_factors(probs):
     p_y = probs.mean(dim=0)
-    return (torch.special.xlogy(probs, probs) - torch.special.xlogy(probs, p_y)).sum(dim=1).mean()
+    return (probs * probs.log()).sum(dim=1).mean().exp(), (-(p_y * p_y.log()).sum()).exp()
 
 
 # %%
-# WRONG q1: the divergence the other way round
-def inception_score(probs):
-    p, p_y = probs.clamp_min(1e-12), probs.mean(dim=0).clamp_min(1e-12)
-    return (p_y * (p_y / p).log()).sum(dim=1).mean().exp()
+# WRONG q1: the factors exchanged
+def two_factors(probs):
+    h = -torch.special.xlogy(probs, probs).sum(dim=1).mean()
+    return torch.special.entr(probs.mean(dim=0)).sum().exp(), (-h).exp()
 
 
 # %%
-# WRONG q1: the mean over the classes in place of the images
-def inception_score(probs):
-    p_y = probs.mean(dim=1, keepdim=True)
-    return (torch.special.xlogy(probs, probs) - torch.special.xlogy(probs, p_y)).sum(dim=1).mean().exp()
-
-
-# %%
-# WRONG q1: averages over the classes too
-def inception_score(probs):
-    p_y = probs.mean(dim=0)
-    return (torch.special.xlogy(probs, probs) - torch.special.xlogy(probs, p_y)).mean().exp()
+# WRONG q1: the sign of the entropy
+def two_factors(probs):
+    h = torch.special.entr(probs).sum(dim=1).mean()
+    return h.exp(), torch.special.entr(probs.mean(dim=0)).sum().exp()
 
 
 # %%
 # WRONG q1: the exponential of each image before the mean
-def inception_score(probs):
-    p_y = probs.mean(dim=0)
-    return (torch.special.xlogy(probs, probs) - torch.special.xlogy(probs, p_y)).sum(dim=1).exp().mean()
+def two_factors(probs):
+    certainty = (-torch.special.entr(probs).sum(dim=1)).exp().mean()
+    return certainty, torch.special.entr(probs.mean(dim=0)).sum().exp()
 
 
 # %%
-# WRONG q1: only the breadth of p(y), not the certainty of each image
-def inception_score(probs):
-    return torch.special.entr(probs.mean(dim=0)).sum().exp()
+# WRONG q1: averages over the classes too
+def two_factors(probs):
+    certainty = (-torch.special.entr(probs).mean()).exp()
+    return certainty, torch.special.entr(probs.mean(dim=0)).sum().exp()
+
+
+# %%
+# WRONG q1: the breadth of each image, averaged
+def two_factors(probs):
+    h = torch.special.entr(probs).sum(dim=1)
+    return (-h.mean()).exp(), h.exp().mean()
+
+
+# %%
+# WRONG q1: certainty is the largest probability
+def two_factors(probs):
+    return probs.max(dim=1).values.mean(), torch.special.entr(probs.mean(dim=0)).sum().exp()
 
 
 # %%
 # WRONG q1: logarithms of base 2
-def inception_score(probs):
-    p, p_y = probs.clamp_min(1e-12), probs.mean(dim=0).clamp_min(1e-12)
-    return (p * (p.log2() - p_y.log2())).sum(dim=1).mean().exp()
+def two_factors(probs):
+    h = torch.special.entr(probs).sum(dim=1).mean() / torch.tensor(2.0).log()
+    return (-h).exp(), (torch.special.entr(probs.mean(dim=0)).sum() / torch.tensor(2.0).log()).exp()
 
 
 # %%
-# WRONG q2: the root of each entry
-def frechet_distance(mu1, sigma1, mu2, sigma2):
-    root = (sigma1 @ sigma2).sqrt()
-    return (mu1 - mu2).square().sum() + (sigma1 + sigma2 - 2 * root).trace()
+# WRONG q1: forgets the exponential
+def two_factors(probs):
+    return -torch.special.entr(probs).sum(dim=1).mean(), torch.special.entr(probs.mean(dim=0)).sum()
 
 
 # %%
-# WRONG q2: the product of the roots in place of the root of the product
-def frechet_distance(mu1, sigma1, mu2, sigma2):
-    root = torch.from_numpy(sqrtm(sigma1.numpy()) @ sqrtm(sigma2.numpy())).real
-    return (mu1 - mu2).square().sum() + (sigma1 + sigma2 - 2 * root).trace()
+# WRONG q2: sums in float32
+def stream_statistics(batches):
+    n, total, outer = 0, 0.0, 0.0
+    for f in batches:
+        n, total, outer = n + len(f), total + f.sum(dim=0), outer + f.T @ f
+    mean = total / n
+    return mean.double(), ((outer - n * torch.outer(mean, mean)) / (n - 1)).double()
 
 
 # %%
-# WRONG q2: forgets the factor 2
-def frechet_distance(mu1, sigma1, mu2, sigma2):
-    root = torch.linalg.eigvals(sigma1 @ sigma2).real.clamp_min(0).sqrt()
-    return (mu1 - mu2).square().sum() + (sigma1 + sigma2).trace() - root.sum()
+# WRONG q2: squares in float32 and sums in float64
+def stream_statistics(batches):
+    n, total, outer = 0, 0.0, 0.0
+    for f in batches:
+        n, total, outer = n + len(f), total + f.double().sum(dim=0), outer + (f.T @ f).double()
+    mean = total / n
+    return mean, (outer - n * torch.outer(mean, mean)) / (n - 1)
 
 
 # %%
-# WRONG q2: the length of the difference without its square
-def frechet_distance(mu1, sigma1, mu2, sigma2):
-    root = torch.linalg.eigvals(sigma1 @ sigma2).real.clamp_min(0).sqrt()
-    return (mu1 - mu2).norm() + (sigma1 + sigma2).trace() - 2 * root.sum()
+# WRONG q2: N in the denominator
+def stream_statistics(batches):
+    f = torch.cat([part.double() for part in batches])
+    return f.mean(dim=0), f.T.cov(correction=0)
 
 
 # %%
-# WRONG q2: the root of the trace in place of the trace of the root
-def frechet_distance(mu1, sigma1, mu2, sigma2):
-    spread = (sigma1 + sigma2).trace() - 2 * (sigma1 @ sigma2).trace().sqrt()
-    return (mu1 - mu2).square().sum() + spread
+# WRONG q2: averages the batches' means and covariances
+def stream_statistics(batches):
+    parts = [part.double() for part in batches]
+    covariances = [part.T.cov() for part in parts if len(part) > 1]
+    return torch.stack([part.mean(dim=0) for part in parts]).mean(dim=0), torch.stack(covariances).mean(dim=0)
 
 
 # %%
-# WRONG q2: takes the covariances for diagonal
-def frechet_distance(mu1, sigma1, mu2, sigma2):
-    spread = (sigma1.diagonal().sqrt() - sigma2.diagonal().sqrt()).square().sum()
-    return (mu1 - mu2).square().sum() + spread
+# WRONG q2: the covariance around each batch's own mean
+def stream_statistics(batches):
+    n, total, outer = 0, 0.0, 0.0
+    for f in batches:
+        f = f.double()
+        centred = f - f.mean(dim=0)
+        n, total, outer = n + len(f), total + f.sum(dim=0), outer + centred.T @ centred
+    return total / n, outer / (n - 1)
 
 
 # %%
-# WRONG q2: the result is complex
-def frechet_distance(mu1, sigma1, mu2, sigma2):
-    root = torch.linalg.eigvals(sigma1 @ sigma2).sqrt()
-    return (mu1 - mu2).square().sum() + (sigma1 + sigma2).trace() - 2 * root.sum()
+# WRONG q2: goes through the batches twice
+def stream_statistics(batches):
+    n = total = 0
+    for f in batches:
+        n, total = n + len(f), total + f.double().sum(dim=0)
+    mean, outer = total / n, torch.zeros(len(total), len(total)).double()
+    for f in batches:
+        outer = outer + (f.double() - mean).T @ (f.double() - mean)
+    return mean, outer / (n - 1)
 
 
 # %%
-# WRONG q2: makes the covariances invertible with too much on the diagonal
-def frechet_distance(mu1, sigma1, mu2, sigma2):
-    more = 0.01 * torch.eye(len(mu1), dtype=sigma1.dtype)
-    root = sqrtm(((sigma1 + more) @ (sigma2 + more)).numpy()).real
-    return (mu1 - mu2).square().sum() + (sigma1 + sigma2).trace() - 2 * root.trace()
+# WRONG q2: the mean is left in
+def stream_statistics(batches):
+    n, total, outer = 0, 0.0, 0.0
+    for f in batches:
+        f = f.double()
+        n, total, outer = n + len(f), total + f.sum(dim=0), outer + f.T @ f
+    return total / n, outer / (n - 1)
 
 
 # %%
-# WRONG q2: the mean of the squares
-def frechet_distance(mu1, sigma1, mu2, sigma2):
-    root = torch.linalg.eigvals(sigma1 @ sigma2).real.clamp_min(0).sqrt()
-    return (mu1 - mu2).square().mean() + (sigma1 + sigma2).trace() - 2 * root.sum()
+# WRONG q2: subtracts the mean's square once, not N times
+def stream_statistics(batches):
+    n, total, outer = 0, 0.0, 0.0
+    for f in batches:
+        f = f.double()
+        n, total, outer = n + len(f), total + f.sum(dim=0), outer + f.T @ f
+    mean = total / n
+    return mean, (outer - torch.outer(mean, mean)) / (n - 1)
+
+
+# %%
+# WRONG q2: the variances only
+def stream_statistics(batches):
+    f = torch.cat([part.double() for part in batches])
+    return f.mean(dim=0), f.var(dim=0).diag()
 
 
 # %%
 # WRONG q3: each point is its own first neighbour
-def precision_recall(real, fake, k):
-    def inside(f, phi):
-        radius = torch.cdist(phi, phi).kthvalue(k, dim=1).values
-        return (torch.cdist(f, phi) <= radius).any(dim=1)
-
-    return inside(fake, real).double().mean(), inside(real, fake).double().mean()
+def density_coverage(real, fake, k):
+    radius = torch.cdist(real, real).kthvalue(k, dim=1).values
+    hit = torch.cdist(real, fake) <= radius[:, None]
+    return hit.double().sum() / (k * len(fake)), hit.any(dim=1).double().mean()
 
 
 # %%
-# WRONG q3: one neighbour too far
-def precision_recall(real, fake, k):
-    def inside(f, phi):
-        radius = torch.cdist(phi, phi).kthvalue(min(k + 2, len(phi)), dim=1).values
-        return (torch.cdist(f, phi) <= radius).any(dim=1)
-
-    return inside(fake, real).double().mean(), inside(real, fake).double().mean()
+# WRONG q3: does not divide by k
+def density_coverage(real, fake, k):
+    radius = torch.cdist(real, real).kthvalue(k + 1, dim=1).values
+    hit = torch.cdist(real, fake) <= radius[:, None]
+    return hit.double().sum() / len(fake), hit.any(dim=1).double().mean()
 
 
 # %%
-# WRONG q3: precision and recall exchanged
-def precision_recall(real, fake, k):
-    def inside(f, phi):
-        radius = torch.cdist(phi, phi).kthvalue(k + 1, dim=1).values
-        return (torch.cdist(f, phi) <= radius).any(dim=1)
-
-    return inside(real, fake).double().mean(), inside(fake, real).double().mean()
+# WRONG q3: divides by the number of real points
+def density_coverage(real, fake, k):
+    radius = torch.cdist(real, real).kthvalue(k + 1, dim=1).values
+    hit = torch.cdist(real, fake) <= radius[:, None]
+    return hit.double().sum() / (k * len(real)), hit.any(dim=1).double().mean()
 
 
 # %%
-# WRONG q3: balls around the points that are judged
-def precision_recall(real, fake, k):
-    def inside(f, phi):
-        radius = torch.cdist(f, f).kthvalue(k + 1, dim=1, keepdim=True).values
-        return (torch.cdist(f, phi) <= radius).any(dim=1)
+# WRONG q3: the share of generated points in any ball, which is precision
+def density_coverage(real, fake, k):
+    radius = torch.cdist(real, real).kthvalue(k + 1, dim=1).values
+    hit = torch.cdist(real, fake) <= radius[:, None]
+    return hit.any(dim=0).double().mean(), hit.any(dim=1).double().mean()
 
-    return inside(fake, real).double().mean(), inside(real, fake).double().mean()
+
+# %%
+# WRONG q3: balls around generated points for coverage, which is recall
+def density_coverage(real, fake, k):
+    distance = torch.cdist(real, fake)
+    radius = torch.cdist(real, real).kthvalue(k + 1, dim=1).values
+    own = torch.cdist(fake, fake).kthvalue(k + 1, dim=1).values
+    hit = distance <= radius[:, None]
+    return hit.double().sum() / (k * len(fake)), (distance <= own).any(dim=1).double().mean()
+
+
+# %%
+# WRONG q3: coverage counts generated points
+def density_coverage(real, fake, k):
+    radius = torch.cdist(real, real).kthvalue(k + 1, dim=1).values
+    hit = torch.cdist(real, fake) <= radius[:, None]
+    return hit.double().sum() / (k * len(fake)), hit.any(dim=0).double().mean()
 
 
 # %%
 # WRONG q3: the edge of a ball is left out
-def precision_recall(real, fake, k):
-    def inside(f, phi):
-        radius = torch.cdist(phi, phi).kthvalue(k + 1, dim=1).values
-        return (torch.cdist(f, phi) < radius).any(dim=1)
+def density_coverage(real, fake, k):
+    radius = torch.cdist(real, real).kthvalue(k + 1, dim=1).values
+    hit = torch.cdist(real, fake) < radius[:, None]
+    return hit.double().sum() / (k * len(fake)), hit.any(dim=1).double().mean()
 
-    return inside(fake, real).double().mean(), inside(real, fake).double().mean()
+
+# %%
+# WRONG q3: the balls reach to the k-th generated neighbour
+def density_coverage(real, fake, k):
+    distance = torch.cdist(real, fake)
+    hit = distance <= distance.kthvalue(k, dim=1, keepdim=True).values
+    return hit.double().sum() / (k * len(fake)), hit.any(dim=1).double().mean()
 
 
 # %%
 # WRONG q3: leaves out all points at distance 0, also other ones in the same place
-def precision_recall(real, fake, k):
-    def inside(f, phi):
-        distances = torch.cdist(phi, phi)
-        radius = distances.masked_fill(distances == 0, torch.inf).kthvalue(k, dim=1).values
-        return (torch.cdist(f, phi) <= radius).any(dim=1)
-
-    return inside(fake, real).double().mean(), inside(real, fake).double().mean()
+def density_coverage(real, fake, k):
+    own = torch.cdist(real, real)
+    radius = own.masked_fill(own == 0, torch.inf).kthvalue(k, dim=1).values
+    hit = torch.cdist(real, fake) <= radius[:, None]
+    return hit.double().sum() / (k * len(fake)), hit.any(dim=1).double().mean()
 
 
 # %%
-# WRONG q3: asks for a place in all balls
-def precision_recall(real, fake, k):
-    def inside(f, phi):
-        radius = torch.cdist(phi, phi).kthvalue(k + 1, dim=1).values
-        return (torch.cdist(f, phi) <= radius).all(dim=1)
-
-    return inside(fake, real).double().mean(), inside(real, fake).double().mean()
-
-
-# %%
-# WRONG q3: the number of points inside, not their share
-def precision_recall(real, fake, k):
-    def inside(f, phi):
-        radius = torch.cdist(phi, phi).kthvalue(k + 1, dim=1).values
-        return (torch.cdist(f, phi) <= radius).any(dim=1)
-
-    return inside(fake, real).sum(), inside(real, fake).sum()
-
-
-# %%
-# WRONG q3: looks at the nearest point's ball only
-def precision_recall(real, fake, k):
-    def inside(f, phi):
-        radius = torch.cdist(phi, phi).kthvalue(k + 1, dim=1).values
-        distance, nearest = torch.cdist(f, phi).min(dim=1)
-        return distance <= radius[nearest]
-
-    return inside(fake, real).double().mean(), inside(real, fake).double().mean()
-
-
-# %%
-# WRONG q3: the balls of the real points for recall too
-def precision_recall(real, fake, k):
+# WRONG q3: cuts density off at 1
+def density_coverage(real, fake, k):
     radius = torch.cdist(real, real).kthvalue(k + 1, dim=1).values
-    hit = torch.cdist(fake, real) <= radius
-    return hit.any(dim=1).double().mean(), hit.any(dim=0).double().mean()
+    hit = torch.cdist(real, fake) <= radius[:, None]
+    return (hit.double().sum() / (k * len(fake))).clamp_max(1), hit.any(dim=1).double().mean()
 
 
 # %%
@@ -333,184 +339,220 @@ def kid(real, fake):
 
 
 # %%
-# WRONG q5: divides by eps, not its square
-def path_length(generate, distance, z0, z1, t, eps):
-    a, b = ((1 - s) * z0 + s * z1 for s in (t[:, None], t[:, None] + eps))
-    return distance(generate(a), generate(b)).mean() / eps
+# WRONG q5: the rounding of cdist
+def nearest(x, known):
+    return torch.cdist(x, known).min(dim=1).values
+
+
+def copying(generated, held_out, training):
+    a, b = nearest(generated, training)[:, None], nearest(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
 
 
 # %%
-# WRONG q5: does not divide
-def path_length(generate, distance, z0, z1, t, eps):
-    a, b = ((1 - s) * z0 + s * z1 for s in (t[:, None], t[:, None] + eps))
-    return distance(generate(a), generate(b)).mean()
+# WRONG q5: squared distances
+def nearest(x, known):
+    index = torch.cdist(x, known).argmin(dim=1)
+    return (x - known[index]).square().sum(dim=1)
+
+
+def copying(generated, held_out, training):
+    a, b = nearest(generated, training)[:, None], nearest(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
 
 
 # %%
-# WRONG q5: t multiplies the columns
-def path_length(generate, distance, z0, z1, t, eps):
-    a, b = ((1 - s) * z0 + s * z1 for s in (t, t + eps))
-    return distance(generate(a), generate(b)).mean() / eps**2
+# WRONG q5: the nearest of x for each known row
+def nearest(x, known):
+    index = torch.cdist(known, x).argmin(dim=1)
+    return (known - x[index]).norm(dim=1)
+
+
+def copying(generated, held_out, training):
+    a, b = nearest(generated, training)[:, None], nearest(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
 
 
 # %%
-# WRONG q5: one place for all rows
-def path_length(generate, distance, z0, z1, t, eps):
-    a, b = ((1 - s) * z0 + s * z1 for s in (t.mean(), t.mean() + eps))
-    return distance(generate(a), generate(b)).mean() / eps**2
+# WRONG q5: ties count 0
+def nearest(x, known):
+    index = torch.cdist(x, known).argmin(dim=1)
+    return (x - known[index]).norm(dim=1)
+
+
+def copying(generated, held_out, training):
+    a, b = nearest(generated, training)[:, None], nearest(held_out, training)
+    return (a < b).double().mean()
 
 
 # %%
-# WRONG q5: t counts from the other end
-def path_length(generate, distance, z0, z1, t, eps):
-    a, b = (s * z0 + (1 - s) * z1 for s in (t[:, None], t[:, None] + eps))
-    return distance(generate(a), generate(b)).mean() / eps**2
+# WRONG q5: ties count 1
+def nearest(x, known):
+    index = torch.cdist(x, known).argmin(dim=1)
+    return (x - known[index]).norm(dim=1)
+
+
+def copying(generated, held_out, training):
+    a, b = nearest(generated, training)[:, None], nearest(held_out, training)
+    return (a <= b).double().mean()
 
 
 # %%
-# WRONG q5: a step backwards
-def path_length(generate, distance, z0, z1, t, eps):
-    a, b = ((1 - s) * z0 + s * z1 for s in (t[:, None], t[:, None] - eps))
-    return distance(generate(a), generate(b)).mean() / eps**2
+# WRONG q5: the other way round
+def nearest(x, known):
+    index = torch.cdist(x, known).argmin(dim=1)
+    return (x - known[index]).norm(dim=1)
+
+
+def copying(generated, held_out, training):
+    a, b = nearest(generated, training)[:, None], nearest(held_out, training)
+    return ((a > b).double() + 0.5 * (a == b).double()).mean()
 
 
 # %%
-# WRONG q5: mixes the images, not the codes
-def path_length(generate, distance, z0, z1, t, eps):
-    g0, g1 = generate(z0), generate(z1)
-    s = t.view(-1, *[1] * (g0.ndim - 1))
-    a, b = ((1 - s) * g0 + s * g1 for s in (s, s + eps))
-    return distance(a, b).mean() / eps**2
+# WRONG q5: compares with the median of the held-out distances only
+def nearest(x, known):
+    index = torch.cdist(x, known).argmin(dim=1)
+    return (x - known[index]).norm(dim=1)
+
+
+def copying(generated, held_out, training):
+    a, b = nearest(generated, training), nearest(held_out, training).median()
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
 
 
 # %%
-# WRONG q5: a distance of its own
-def path_length(generate, distance, z0, z1, t, eps):
-    a, b = (generate((1 - s) * z0 + s * z1) for s in (t[:, None], t[:, None] + eps))
-    return (a - b).square().flatten(1).sum(dim=1).mean() / eps**2
+# WRONG q5: the nearest held-out image in the place of the nearest training image
+def nearest(x, known):
+    index = torch.cdist(x, known).argmin(dim=1)
+    return (x - known[index]).norm(dim=1)
+
+
+def copying(generated, held_out, training):
+    a, b = nearest(generated, held_out)[:, None], nearest(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
 
 
 # %%
-# WRONG q5: the distance between the codes
-def path_length(generate, distance, z0, z1, t, eps):
-    a, b = ((1 - s) * z0 + s * z1 for s in (t[:, None], t[:, None] + eps))
-    return (a - b).square().sum(dim=1).mean() / eps**2
+# WRONG q5: the difference of the mean distances
+def nearest(x, known):
+    index = torch.cdist(x, known).argmin(dim=1)
+    return (x - known[index]).norm(dim=1)
+
+
+def copying(generated, held_out, training):
+    return nearest(held_out, training).mean() - nearest(generated, training).mean()
 
 
 # %%
-# WRONG q5: the sum over the paths
-def path_length(generate, distance, z0, z1, t, eps):
-    a, b = (generate((1 - s) * z0 + s * z1) for s in (t[:, None], t[:, None] + eps))
-    return distance(a, b).sum() / eps**2
+# WRONG q6: the line goes over N
+def fid_infinity(real, fake, sizes, draws, generator):
+    u, v = [], []
+    for n in sizes:
+        for _ in range(draws):
+            u.append(float(n))
+            v.append(metrics.fid(real=real, fake=fake[torch.randperm(len(fake), generator=generator)[:n]]))
+    u, v = torch.tensor(u).double(), torch.tensor(v).double()
+    slope = ((u - u.mean()) * (v - v.mean())).sum() / (u - u.mean()).square().sum()
+    return float(v.mean() - slope * u.mean()), float(slope)
 
 
 # %%
-# WRONG q5: one length a path
-def path_length(generate, distance, z0, z1, t, eps):
-    a, b = (generate((1 - s) * z0 + s * z1) for s in (t[:, None], t[:, None] + eps))
-    return distance(a, b) / eps**2
-
-
-# %%
-# WRONG q6: draws the two sets independently, so that they share rows
-def bias_of_fid(features, sizes, draws, generator):
-    def once(n):
-        a, b = (features[torch.randperm(len(features), generator=generator)[:n]] for _ in range(2))
-        return float(frechet_distance(a.mean(dim=0), a.T.cov(), b.mean(dim=0), b.T.cov()))
-
-    return torch.tensor([sum(once(n) for _ in range(draws)) / draws for n in sizes])
+# WRONG q6: the first rows in place of random ones
+def fid_infinity(real, fake, sizes, draws, generator):
+    u = torch.tensor([1 / n for n in sizes for _ in range(draws)]).double()
+    v = torch.tensor([metrics.fid(real=real, fake=fake[:n]) for n in sizes for _ in range(draws)]).double()
+    slope = ((u - u.mean()) * (v - v.mean())).sum() / (u - u.mean()).square().sum()
+    return float(v.mean() - slope * u.mean()), float(slope)
 
 
 # %%
 # WRONG q6: draws with replacement
-def bias_of_fid(features, sizes, draws, generator):
-    def once(n):
-        a, b = features[torch.randint(len(features), (2 * n,), generator=generator)].split(n)
-        return float(frechet_distance(a.mean(dim=0), a.T.cov(), b.mean(dim=0), b.T.cov()))
-
-    return torch.tensor([sum(once(n) for _ in range(draws)) / draws for n in sizes])
-
-
-# %%
-# WRONG q6: takes the first 2N rows and shuffles only those
-def bias_of_fid(features, sizes, draws, generator):
-    def once(n):
-        a, b = features[torch.randperm(2 * n, generator=generator)].split(n)
-        return float(frechet_distance(a.mean(dim=0), a.T.cov(), b.mean(dim=0), b.T.cov()))
-
-    return torch.tensor([sum(once(n) for _ in range(draws)) / draws for n in sizes])
+def fid_infinity(real, fake, sizes, draws, generator):
+    u, v = [], []
+    for n in sizes:
+        for _ in range(draws):
+            u.append(1 / n)
+            v.append(metrics.fid(real=real, fake=fake[torch.randint(len(fake), (n,), generator=generator)]))
+    u, v = torch.tensor(u).double(), torch.tensor(v).double()
+    slope = ((u - u.mean()) * (v - v.mean())).sum() / (u - u.mean()).square().sum()
+    return float(v.mean() - slope * u.mean()), float(slope)
 
 
 # %%
-# WRONG q6: N is the number of both halves together
-def bias_of_fid(features, sizes, draws, generator):
-    def once(n):
-        a, b = features[torch.randperm(len(features), generator=generator)[: n // 2 * 2]].split(n // 2)
-        return float(frechet_distance(a.mean(dim=0), a.T.cov(), b.mean(dim=0), b.T.cov()))
-
-    return torch.tensor([sum(once(max(n, 4)) for _ in range(draws)) / draws for n in sizes])
-
-
-# %%
-# WRONG q6: the covariance with N in the denominator
-def bias_of_fid(features, sizes, draws, generator):
-    def once(n):
-        a, b = features[torch.randperm(len(features), generator=generator)[: 2 * n]].split(n)
-        covariances = (half.T.cov(correction=0) for half in (a, b))
-        return float(frechet_distance(a.mean(dim=0), next(covariances), b.mean(dim=0), next(covariances)))
-
-    return torch.tensor([sum(once(n) for _ in range(draws)) / draws for n in sizes])
+# WRONG q6: real images are drawn too
+def fid_infinity(real, fake, sizes, draws, generator):
+    u, v = [], []
+    for n in sizes:
+        for _ in range(draws):
+            some, others = (f[torch.randperm(len(f), generator=generator)[:n]] for f in (real, fake))
+            u.append(1 / n)
+            v.append(metrics.fid(real=some, fake=others))
+    u, v = torch.tensor(u).double(), torch.tensor(v).double()
+    slope = ((u - u.mean()) * (v - v.mean())).sum() / (u - u.mean()).square().sum()
+    return float(v.mean() - slope * u.mean()), float(slope)
 
 
 # %%
-# WRONG q6: the sum over the draws
-def bias_of_fid(features, sizes, draws, generator):
-    def once(n):
-        a, b = features[torch.randperm(len(features), generator=generator)[: 2 * n]].split(n)
-        return float(frechet_distance(a.mean(dim=0), a.T.cov(), b.mean(dim=0), b.T.cov()))
-
-    return torch.tensor([sum(once(n) for _ in range(draws)) for n in sizes])
-
-
-# %%
-# WRONG q6: one draw, counted several times
-def bias_of_fid(features, sizes, draws, generator):
-    mixed = features[torch.randperm(len(features), generator=generator)]
-
-    def once(n):
-        a, b = mixed[: 2 * n].split(n)
-        return float(frechet_distance(a.mean(dim=0), a.T.cov(), b.mean(dim=0), b.T.cov()))
-
-    return torch.tensor([sum(once(n) for _ in range(draws)) / draws for n in sizes])
+# WRONG q6: the line must go through 0
+def fid_infinity(real, fake, sizes, draws, generator):
+    u, v = [], []
+    for n in sizes:
+        for _ in range(draws):
+            u.append(1 / n)
+            v.append(metrics.fid(real=real, fake=fake[torch.randperm(len(fake), generator=generator)[:n]]))
+    u, v = torch.tensor(u).double(), torch.tensor(v).double()
+    return 0.0, float((u * v).sum() / u.square().sum())
 
 
 # %%
-# WRONG q6: compares N rows with all rows
-def bias_of_fid(features, sizes, draws, generator):
-    def once(n):
-        a, b = features[torch.randperm(len(features), generator=generator)[:n]], features
-        return float(frechet_distance(a.mean(dim=0), a.T.cov(), b.mean(dim=0), b.T.cov()))
+# WRONG q6: the value of the largest N in place of the limit
+def fid_infinity(real, fake, sizes, draws, generator):
+    u, v = [], []
+    for n in sizes:
+        for _ in range(draws):
+            u.append(1 / n)
+            v.append(metrics.fid(real=real, fake=fake[torch.randperm(len(fake), generator=generator)[:n]]))
+    u, v = torch.tensor(u).double(), torch.tensor(v).double()
+    slope = ((u - u.mean()) * (v - v.mean())).sum() / (u - u.mean()).square().sum()
+    return float(v[-draws:].mean()), float(slope)
 
-    return torch.tensor([sum(once(n) for _ in range(draws)) / draws for n in sizes])
+
+# %%
+# WRONG q6: slope and limit exchanged
+def fid_infinity(real, fake, sizes, draws, generator):
+    u, v = [], []
+    for n in sizes:
+        for _ in range(draws):
+            u.append(1 / n)
+            v.append(metrics.fid(real=real, fake=fake[torch.randperm(len(fake), generator=generator)[:n]]))
+    u, v = torch.tensor(u).double(), torch.tensor(v).double()
+    slope = ((u - u.mean()) * (v - v.mean())).sum() / (u - u.mean()).square().sum()
+    return float(slope), float(v.mean() - slope * u.mean())
 
 
 # %%
 # WRONG q6: does not use the generator
-def bias_of_fid(features, sizes, draws, generator):
-    def once(n):
-        a, b = features[torch.randperm(len(features))[: 2 * n]].split(n)
-        return float(frechet_distance(a.mean(dim=0), a.T.cov(), b.mean(dim=0), b.T.cov()))
-
-    return torch.tensor([sum(once(n) for _ in range(draws)) / draws for n in sizes])
+def fid_infinity(real, fake, sizes, draws, generator):
+    u, v = [], []
+    for n in sizes:
+        for _ in range(draws):
+            u.append(1 / n)
+            v.append(metrics.fid(real=real, fake=fake[torch.randperm(len(fake))[:n]]))
+    u, v = torch.tensor(u).double(), torch.tensor(v).double()
+    slope = ((u - u.mean()) * (v - v.mean())).sum() / (u - u.mean()).square().sum()
+    return float(v.mean() - slope * u.mean()), float(slope)
 
 
 # %%
 # WRONG q6: a seed of its own
-def bias_of_fid(features, sizes, draws, generator):
+def fid_infinity(real, fake, sizes, draws, generator):
     generator = torch.Generator().manual_seed(0)
-
-    def once(n):
-        a, b = features[torch.randperm(len(features), generator=generator)[: 2 * n]].split(n)
-        return float(frechet_distance(a.mean(dim=0), a.T.cov(), b.mean(dim=0), b.T.cov()))
-
-    return torch.tensor([sum(once(n) for _ in range(draws)) / draws for n in sizes])
+    u, v = [], []
+    for n in sizes:
+        for _ in range(draws):
+            u.append(1 / n)
+            v.append(metrics.fid(real=real, fake=fake[torch.randperm(len(fake), generator=generator)[:n]]))
+    u, v = torch.tensor(u).double(), torch.tensor(v).double()
+    slope = ((u - u.mean()) * (v - v.mean())).sum() / (u - u.mean()).square().sum()
+    return float(v.mean() - slope * u.mean()), float(slope)

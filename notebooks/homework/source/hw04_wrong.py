@@ -5,314 +5,711 @@
 
 
 # %%
-# WRONG q1: the variance in place of the standard deviation
-def reparameterise(mu, logvar, generator):
-    return mu + torch.exp(logvar) * torch.randn(mu.shape, generator=generator)
+# WRONG q1: the transpose of L
+def draw_codes(mu, L, generator):
+    eps = torch.randn(mu.shape, generator=generator)
+    return mu + (eps[:, None, :] @ L)[:, 0, :]
 
 
 # %%
-# WRONG q1: logvar in place of the standard deviation
-def reparameterise(mu, logvar, generator):
-    return mu + logvar * torch.randn(mu.shape, generator=generator)
+# WRONG q1: the covariance in the place of its factor
+def draw_codes(mu, L, generator):
+    eps = torch.randn(mu.shape, generator=generator)
+    return mu + (L @ L.mT @ eps[:, :, None])[:, :, 0]
 
 
 # %%
-# WRONG q1: exp(-logvar / 2)
-def reparameterise(mu, logvar, generator):
-    return mu + torch.exp(-logvar / 2) * torch.randn(mu.shape, generator=generator)
-
-
-# %%
-# WRONG q1: torch.normal, whose gradient is 0
-def reparameterise(mu, logvar, generator):
-    return torch.normal(mu, torch.exp(logvar / 2), generator=generator)
-
-
-# %%
-# WRONG q1: no gradient at all
-def reparameterise(mu, logvar, generator):
-    with torch.no_grad():
-        return mu + torch.exp(logvar / 2) * torch.randn(mu.shape, generator=generator)
-
-
-# %%
-# WRONG q1: no gradient to logvar
-def reparameterise(mu, logvar, generator):
-    return mu + torch.exp(logvar.detach() / 2) * torch.randn(mu.shape, generator=generator)
+# WRONG q1: the diagonal only
+def draw_codes(mu, L, generator):
+    eps = torch.randn(mu.shape, generator=generator)
+    return mu + L.diagonal(dim1=1, dim2=2) * eps
 
 
 # %%
 # WRONG q1: one eps for the whole batch
-def reparameterise(mu, logvar, generator):
-    return mu + torch.exp(logvar / 2) * torch.randn(mu.shape[1], generator=generator)
+def draw_codes(mu, L, generator):
+    eps = torch.randn(mu.shape[1], 1, generator=generator)
+    return mu + (L @ eps)[:, :, 0]
 
 
 # %%
 # WRONG q1: one eps for a whole code
-def reparameterise(mu, logvar, generator):
-    return mu + torch.exp(logvar / 2) * torch.randn(len(mu), 1, generator=generator)
+def draw_codes(mu, L, generator):
+    eps = torch.randn(len(mu), 1, 1, generator=generator).expand(-1, mu.shape[1], 1)
+    return mu + (L @ eps)[:, :, 0]
 
 
 # %%
-# WRONG q1: uniform noise
-def reparameterise(mu, logvar, generator):
-    return mu + torch.exp(logvar / 2) * torch.rand(mu.shape, generator=generator)
+# WRONG q1: uniform noise of mean 0 and variance 1
+def draw_codes(mu, L, generator):
+    eps = (torch.rand(mu.shape, generator=generator) - 0.5) * 12**0.5
+    return mu + (L @ eps[:, :, None])[:, :, 0]
 
 
 # %%
-# WRONG q1: uniform noise of the right mean and variance
-def reparameterise(mu, logvar, generator):
-    return mu + torch.exp(logvar / 2) * (torch.rand(mu.shape, generator=generator) - 0.5) * 12**0.5
+# WRONG q1: no gradient
+def draw_codes(mu, L, generator):
+    with torch.no_grad():
+        eps = torch.randn(mu.shape, generator=generator)
+        return mu + (L @ eps[:, :, None])[:, :, 0]
 
 
 # %%
-# WRONG q1: does not use the generator
-def reparameterise(mu, logvar, generator):
-    return mu + torch.exp(logvar / 2) * torch.randn_like(mu)
+# WRONG q1: no gradient to L
+def draw_codes(mu, L, generator):
+    eps = torch.randn(mu.shape, generator=generator)
+    return mu + (L.detach() @ eps[:, :, None])[:, :, 0]
+
+
+# %%
+# WRONG q1: the library's draw without a gradient
+def draw_codes(mu, L, generator):
+    return distributions.MultivariateNormal(mu, scale_tril=L).sample()
+
+
+# %%
+# WRONG q1: the library's draw, which does not use the generator
+def draw_codes(mu, L, generator):
+    return mu + (L @ torch.randn_like(mu)[:, :, None])[:, :, 0]
 
 
 # %%
 # WRONG q1: a seed of its own
-def reparameterise(mu, logvar, generator):
-    return mu + torch.exp(logvar / 2) * torch.randn(mu.shape, generator=torch.Generator().manual_seed(0))
+def draw_codes(mu, L, generator):
+    eps = torch.randn(mu.shape, generator=torch.Generator().manual_seed(0))
+    return mu + (L @ eps[:, :, None])[:, :, 0]
 
 
 # %%
 # WRONG q1: starts the generator again at each call
-def reparameterise(mu, logvar, generator):
+def draw_codes(mu, L, generator):
     generator.manual_seed(generator.initial_seed())
-    return mu + torch.exp(logvar / 2) * torch.randn(mu.shape, generator=generator)
+    eps = torch.randn(mu.shape, generator=generator)
+    return mu + (L @ eps[:, :, None])[:, :, 0]
+
+
+# %%
+# WRONG q1: multiplies mu too
+def draw_codes(mu, L, generator):
+    eps = torch.randn(mu.shape, generator=generator)
+    return (L @ (mu + eps)[:, :, None])[:, :, 0]
+
+
+# %%
+# WRONG q1: a product entry by entry
+def draw_codes(mu, L, generator):
+    eps = torch.randn(mu.shape, generator=generator)
+    return mu + (L * eps[:, None, :]).mean(dim=2)
 
 
 # %%
 # WRONG q1: the mean only
-def reparameterise(mu, logvar, generator):
-    return mu + 0 * logvar
+def draw_codes(mu, L, generator):
+    return mu + 0 * L.sum(dim=2)
 
 
 # %%
 # WRONG q2: the sign
-def kl_standard_normal(mu, logvar):
-    return 0.5 * (1 + logvar - mu**2 - logvar.exp()).sum(dim=1)
+def kl_tilted(mu, L):
+    squares = (mu**2).sum(dim=1) + (L**2).sum(dim=(1, 2))
+    log_det = L.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return log_det - 0.5 * (squares - mu.shape[1])
 
 
 # %%
-# WRONG q2: the factor 1/2 is missing
-def kl_standard_normal(mu, logvar):
-    return (mu**2 + logvar.exp() - 1 - logvar).sum(dim=1)
+# WRONG q2: forgets 1/2
+def kl_tilted(mu, L):
+    squares = (mu**2).sum(dim=1) + (L**2).sum(dim=(1, 2))
+    log_det = L.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return squares - mu.shape[1] - log_det
+
+
+# %%
+# WRONG q2: half the logarithm of the determinant
+def kl_tilted(mu, L):
+    squares = (mu**2).sum(dim=1) + (L**2).sum(dim=(1, 2))
+    log_det = L.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return 0.5 * (squares - mu.shape[1] - log_det)
+
+
+# %%
+# WRONG q2: the formula of a diagonal cloud
+def kl_tilted(mu, L):
+    s = L.diagonal(dim1=1, dim2=2)
+    return 0.5 * (mu**2 + s**2 - 1 - 2 * s.log()).sum(dim=1)
+
+
+# %%
+# WRONG q2: the diagonal, not squared
+def kl_tilted(mu, L):
+    log_det = L.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return 0.5 * ((mu**2).sum(dim=1) + L.diagonal(dim1=1, dim2=2).sum(dim=1) - mu.shape[1]) - log_det
+
+
+# %%
+# WRONG q2: the norm of L, not its square
+def kl_tilted(mu, L):
+    log_det = L.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return 0.5 * ((mu**2).sum(dim=1) + L.norm(dim=(1, 2)) - mu.shape[1]) - log_det
+
+
+# %%
+# WRONG q2: forgets d
+def kl_tilted(mu, L):
+    squares = (mu**2).sum(dim=1) + (L**2).sum(dim=(1, 2))
+    log_det = L.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return 0.5 * squares - log_det
+
+
+# %%
+# WRONG q2: subtracts 1 in the place of d
+def kl_tilted(mu, L):
+    squares = (mu**2).sum(dim=1) + (L**2).sum(dim=(1, 2))
+    log_det = L.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return 0.5 * (squares - 1) - log_det
 
 
 # %%
 # WRONG q2: averages over the dimensions
-def kl_standard_normal(mu, logvar):
-    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).mean(dim=1)
+def kl_tilted(mu, L):
+    squares = (mu**2).sum(dim=1) + (L**2).sum(dim=(1, 2))
+    log_det = L.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return (0.5 * (squares - mu.shape[1]) - log_det) / mu.shape[1]
 
 
 # %%
-# WRONG q2: sums over the batch
-def kl_standard_normal(mu, logvar):
-    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(dim=0)
-
-
-# %%
-# WRONG q2: one number for the whole batch
-def kl_standard_normal(mu, logvar):
-    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(dim=1).mean()
-
-
-# %%
-# WRONG q2: takes logvar for log sigma
-def kl_standard_normal(mu, logvar):
-    return 0.5 * (mu**2 + (2 * logvar).exp() - 1 - 2 * logvar).sum(dim=1)
-
-
-# %%
-# WRONG q2: log sigma in place of log sigma²
-def kl_standard_normal(mu, logvar):
-    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar / 2).sum(dim=1)
-
-
-# %%
-# WRONG q2: forgets the 1
-def kl_standard_normal(mu, logvar):
-    return 0.5 * (mu**2 + logvar.exp() - logvar).sum(dim=1)
+# WRONG q2: one number for the batch
+def kl_tilted(mu, L):
+    squares = (mu**2).sum(dim=1) + (L**2).sum(dim=(1, 2))
+    log_det = L.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return (0.5 * (squares - mu.shape[1]) - log_det).mean()
 
 
 # %%
 # WRONG q2: mu is not squared
-def kl_standard_normal(mu, logvar):
-    return 0.5 * (mu.abs() + logvar.exp() - 1 - logvar).sum(dim=1)
+def kl_tilted(mu, L):
+    log_det = L.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return 0.5 * (mu.sum(dim=1) + (L**2).sum(dim=(1, 2)) - mu.shape[1]) - log_det
+
+
+# %%
+# WRONG q2: the trace of L plus its transpose
+def kl_tilted(mu, L):
+    log_det = L.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    covariance = (L + L.mT) / 2
+    return 0.5 * ((mu**2).sum(dim=1) + (covariance**2).sum(dim=(1, 2)) - mu.shape[1]) - log_det
 
 
 # %%
 # WRONG q2: the two distributions exchanged
-def kl_standard_normal(mu, logvar):
-    return 0.5 * ((1 + mu**2) / logvar.exp() - 1 + logvar).sum(dim=1)
+def kl_tilted(mu, L):
+    q = distributions.MultivariateNormal(mu, scale_tril=L)
+    p = distributions.MultivariateNormal(torch.zeros_like(mu), torch.eye(mu.shape[1]))
+    return distributions.kl_divergence(p, q)
 
 
 # %%
 # WRONG q2: cuts the gradient
-def kl_standard_normal(mu, logvar):
-    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(dim=1).detach()
+def kl_tilted(mu, L):
+    squares = (mu**2).sum(dim=1) + (L**2).sum(dim=(1, 2))
+    log_det = L.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return (0.5 * (squares - mu.shape[1]) - log_det).detach()
 
 
 # %%
-# WRONG q3: the logarithm of the sigmoid in two steps
-def bernoulli_log_likelihood(x, logits):
-    p = torch.sigmoid(logits)
-    return (x * p.log() + (1 - x) * (1 - p).log()).sum(dim=(1, 2, 3))
+# WRONG q3: the Bernoulli of the notebook
+def log_continuous_bernoulli(x, logits):
+    v = (x + 1) / 2
+    log_integral = torch.nn.functional.softplus(logits)
+    return (v * logits - log_integral).sum(dim=(1, 2, 3))
 
 
 # %%
-# WRONG q3: a small number against the infinity
-def bernoulli_log_likelihood(x, logits):
-    p = torch.sigmoid(logits)
-    return (x * (p + 1e-8).log() + (1 - x) * (1 - p + 1e-8).log()).sum(dim=(1, 2, 3))
+# WRONG q3: the integral as it stands
+def log_continuous_bernoulli(x, logits):
+    v = (x + 1) / 2
+    log_integral = ((logits.exp() - 1) / logits).log()
+    return (v * logits - log_integral).sum(dim=(1, 2, 3))
+
+
+# %%
+# WRONG q3: the integral as it stands, and the limit at 0
+def log_continuous_bernoulli(x, logits):
+    v = (x + 1) / 2
+    log_integral = ((logits.exp() - 1) / logits).log()
+    log_integral = torch.where(logits == 0, 0.0, log_integral)
+    return (v * logits - log_integral).sum(dim=(1, 2, 3))
+
+
+# %%
+# WRONG q3: spoils the gradient at 0
+def log_continuous_bernoulli(x, logits):
+    v = (x + 1) / 2
+    a = logits.abs()
+    near = logits / 2 + logits**2 / 24
+    away = logits.clamp_min(0) + (-torch.expm1(-a)).log() - a.log()
+    log_integral = torch.where(logits.abs() < 0.01, near, away)
+    return (v * logits - log_integral).sum(dim=(1, 2, 3))
+
+
+# %%
+# WRONG q3: no series near 0, a small number in its place
+def log_continuous_bernoulli(x, logits):
+    v = (x + 1) / 2
+    a = logits.abs() + 1e-8
+    log_integral = logits.clamp_min(0) + (-torch.expm1(-a)).log() - a.log()
+    return (v * logits - log_integral).sum(dim=(1, 2, 3))
 
 
 # %%
 # WRONG q3: clamps the logits
-def bernoulli_log_likelihood(x, logits):
+def log_continuous_bernoulli(x, logits):
+    v = (x + 1) / 2
     logits = logits.clamp(-30, 30)
-    return (x * F.logsigmoid(logits) + (1 - x) * F.logsigmoid(-logits)).sum(dim=(1, 2, 3))
+    a = logits.abs().clamp_min(0.01)
+    near = logits / 2 + logits**2 / 24
+    away = logits.clamp_min(0) + (-torch.expm1(-a)).log() - a.log()
+    log_integral = torch.where(logits.abs() < 0.01, near, away)
+    return (v * logits - log_integral).sum(dim=(1, 2, 3))
 
 
 # %%
-# WRONG q3: binary cross-entropy with its own sign
-def bernoulli_log_likelihood(x, logits):
-    return F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=(1, 2, 3))
+# WRONG q3: takes x for v
+def log_continuous_bernoulli(x, logits):
+    v = x
+    a = logits.abs().clamp_min(0.01)
+    near = logits / 2 + logits**2 / 24
+    away = logits.clamp_min(0) + (-torch.expm1(-a)).log() - a.log()
+    log_integral = torch.where(logits.abs() < 0.01, near, away)
+    return (v * logits - log_integral).sum(dim=(1, 2, 3))
 
 
 # %%
 # WRONG q3: averages over the pixels
-def bernoulli_log_likelihood(x, logits):
-    return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").mean(dim=(1, 2, 3))
+def log_continuous_bernoulli(x, logits):
+    v = (x + 1) / 2
+    a = logits.abs().clamp_min(0.01)
+    near = logits / 2 + logits**2 / 24
+    away = logits.clamp_min(0) + (-torch.expm1(-a)).log() - a.log()
+    log_integral = torch.where(logits.abs() < 0.01, near, away)
+    return (v * logits - log_integral).mean(dim=(1, 2, 3))
 
 
 # %%
 # WRONG q3: sums over the batch too
-def bernoulli_log_likelihood(x, logits):
-    return -F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+def log_continuous_bernoulli(x, logits):
+    v = (x + 1) / 2
+    a = logits.abs().clamp_min(0.01)
+    near = logits / 2 + logits**2 / 24
+    away = logits.clamp_min(0) + (-torch.expm1(-a)).log() - a.log()
+    log_integral = torch.where(logits.abs() < 0.01, near, away)
+    return (v * logits - log_integral).sum()
 
 
 # %%
 # WRONG q3: keeps the channels
-def bernoulli_log_likelihood(x, logits):
-    return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=(2, 3))
-
-
-# %%
-# WRONG q3: sums over the batch in place of the columns
-def bernoulli_log_likelihood(x, logits):
-    return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=(0, 1, 2))
-
-
-# %%
-# WRONG q3: the white pixels only
-def bernoulli_log_likelihood(x, logits):
-    return (x * F.logsigmoid(logits)).sum(dim=(1, 2, 3))
-
-
-# %%
-# WRONG q3: x and 1 - x exchanged
-def bernoulli_log_likelihood(x, logits):
-    return ((1 - x) * F.logsigmoid(logits) + x * F.logsigmoid(-logits)).sum(dim=(1, 2, 3))
-
-
-# %%
-# WRONG q3: takes x for pixels in [-1, 1]
-def bernoulli_log_likelihood(x, logits):
+def log_continuous_bernoulli(x, logits):
     v = (x + 1) / 2
-    return (v * F.logsigmoid(logits) + (1 - v) * F.logsigmoid(-logits)).sum(dim=(1, 2, 3))
+    a = logits.abs().clamp_min(0.01)
+    near = logits / 2 + logits**2 / 24
+    away = logits.clamp_min(0) + (-torch.expm1(-a)).log() - a.log()
+    log_integral = torch.where(logits.abs() < 0.01, near, away)
+    return (v * logits - log_integral).sum(dim=(2, 3))
 
 
 # %%
-# WRONG q3: the logits of tanh, as in the notebook
-def bernoulli_log_likelihood(x, logits):
-    return (x * F.logsigmoid(2 * logits) + (1 - x) * F.logsigmoid(-2 * logits)).sum(dim=(1, 2, 3))
+# WRONG q3: the sign
+def log_continuous_bernoulli(x, logits):
+    v = (x + 1) / 2
+    a = logits.abs().clamp_min(0.01)
+    near = logits / 2 + logits**2 / 24
+    away = logits.clamp_min(0) + (-torch.expm1(-a)).log() - a.log()
+    log_integral = torch.where(logits.abs() < 0.01, near, away)
+    return (log_integral - v * logits).sum(dim=(1, 2, 3))
 
 
 # %%
-# WRONG q3: makes grey pixels black or white first
-def bernoulli_log_likelihood(x, logits):
-    x = (x > 0.5).float()
-    return (x * F.logsigmoid(logits) + (1 - x) * F.logsigmoid(-logits)).sum(dim=(1, 2, 3))
+# WRONG q3: forgets the sign of the logit
+def log_continuous_bernoulli(x, logits):
+    v = (x + 1) / 2
+    a = logits.abs().clamp_min(0.01)
+    near = logits / 2 + logits**2 / 24
+    away = a + (-torch.expm1(-a)).log() - a.log()
+    log_integral = torch.where(logits.abs() < 0.01, near, away)
+    return (v * logits - log_integral).sum(dim=(1, 2, 3))
 
 
 # %%
-# WRONG q4: the ELBO, not its negative
-def vae_loss(x, mu, logvar, logits, beta):
-    return (bernoulli_log_likelihood(x, logits) - beta * kl_standard_normal(mu, logvar)).mean()
+# WRONG q3: forgets to divide by l
+def log_continuous_bernoulli(x, logits):
+    v = (x + 1) / 2
+    log_integral = logits.clamp_min(0) + (-torch.expm1(-logits.abs().clamp_min(0.01))).log()
+    return (v * logits - log_integral).sum(dim=(1, 2, 3))
+
+
+# %%
+# WRONG q3: black and white exchanged
+def log_continuous_bernoulli(x, logits):
+    v = (1 - x) / 2
+    a = logits.abs().clamp_min(0.01)
+    near = logits / 2 + logits**2 / 24
+    away = logits.clamp_min(0) + (-torch.expm1(-a)).log() - a.log()
+    log_integral = torch.where(logits.abs() < 0.01, near, away)
+    return (v * logits - log_integral).sum(dim=(1, 2, 3))
+
+
+# %%
+# WRONG q3: makes grey pixels black or white
+def log_continuous_bernoulli(x, logits):
+    v = (x > 0).float()
+    a = logits.abs().clamp_min(0.01)
+    near = logits / 2 + logits**2 / 24
+    away = logits.clamp_min(0) + (-torch.expm1(-a)).log() - a.log()
+    log_integral = torch.where(logits.abs() < 0.01, near, away)
+    return (v * logits - log_integral).sum(dim=(1, 2, 3))
+
+
+# %%
+# WRONG q3: a wrong second term near 0
+def log_continuous_bernoulli(x, logits):
+    v = (x + 1) / 2
+    a = logits.abs().clamp_min(0.01)
+    near = logits / 2
+    away = logits.clamp_min(0) + (-torch.expm1(-a)).log() - a.log()
+    log_integral = torch.where(logits.abs() < 1.0, near, away)
+    return (v * logits - log_integral).sum(dim=(1, 2, 3))
+
+
+# %%
+# WRONG q3: the library's Bernoulli
+def log_continuous_bernoulli(x, logits):
+    v = (x + 1) / 2
+    return distributions.Bernoulli(logits=logits, validate_args=False).log_prob(v).sum(dim=(1, 2, 3))
+
+
+# %%
+# WRONG q4: raises the loss
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (log_likelihood - beta * kl).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
 
 
 # %%
 # WRONG q4: rewards the KL
-def vae_loss(x, mu, logvar, logits, beta):
-    return -(bernoulli_log_likelihood(x, logits) + beta * kl_standard_normal(mu, logvar)).mean()
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (-beta * kl - log_likelihood).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
 
 
 # %%
-# WRONG q4: beta on the reconstruction
-def vae_loss(x, mu, logvar, logits, beta):
-    return (kl_standard_normal(mu, logvar) - beta * bernoulli_log_likelihood(x, logits)).mean()
+# WRONG q4: beta on the likelihood
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (kl - beta * log_likelihood).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
 
 
 # %%
 # WRONG q4: beta on both
-def vae_loss(x, mu, logvar, logits, beta):
-    return beta * (kl_standard_normal(mu, logvar) - bernoulli_log_likelihood(x, logits)).mean()
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * (kl - log_likelihood)).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
 
 
 # %%
 # WRONG q4: forgets beta
-def vae_loss(x, mu, logvar, logits, beta):
-    return (kl_standard_normal(mu, logvar) - bernoulli_log_likelihood(x, logits)).mean()
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (kl - log_likelihood).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
 
 
 # %%
 # WRONG q4: forgets the KL
-def vae_loss(x, mu, logvar, logits, beta):
-    return -bernoulli_log_likelihood(x, logits).mean()
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (-log_likelihood + 0 * beta * kl).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
 
 
 # %%
 # WRONG q4: sums over the batch
-def vae_loss(x, mu, logvar, logits, beta):
-    return (beta * kl_standard_normal(mu, logvar) - bernoulli_log_likelihood(x, logits)).sum()
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).sum()
+    kl = kl_tilted(mu, L).sum()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
 
 
 # %%
-# WRONG q4: one number for each image
-def vae_loss(x, mu, logvar, logits, beta):
-    return beta * kl_standard_normal(mu, logvar) - bernoulli_log_likelihood(x, logits)
+# WRONG q4: sums the loss over the batch, returns means
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    ((beta * kl - log_likelihood) * len(x)).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
 
 
 # %%
-# WRONG q4: averages over the pixels and over the dimensions
-def vae_loss(x, mu, logvar, logits, beta):
-    kl = 0.5 * (mu**2 + logvar.exp() - 1 - logvar).mean()
-    return F.binary_cross_entropy_with_logits(logits, x) + beta * kl
+# WRONG q4: averages over the pixels
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean() / x[0].numel()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
 
 
 # %%
-# WRONG q4: averages the KL over the dimensions
-def vae_loss(x, mu, logvar, logits, beta):
-    kl = kl_standard_normal(mu, logvar) / mu.shape[1]
-    return (beta * kl - bernoulli_log_likelihood(x, logits)).mean()
+# WRONG q4: decodes the mean, not a draw
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = mu
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
 
 
 # %%
-# WRONG q4: squared error in place of the likelihood
-def vae_loss(x, mu, logvar, logits, beta):
-    error = ((torch.sigmoid(logits) - x) ** 2).sum(dim=(1, 2, 3))
-    return (error + beta * kl_standard_normal(mu, logvar)).mean()
+# WRONG q4: cuts the gradient at the code
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator).detach()
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
+
+
+# %%
+# WRONG q4: another generator
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, torch.Generator().manual_seed(0))
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
+
+
+# %%
+# WRONG q4: never forgets a gradient
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
+
+
+# %%
+# WRONG q4: forgets gradients only after the step
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return log_likelihood.item(), kl.item()
+
+
+# %%
+# WRONG q4: forgets them between gradient and step
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    (beta * kl - log_likelihood).backward()
+    optimizer.zero_grad()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
+
+
+# %%
+# WRONG q4: no step
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    return log_likelihood.item(), kl.item()
+
+
+# %%
+# WRONG q4: two steps
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
+
+
+# %%
+# WRONG q4: returns tensors
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    return log_likelihood, kl
+
+
+# %%
+# WRONG q4: returns the loss only
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    return (beta * kl - log_likelihood).item()
+
+
+# %%
+# WRONG q4: returns them the other way round
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    return kl.item(), log_likelihood.item()
+
+
+# %%
+# WRONG q4: returns the KL with beta
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    return log_likelihood.item(), beta * kl.item()
+
+
+# %%
+# WRONG q4: returns the negative log-likelihood
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    return -log_likelihood.item(), kl.item()
+
+
+# %%
+# WRONG q4: as they are after the step
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    mu, L = unpack(encoder(x))
+    return log_continuous_bernoulli(x, decoder(z)).mean().item(), kl_tilted(mu, L).mean().item()
 
 
 # %%
 # WRONG q4: the KL without its gradient
-def vae_loss(x, mu, logvar, logits, beta):
-    kl = kl_standard_normal(mu, logvar).detach()
-    return (beta * kl - bernoulli_log_likelihood(x, logits)).mean()
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli(x, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl.detach() - log_likelihood).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
+
+
+# %%
+# WRONG q4: pixels in [0, 1]
+def training_step(encoder, decoder, optimizer, x, beta, generator):
+    mu, L = unpack(encoder(x))
+    z = draw_codes(mu, L, generator)
+    log_likelihood = log_continuous_bernoulli((x + 1) / 2, decoder(z)).mean()
+    kl = kl_tilted(mu, L).mean()
+    optimizer.zero_grad()
+    (beta * kl - log_likelihood).backward()
+    optimizer.step()
+    return log_likelihood.item(), kl.item()
 
 
 # %%
