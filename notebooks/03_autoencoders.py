@@ -29,7 +29,7 @@
 # 4. show why you cannot simply draw a random code and decode it, which is the reason for the next notebook.
 #
 # Marks such as (A1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the
-# notebook if what the text claims does not hold. It runs on a plain laptop without a GPU in about four minutes and needs
+# notebook if what the text claims does not hold. It runs on a plain laptop without a GPU in about two and a half minutes and needs
 # no network. You need to know what a convolution and a gradient step are.
 
 # %% tags=["install"]
@@ -187,15 +187,15 @@ print("Our loop and the package's arrive at the same loss.")
 # %% [markdown]
 # ## 4 · Train it
 #
-# Now for real: 500 steps with batches of 64 images, so each image is seen eight times. The learning rate rises for
-# a moment and then falls to zero along a cosine. On a plain laptop this takes less than a minute.
+# Now for real: 700 steps with batches of 32 images, so each image is seen five or six times. The learning rate rises for
+# a moment and then falls to zero along a cosine. On a plain laptop this takes half a minute.
 
 
 # %%
 def train_live(model: Autoencoder) -> float:
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
     objective = Objective(model, model.loss, optimizer, schedule=warmup_cosine)
-    shuffled = batches(train, 64, steps=500, generator=torch.Generator().manual_seed(0))
+    shuffled = batches(train, 32, steps=700, generator=torch.Generator().manual_seed(0))
     records = list(fit(objective, shuffled))
     return records[-1].loss
 
@@ -206,7 +206,7 @@ plain_loss = train_live(autoencoder)
 assert plain_loss < 80
 
 # %% [markdown]
-# The faint line is the loss of each batch, the strong one its running mean. After about forty steps the curve pauses
+# The faint line is the loss of each batch, the strong one its running mean. Early on the curve pauses
 # near 200. There the network draws nearly the same image for every input, the mean of all digits, whose error is 217
 # (see the table in section 5). Then the code begins to tell images apart, and the loss falls a second time.
 #
