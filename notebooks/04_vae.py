@@ -21,7 +21,7 @@
 # distributed. To draw new images we had to fit a second model to the codes afterwards. The **variational
 # autoencoder** (VAE, 변분 오토인코더) has the same shape, an encoder and a decoder, but it starts from the other end: it
 # first decides how the codes are distributed, and then learns a decoder and an encoder that fit. That makes it a
-# **generative model** (생성 모델), and one whose loss is a bound on a likelihood.
+# **generative model** (생성 모델), and one whose loss is an upper bound on the negative log-likelihood.
 #
 # After this notebook you can
 #
@@ -49,7 +49,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch import Tensor, distributions, nn
 
-from course_utils.data import batches, load_images
+from course_utils.data import Images, batches, load_images
 from course_utils.viz import PALETTE, show_images, show_rows, table
 
 # %%
@@ -108,30 +108,32 @@ for ax, centres, title in zip(
     for k in range(10):
         own = centres[:300][test.y[:300] == k]
         ax.plot(*own.T, linestyle="", marker=f"${k}$", ms=5, color=PALETTE[k])
-    for share, r in radius.items():
-        ax.add_patch(Circle((0, 0), r, fill=False, ls="--"))
-        ax.annotate(f"{share:.0%} of N(0, I)", (0, r), ha="center", va="bottom", fontsize=8)
-    ax.set(xlim=(-3.4, 3.4), ylim=(-3.4, 3.4), xlabel="$z_1$", ylabel="$z_2$", title=title, aspect="equal")
+    for (share, r), style in zip(radius.items(), ("--", ":"), strict=True):
+        ax.add_patch(Circle((0, 0), r, fill=False, ls=style, label=f"{share:.0%} of N(0, I)"))
+    ax.legend(loc="lower right", fontsize=8)
+    ax.set(xlim=(-4, 4), ylim=(-4, 4), xlabel="$z_1$", ylabel="$z_2$", title=title, aspect="equal")
 for k in range(300):
     axes[1].add_patch(Ellipse(mu[k].tolist(), *(4 * sigma[k]).tolist(), color=PALETTE[test.y[k]], alpha=0.25))
 plt.show()
 
 # %% [markdown]
 # Each image is drawn as its digit. On the left it is a point, on the right an ellipse that reaches two $\sigma$ to
-# each side. The dashed circles hold 50 % and 95 % of the prior. The autoencoder's points lie where its loss put them
+# each side. The two circles hold 50 % and 95 % of the prior. The autoencoder's points lie where its loss put them
 # (it has a mild penalty on codes far from the origin, see notebook 03), too close together for this prior. The VAE's
-# clouds fill the discs about as a standard normal would: this is what we will ask of the training. Let us check it
-# with a code from each cloud.
+# clouds spread over the discs roughly as a standard normal would, with some empty places and a few more codes
+# outside: this is what we will ask of the training. Let us count, with one code from each of the 1,000 clouds.
 
-# %% tags=["V1"]
+# %% tags=["V1", "nbval-ignore-output"]
 from course_utils.autoencoders import reparameterise
 
 codes = {"points": points, "clouds": reparameterise(mu, logvar, generator=torch.Generator().manual_seed(0))}
 inside = {(name, share): (z.norm(dim=1) < r).double().mean().item()
           for name, z in codes.items() for share, r in radius.items()}  # fmt: skip
-assert abs(inside["clouds", 0.5] - 0.5) < 0.15 < inside["points", 0.5] - 0.5
-assert abs(inside["clouds", 0.95] - 0.95) < 0.1
-print("Of the VAE's codes about a half lie in the inner disc and about 95 % in the outer one.")
+assert abs(inside["clouds", 0.5] - 0.5) < 0.1
+assert 0.85 < inside["clouds", 0.95] < 0.93
+assert inside["points", 0.5] > 0.65
+rows = [["N(0, I)", *radius], *([name, *(inside[name, share] for share in radius)] for name in codes)]
+table(["share of the codes in", "the inner disc", "the outer disc"], rows)
 
 # %% [markdown]
 # ## 2 · The loss, derived (V2)
@@ -157,11 +159,11 @@ print("Of the VAE's codes about a half lie in the inner disc and about 95 % in t
 #
 # $$\text{ELBO} = \mathbb{E}_q\big[\log p_\theta(x \mid z)\big] - \mathrm{KL}\big(q_\phi(z \mid x) \,\|\, p(z)\big)$$
 #
-# - The first part asks that codes from the cloud decode back to $x$. It is the reconstruction (재구성, also 복원) error of
-#   notebook 03 in a new form.
+# - The first part asks that codes from the cloud decode back to $x$. With the sign changed, it is the reconstruction
+#   (재구성, also 복원) error of notebook 03 in a new form.
 # - The second part asks that the cloud stay close to the prior, $\mu$ near 0 and $\sigma$ near 1. It is the price of
-#   a code: the farther out and the narrower the cloud, the more it costs. We count it in **nats**, the unit of the
-#   natural logarithm (1 nat = 1.44 bits).
+#   a code: the farther out and the narrower the cloud, the more it costs (and one wider than the prior costs, too).
+#   We count it in **nats**, the unit of the natural logarithm (1 nat = 1.44 bits).
 #
 # Raising the ELBO makes the images more probable, or the guess $q$ closer to the exact posterior, or both.
 #
@@ -209,8 +211,7 @@ print("Our formula, torch.distributions, 200,000 draws and the package agree.")
 # Our digits are not quite black and white. A grey pixel $v = 0.7$ can be read as "white with probability 0.7". The
 # formula is linear in $v$, so with $v = 0.7$ it gives the mean of $\log p_\theta(x \mid z)$ over all black-and-white
 # versions of the image, each weighted by its probability. The network gives the **logit**
-# $l = \log \frac{\pi}{1 - \pi}$, from which PyTorch computes both logarithms exactly, even where $\pi$ is almost 0 or
-# 1.
+# $l = \log \frac{\pi}{1 - \pi}$, from which PyTorch computes both logarithms without rounding $\pi$ to 0 or 1.
 #
 # **Gaussian.** Pixels of a photograph are not coins. Take each pixel as normal around the decoded value $\hat{x}$,
 # with one standard deviation $\sigma_x$ for all $D = 784$ pixels:
@@ -261,7 +262,7 @@ print("Both decoders agree with torch.distributions.")
 # ### A gradient through sampling (V2)
 #
 # The first part of the ELBO is a mean over $z \sim q$, and we want its gradient with respect to the parameters of $q$
-# itself. Two ways are known.
+# itself. Two ways are common.
 #
 # The **reparameterisation trick** (재매개변수화 기법) moves the randomness outside: draw $\epsilon \sim N(0, I)$, which
 # depends on no weight, and compute
@@ -316,16 +317,21 @@ chance = math.hypot(noise["score function with a baseline"], noise["reparameteri
 assert apart.norm() < 2 * chance < through_decoder.mean(dim=0).norm()
 assert noise["score function with a baseline"] > 1.5 * noise["reparameterised"]
 assert noise["score function"] > 10 * noise["reparameterised"]
+assert noise["score function"] / 2000**0.5 > 3 * through_decoder.mean(dim=0).norm()
 assert (silent == 0).all()
 rows = [[name, g.mean(dim=0).norm().item(), noise[name]] for name, g in estimates.items()]
 table(["gradient", "length of the mean of 2,000", "noise of one draw"], [*rows, ["torch.normal", 0.0, 0.0]])
 
 # %% [markdown]
+# "Length" is the length of a vector of 16 numbers, the mean of the 2,000 gradients. "Noise" is the square root of the
+# variances' sum over these 16 numbers.
+#
 # The first three aim at the same gradient: within what chance explains, the means of the first and the third agree.
-# But a training step sees few draws, and there the noise decides. A single draw of the score function is many times
-# as noisy as a reparameterised one, and even with a baseline it is clearly noisier. The reason is what each of them
-# knows: the reparameterised gradient asks the decoder in which direction to go, the other one only hears how good the
-# place was.
+# (The length in the second row is mostly chance: the standard error of that mean, its noise divided by $\sqrt{2000}$,
+# is several times as large as the true gradient.) But a training step sees few draws, and there the noise decides. A
+# single draw of the score function is many times as noisy as a reparameterised one, and even with a baseline it is
+# clearly noisier. The reason is what each of them knows: the reparameterised gradient asks the decoder in which
+# direction to go, the other one only hears how good the place was.
 #
 # And `torch.normal`: no error, no warning, and every gradient is exactly 0. An encoder trained through it would learn
 # from the KL term alone. When a part of a network does not learn, look at its gradient first.
@@ -369,7 +375,7 @@ print("The package's VAE gives the same loss.")
 #
 # ## 3 · Train it, and judge its samples (V1)
 #
-# 600 steps with batches of 32, about twenty seconds. A comparison needs a second runner: the plain autoencoder of
+# 600 steps with batches of 32, half a minute or so. A comparison needs a second runner: the plain autoencoder of
 # notebook 03, with the same layers, steps, batches and learning rate. `train_live` serves both.
 
 # %%
@@ -397,11 +403,11 @@ train_live(plain, "squared error")
 
 # %% [markdown]
 # To make a new image, draw $z$ from the prior and decode it. (We show the mean of $p_\theta(x \mid z)$, the
-# probabilities $\pi$ as grey levels; sampled pixels would cover the picture with grain.) Beside our two stand the
-# shipped models with the same layers, trained on 59,000 digits of MNIST: `vae-mnist` for 12,000 steps with batches of
-# 128, and `autoencoder-mnist` for 8,000 steps with batches of 256. An autoencoder has no prior. We give it three: the
-# VAE's, $N(0, I)$; one Gaussian fitted to its codes of the training images; and, as in the end of notebook 03, ten
-# Gaussians fitted to them.
+# probabilities $\pi$ as grey levels; sampled pixels would cover the picture with grain.) We compare them with the
+# shipped models, which have the same layers and were trained on 59,000 digits of MNIST: `vae-mnist` for 12,000 steps
+# with batches of 128, and `autoencoder-mnist` for 8,000 steps with batches of 256. An autoencoder has no prior. We
+# give it three: the VAE's, $N(0, I)$; one Gaussian fitted to its codes of the training images; and, as in the end of
+# notebook 03, ten Gaussians fitted to them.
 
 # %%
 from sklearn.mixture import GaussianMixture
@@ -438,8 +444,9 @@ show_rows({"real": test.x[:16]} | {name: x[:16] for name, x in drawn.items()}, s
 # images' do. But a model that draws the same perfect 7 a thousand times would be perfectly readable. So we ask
 # notebook 02 too: the Fréchet distance in the digit classifier's features (digit FID, less is better), precision and
 # recall, density and coverage, each with 1,000 images against the 1,000 test images. Two more rows help to read them:
-# 1,000 real training images, and a VAE that was never trained. And the last row is the shipped VAE with *two*
-# numbers. (AE is the plain autoencoder.)
+# 1,000 real training images, and a VAE that was never trained. The first is a little flattered in "readable", since
+# training images are what the judge compares with; of the test images about 94 % are readable. And the last row is
+# the shipped VAE with *two* numbers. (AE is the plain autoencoder.)
 
 # %%
 from course_utils.features import feature_extractor, readability
@@ -465,6 +472,8 @@ scores = {name: judge(x) for name, x in ({"real training images": train.x[:1000]
 # %% tags=["V1", "nbval-ignore-output"]
 readable, distance = ({name: row[k] for name, row in scores.items()} for k in (0, 1))
 recall = {name: row[3] for name, row in scores.items()}
+of_test = is_readable(test.x).double().mean().item()
+assert 0.92 < of_test < 0.96 < readable["real training images"]
 assert readable["VAE"] > readable["VAE, untrained"] + 0.06
 assert distance["VAE"] < 0.2 * distance["VAE, untrained"]
 assert readable["VAE"] > 1.5 * readable["AE, N(0, I)"]
@@ -484,12 +493,14 @@ table(header, [[name, *row] for name, row in scores.items()])
 # Take your time with this table.
 #
 # - The prior does its work: codes from $N(0, I)$ give better images and more readable ones for the VAE than for the
-#   autoencoder, for which, however long it was trained, they are hardly ever readable: it never heard of this prior.
+#   autoencoder, for which, after the short training and after the long one, they are hardly ever readable: it never
+#   heard of this prior.
 # - But fit *one* Gaussian to the autoencoder's codes, and after our short training it is **ahead** of the VAE, in
-#   readable images and in FID. A VAE takes longer to train.
-# - After long training the order is reversed: the shipped VAE beats the shipped autoencoder with one Gaussian.
-# - And an autoencoder with *ten* Gaussians beats that VAE. So a VAE is not simply the better sampler. What it has and
-#   the other has not is one model, trained in one go, with a prior known beforehand and a likelihood that can be
+#   readable images and in FID. Here the short training is too short for the VAE.
+# - With far more steps and data (59,000 images) the order is reversed: the shipped VAE beats the shipped autoencoder
+#   with one Gaussian. We cannot tell from this which of the two did it, steps or data.
+# - And an autoencoder with *ten* Gaussians beats that VAE. So a VAE is not simply the better sampler. What it offers
+#   and the other does not: one model, trained in one go, with a prior known beforehand and a likelihood that can be
 #   bounded. Section 8 shows what happens if the VAE too gets its prior fitted afterwards.
 # - The VAE with two numbers is nearly as readable as the one with 16, but its recall is almost 0: it covers hardly
 #   any of the variety of real digits. "Readable" cannot see that.
@@ -510,7 +521,7 @@ x = binarise(test.x[:20], generator=torch.Generator().manual_seed(3))
 v = (x.flatten(1) + 1) / 2
 
 
-def log_joint(z: Tensor) -> Tensor:  # log p(x, z) for codes (M, 2) and the 20 images: (M, 20)
+def log_joint(z: Tensor) -> Tensor:  # log p(x, z) for n codes (n, 2) and the 20 images: (n, 20)
     logits = 2 * over_batches(plane.decoder.before_tanh, z).flatten(1)
     log_black = nn.functional.logsigmoid(-logits).sum(dim=1, keepdim=True)  # log(1 - pi), summed over pixels
     return logits @ v.T + log_black + prior.log_prob(z).sum(dim=1, keepdim=True)
@@ -540,36 +551,42 @@ covered = (log_q + log_cell).exp().sum(dim=0)  # how much of q the grid holds
 assert (covered - 1).abs().max() < 0.1
 assert (elbo < log_p + 3 * error).all()
 assert ((elbo + gap - log_p).abs() < 5 * error + 0.15).all()
-assert gap.median() < 5 < gap.max()
+assert gap.median() < 2
+assert (gap > 5).sum() <= 6
+assert gap.max() > 10
 rows = {"log p(x), grid": log_p, "ELBO, drawn": elbo, "KL(q ‖ p(z|x)), grid": gap}
 table(["nats", "mean of 20 images", "median", "largest"],
       [[name, n.mean().item(), n.median().item(), n.max().item()] for name, n in rows.items()])  # fmt: skip
 
 # %% [markdown]
 # The bound holds for each image, and what is missing is the KL term, up to the chance in the draws. It is a nat or so
-# for most images, and much more for a few. The pictures show why: the first five images, then the one with the
-# largest gap. Solid: the exact posterior. Dashed: the encoder's guess. Both as contours at 10 % and 50 % of the peak.
+# for most images, and much more for a few. (In the table only the means add up, not the medians or the largest.) The
+# pictures show why: the first five images, then the one with the largest gap. The contours stand at 10 % and 50 % of
+# the peak; each panel has its own scale.
 
 # %%
 chosen = [*range(5), int(gap.argmax())]
-fig, axes = plt.subplots(1, 6, figsize=(11, 2.3), layout="constrained")
+fig, axes = plt.subplots(1, 6, figsize=(11, 2.6), layout="constrained")
 for k, ax in zip(chosen, axes, strict=True):
     best = grid[joint[:, k].argmax()]
-    middle, reach = (mu[k] + best) / 2, (mu[k] - best).abs().max() / 2 + 0.2
-    ticks = torch.linspace(-1, 1, 41) * reach
+    middle, reach = (mu[k] + best) / 2, 0.65 * (mu[k] - best).abs().max() + 0.2
+    ticks = torch.linspace(-1, 1, 51) * reach
     codes = torch.cartesian_prod(middle[0] + ticks, middle[1] + ticks)
     posterior, guess = log_joint(codes)[:, k], q.log_prob(codes[:, None])[:, k].sum(dim=1)
     for log_density, color, style in ((posterior, "C0", "solid"), (guess, "C1", "dashed")):
-        density = (log_density - log_density.max()).exp().view(41, 41).T
+        density = (log_density - log_density.max()).exp().view(51, 51).T
         ax.contour(*(middle[:, None] + ticks), density, levels=[0.1, 0.5], colors=color, linestyles=style)
     ax.set(title=f"a {test.y[k].item()}: gap {gap[k]:.1f} nats", xlabel="$z_1$")
-axes[0].set_ylabel("$z_2$")
+fig.supylabel("$z_2$", fontsize=10)
+for name, color, style in (("exact posterior", "C0", "solid"), ("the encoder's guess", "C1", "dashed")):
+    axes[0].plot([], [], color=color, ls=style, label=name)
+fig.legend(loc="outside upper center", ncols=2)
 plt.show()
 
 # %% [markdown]
 # The guess is an ellipse along the axes, because we gave $q$ one $\sigma$ for each dimension and no correlation. What
-# would the *best* such ellipse miss? Give it the exact posterior's mean and, so that it stays inside a tilted one,
-# the inverse of the diagonal of its inverse covariance as variance.
+# would the *best* such ellipse miss? If the exact posterior were normal, the best would have its mean, and as
+# variances the inverses of the diagonal of its inverse covariance. We use this one; the very best can only miss less.
 
 # %% tags=["V2"]
 weights = (joint - log_p + log_cell).exp()  # the exact posterior on the grid; each column sums to 1
@@ -580,12 +597,13 @@ log_best = best.log_prob(grid[:, None, :]).sum(dim=2)
 least = ((log_best + log_cell).exp() * (log_best - (joint - log_p))).sum(dim=0)
 assert least.median() < 0.25 * gap.median()
 assert least.mean() < 0.25 * gap.mean()
-print("The best ellipse misses less than a quarter of what the encoder misses, on average.")
+print("This ellipse misses less than a quarter of what the encoder misses, on average.")
 
 # %% [markdown]
-# So the shape of the guess costs little. Most of the loss comes from asking *one* network to guess for all images:
-# its guess lies a little beside the right place, and far beside it for an unusual image. This is called the
-# **amortisation gap** (상각 격차; Cremer et al., 2018).
+# So the shape of the guess costs little. Most of the loss comes from the guess lying beside the right place, and far
+# beside it for an unusual image. One network has to guess for all images, also for ones it was not trained on (these
+# are test images, and black and white, while it learned from grey ones). What *one network for all* costs is called
+# the **amortisation gap** (상각 격차; Cremer et al., 2018).
 #
 # For 16 numbers there is no grid. But the bound can be tightened by drawing several codes and averaging *inside* the
 # logarithm (Burda et al., 2016):
@@ -593,7 +611,7 @@ print("The best ellipse misses less than a quarter of what the encoder misses, o
 # $$\mathbb{E}\left[\log \frac{1}{K} \sum_{k=1}^{K} \frac{p_\theta(x \mid z_k)\, p(z_k)}{q_\phi(z_k \mid x)}\right], \qquad z_1, \dots, z_K \sim q_\phi(z \mid x)$$
 #
 # For $K = 1$ this is the ELBO. With growing $K$ the encoder's misfit matters less and less, and the *mean* climbs to
-# the exact value. This is how VAEs are compared in papers; the method is `iwae_bound`.
+# the exact value. Papers often report this bound, with $K$ in the thousands; the method is `iwae_bound`.
 
 # %%
 Ks = (1, 3, 10, 30, 100, 300)
@@ -607,19 +625,22 @@ for K in Ks:
 missing = torch.stack(missing)  # (6, 20): exact minus estimate
 assert missing[0].median() > missing[2].median() > missing[-1].median()
 assert missing[-1].median().abs() < 0.3
+assert (missing[-1].abs() < 1).sum() >= 14
 assert missing[-1].max() > 1
 
 fig, ax = plt.subplots(figsize=(5, 2.5), layout="constrained")
 ax.plot(Ks, missing, color="0.6", ls="-", lw=1)
 ax.plot(Ks, missing.median(dim=1).values, "ko-", label="median")
-ax.set(xscale="log", yscale="symlog", xlabel="number of codes $K$", ylabel="missing from log p(x), nats")
+ax.set(xscale="log", xlabel="number of codes $K$", ylabel="missing from log p(x), nats")
+ax.set_yscale("symlog", linthresh=2)
 ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Each thin line is an image (the vertical axis is logarithmic, but lets 0 and negative values pass: a single estimate
-# may by chance lie above the exact value). Most come within a fraction of a nat. For a few the cloud lies so far
-# beside the right region that even 300 codes miss it. An estimate of a likelihood is only as good as its proposals.
+# Each thin line is an image. (The vertical axis is linear between -2 and 2 and logarithmic beyond. A single estimate
+# may by chance lie above the exact value, and then its line goes below 0.) With 300 codes most come within a fraction
+# of a nat. For a few the cloud lies so far beside the right region that even 300 codes miss it. An estimate of a
+# likelihood is only as good as its proposals.
 #
 # ## 5 · Bernoulli or Gaussian? (V2)
 #
@@ -633,7 +654,7 @@ plt.show()
 # root mean squared error of a pixel.
 #
 # We compare three decoders: Bernoulli, Gaussian with $\sigma_x = 1$, Gaussian with $\sigma_x$ learned. All get the
-# same network, the same 600 steps and the same batches, and each is trained from three seeds. For that the networks
+# same network, the same 600 steps and the same batches, and each is trained from two seeds. For that the networks
 # have to be small: two linear layers each way instead of convolutions, many times as fast. The learned
 # $\log \sigma_x$ gets ten times the learning rate: it begins at $\sigma_x = 1$ and has a long way to go.
 
@@ -657,13 +678,13 @@ def small_vae(seed: int, kind: type[VAE] = VAE, **options) -> VAE:
 
 
 # %%
-def train_small(model: VAE, steps: int, seed: int, warmup: int = 0) -> VAE:
+def train_small(model: VAE, steps: int, seed: int, warmup: int = 0, images: Images = train) -> VAE:
     networks = [weight for name, weight in model.named_parameters() if name != "log_sigma"]
     groups = [{"params": networks, "lr": 2e-3}, {"params": [model.log_sigma], "lr": 2e-2}]
     adam, beta = torch.optim.Adam(groups, fused=True), model.beta
     rate = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: warmup_cosine((step + 0.5) / steps))
     draw = torch.Generator().manual_seed(seed)
-    for step, (x, _) in enumerate(batches(train, 64, steps, generator=draw), start=1):
+    for step, (x, _) in enumerate(batches(images, 64, steps, generator=draw), start=1):
         if warmup:  # of the KL term's weight, see section 6
             model.beta = beta * min(1.0, step / warmup)
         adam.zero_grad()
@@ -680,7 +701,7 @@ kinds = {
     "Gaussian, σ learned": {"likelihood": "gaussian"},
 }
 trained = {
-    name: [train_small(small_vae(seed, **options), 600, seed) for seed in range(3)]
+    name: [train_small(small_vae(seed, **options), 600, seed) for seed in range(2)]
     for name, options in kinds.items()
 }
 
@@ -695,26 +716,32 @@ def report(model: VAE) -> list[float]:
     return [error, rate, fid(real=real, fake=extract(model.decode(normal_codes)).features)]
 
 
-def spread(values: Tensor) -> str:
-    return f"{values.mean():.3g} ± {values.std():.2g}"
+def both(values: Tensor) -> str:
+    return " and ".join(f"{value:.3g}" for value in values.tolist())
 
 
 # %% tags=["V2", "nbval-ignore-output"]
 reports = {name: torch.tensor([report(model) for model in models]) for name, models in trained.items()}
-error, rate, distance = torch.stack(list(reports.values())).unbind(dim=2)  # (3 decoders, 3 seeds) each
+error, rate, distance = torch.stack(list(reports.values())).unbind(dim=2)  # (3 decoders, 2 seeds) each
 assert (error[2] < error[0]).all()
 assert (error[0] < error[1]).all()
 assert (rate[2] > 1.5 * rate[0]).all()
 assert (rate[0] > 1.1 * rate[1]).all()
 assert (distance[0] < distance[1:]).all()
-rows = [[name, *map(spread, r.T)] for name, r in reports.items()]
-table(["mean ± spread of three seeds", "squared error", "KL, nats", "digit FID"], rows)
+rows = [[name, *map(both, r.T)] for name, r in reports.items()]
+table(["one number for each seed", "squared error", "KL, nats", "digit FID"], rows)
 
 # %% [markdown]
-# Learning $\sigma_x$ brings the lowest squared error, and it pays for it with the highest KL: its codes tell the
+# Learning $\sigma_x$ brings the lowest squared error, and it pays for it with the highest KL: its codes cost the
 # most. The decoder with $\sigma_x = 1$ is the opposite, and the Bernoulli decoder lies between the two. A better
 # reconstruction is not a better sampler: the lowest FID belongs to the one in the middle. This holds for these small
-# networks and 600 steps.
+# networks and 600 steps. Here are reconstructions.
+
+# %%
+show_rows({"image": some} | {name: over_batches(models[0], some) for name, models in trained.items()})
+
+# %% [markdown]
+# The three look much alike; with $\sigma_x = 1$ they are faintest. The table's differences are hard to see here.
 #
 # And does the learned $\sigma_x$ settle where the formula says?
 
@@ -727,10 +754,7 @@ for model in learned:
         rms.append((model.decode(z) - train.x).square().mean().sqrt())
 ratio = torch.stack([model.log_sigma.detach().exp() for model in learned]) / torch.stack(rms)
 assert ((ratio - 1).abs() < 0.1).all()
-print("Each of the three learned σ agrees with the root mean squared error within a tenth.")
-
-# %%
-show_rows({"image": some} | {name: over_batches(models[0], some) for name, models in trained.items()})
+print("Both learned σ agree with the root mean squared error within a tenth.")
 
 # %% [markdown]
 # ## 6 · When the code falls silent: posterior collapse (V2)
@@ -750,7 +774,8 @@ show_rows({"image": some} | {name: over_batches(models[0], some) for name, model
 #   gradient is 0. We take $\lambda = 0.5$.
 #
 # But first ask whether there is something to cure. A code that is silent after a short training may just need more
-# time. So each is trained twice, for 300 and for 1,000 steps, with the small network of section 5.
+# time. So the plain training and warm-up are each run twice, for 300 and for 1,000 steps; free bits once, for 300.
+# The network is the small one of section 5, and each run starts from the same seed.
 
 # %%
 taxed = {}
@@ -802,18 +827,24 @@ show_rows(
 
 # %% [markdown]
 # After 300 steps the plain training looks collapsed: nearly the same shape for every image. Warm-up reaches a clearly
-# lower value of the same loss. But after 1,000 steps the plain one has woken up by itself, and much of the difference
-# between the two losses is gone. So what we saw was a slow start more than a trap, and warm-up is a short cut through
-# it. What remains silent after 1,000 steps may be right to be silent: at ten times the price, few dimensions are
-# worth having. Free bits change the loss itself. All 16 dimensions settle near the half nat that costs nothing, and
-# by the loss that counts every nat that is dear.
+# lower value of the same loss. But after 1,000 steps the plain one has woken up by itself, and the difference between
+# the two losses is smaller. So in this run we saw a slow start more than a trap, and warm-up was a short cut through
+# it. (It is one seed; with another one the numbers change.) What remains silent after 1,000 steps may be right to be
+# silent: at ten times the price, few dimensions are worth having. Free bits change the loss itself. All 16 dimensions
+# settle near the half nat that costs nothing, which is expensive by the loss that counts every nat.
 #
 # Collapse of another kind comes from a decoder that hardly needs the code. Let each pixel also see the pixels before
 # it, in the order in which one reads: one more weight matrix, lower triangular, adds to the logits. That is an
 # *autoregressive* (자기회귀) decoder.
 
+# A grey pixel that the next ones can see would be no coin any more. So here all images, of the training and of the
+# test, are first made black and white, and the decoder with independent pixels is trained on them anew.
+
 
 # %%
+from dataclasses import replace
+
+
 class ReadingVAE(VAE):
     def __init__(self, latent_dim: int):
         super().__init__(latent_dim)
@@ -824,35 +855,41 @@ class ReadingVAE(VAE):
         return log_bernoulli(x, 2 * self.decoder.before_tanh(z) + seen.view_as(x))
 
 
-reading = {steps: train_small(small_vae(0, ReadingVAE), steps, seed=0) for steps in (300, 600)}
+# %%
+coins = replace(train, x=binarise(train.x, generator=torch.Generator().manual_seed(11)))
+test_coins = binarise(test.x, generator=torch.Generator().manual_seed(18))
+judged = {"pixels independent, 600 steps": train_small(small_vae(0), 600, seed=0, images=coins)}
+for steps in (300, 600):
+    model = train_small(small_vae(0, ReadingVAE), steps, seed=0, images=coins)
+    judged[f"pixels see those before, {steps} steps"] = model
 
 # %%
-judged = {"pixels independent, 600 steps": trained["Bernoulli"][0]}
-judged |= {f"pixels see those before, {steps} steps": model for steps, model in reading.items()}
 rate, bound = {}, {}
 for name, model in judged.items():
     with torch.inference_mode():
-        parts = model.elbo(test.x, generator=torch.Generator().manual_seed(8))
+        parts = model.elbo(test_coins, generator=torch.Generator().manual_seed(8))
     rate[name], bound[name] = parts.kl.mean().item(), parts.total.mean().item()
 
 # %% tags=["V2-collapse", "nbval-ignore-output"]
 independent, short, long = judged
 assert rate[short] < 0.75 * rate[independent]
 assert rate[long] < 0.75 * rate[independent]
-assert bound[long] > bound[independent] + 8
+assert bound[short] > bound[independent] + 1
+assert bound[long] > bound[short] + 5
 table(["decoder, β = 1", "KL, nats", "ELBO, nats"], [[name, rate[name], bound[name]] for name in judged])
 
 # %% [markdown]
-# The ELBO is much better, the code tells far less, and twice the training hardly changes that. Nothing is wrong here
-# with the training: what a pixel can learn from its neighbours need not be told by the code. With a still stronger
-# decoder, of text for instance, the code can fall silent altogether; Bowman et al. (2016) then weaken the decoder as
-# well, by hiding words from it.
+# The ELBO is better, and the code costs far less. With twice the training the ELBO rises further, and the code still
+# costs clearly less than with independent pixels. Nothing is wrong here with the training: what a pixel can learn
+# from its neighbours need not be told by the code. With a still stronger decoder, of text for instance, the code can
+# fall silent altogether; Bowman et al. (2016) then weaken the decoder as well, by hiding words from it.
 #
 # ## 7 · How much should a code tell? (V1)
 #
-# Used with care, $\beta$ is a useful dial (Higgins et al., 2017). It trades the two parts of the ELBO against each
-# other: what a code costs (KL, the *rate*, 율) against how badly it decodes ($-\log p_\theta(x \mid z)$, the
-# *distortion*, 왜곡). The course ships the two-number VAE trained at four values of $\beta$, each on 59,000 digits.
+# Used with care, $\beta$ is a useful dial (Higgins et al., 2017; Alemi et al., 2018). It trades the two parts of the
+# ELBO against each other: what a code costs (KL, the *rate*, 율) against how badly it decodes
+# ($-\log p_\theta(x \mid z)$, the *distortion*, 왜곡). The course ships the two-number VAE trained at four values of
+# $\beta$, each on 59,000 digits.
 #
 # Is the rate what a code *tells*? Only from above. Let $q(z)$ be the mixture of all clouds, the **aggregate
 # posterior** (집계 사후 분포): take an image at random, then a code from its cloud. With the $N$ images $x_1, \dots, x_N$,
@@ -869,7 +906,7 @@ table(["decoder, β = 1", "KL, nats", "ELBO, nats"], [[name, rate[name], bound[n
 
 # %%
 @torch.inference_mode()
-def split_rate(model: VAE, x: Tensor) -> list[float]:  # rate, information and gap, in nats
+def split_rate(model: VAE, x: Tensor) -> list[float]:  # rate, information, gap; share of codes far out
     mu, logvar = model.posterior(x)
     z = reparameterise(mu, logvar, generator=torch.Generator().manual_seed(9))
     q = distributions.Normal(mu, (0.5 * logvar).exp())
@@ -877,7 +914,8 @@ def split_rate(model: VAE, x: Tensor) -> list[float]:  # rate, information and g
     log_all = torch.cat([q.log_prob(part[:, None]).sum(dim=2) for part in z.split(200)])  # log q(z_i | x_j)
     log_mixture = log_all.logsumexp(dim=1) - math.log(len(x))  # log q(z_i)
     parts = kl_standard_normal(mu, logvar), log_own - log_mixture, log_mixture - prior.log_prob(z).sum(dim=1)
-    return [part.mean().item() for part in parts]
+    outside = (z.norm(dim=1) > radius[0.95]).float()
+    return [part.mean().item() for part in (*parts, outside)]
 
 
 series = {0.1: load_pretrained("vae-2d-beta-0.1-mnist", "cpu"), 1: plane}
@@ -892,7 +930,7 @@ for beta, model in series.items():
     rows.append([f"{beta:g}", *on_test, *split_rate(model, train.x)])
 
 # %% tags=["V1-rate", "nbval-ignore-output"]
-distortion, elbo, rate, information, gap = (
+distortion, elbo, rate, information, gap, outside = (
     torch.tensor(column) for column in list(zip(*rows, strict=True))[1:]
 )
 few = torch.tensor([split_rate(model, train.x[:1000]) for model in series.values()])  # with 1,000 images
@@ -902,25 +940,31 @@ assert (distortion.diff() > 0.5).all()
 assert elbo.argmax() == 1
 assert (information + gap - rate).abs().max() < 0.15
 assert (gap.diff() < 0).all()
-assert gap[0] > 3 * gap[1]
+assert rate[0] - math.log(4000) > 0.5 * gap[0]
+assert outside[0] > 0.15 > outside[1]
 assert (few[:3, 2] > gap[:3] + 0.03).all()
 assert of_sixteen[1] > 0.99 * math.log(1000)
-table(["β", "distortion", "ELBO", "rate", "information", "gap (all in nats)"], rows)
+columns = ["distortion, test", "ELBO, test", "rate", "information", "gap", "codes outside the 95 % disc"]
+table(["β", *columns], rows)
 
 # %% [markdown]
-# Going down the table, codes get cheaper and decode worse. The ELBO on test images is best at $\beta = 1$: it is what
-# that model was trained for. And the rate is indeed information plus gap. At $\beta = 0.1$ nats are so cheap that the
-# codes leave the prior: the gap is several times that of $\beta = 1$. What is drawn from $p(z)$ is then no longer
-# what the decoder was trained on.
+# Distortion and ELBO are measured on the test images; rate, information, gap and the last column on the training
+# images; all but the last are in nats. Going down the table, codes get cheaper and decode worse. The ELBO on test
+# images is best at $\beta = 1$: it is what that model was trained for. And the rate is indeed information plus gap.
+# At $\beta = 0.1$ nats are cheap, and the codes spread beyond the prior: more than 15 % lie outside the disc that
+# holds 95 % of it. Codes drawn from $p(z)$ then reach only part of what the decoder has learned.
 #
-# A caution about the last two columns. They are measured with $N = 4000$ images, and a code cannot pick out one of
-# 4,000 with more than $\log 4000 = 8.3$ nats. With 1,000 images the gap comes out larger in the first three rows (the
-# check says so): part of it is only that so few small clouds cannot cover the plane. Read the gap as an upper limit
-# for all of MNIST. With 16 numbers this measurement fails: there every cloud is by itself, and the information is
-# $\log N$ (the check sees to that too). Section 8 has to do without it.
+# A caution about information and gap. They are measured with $N = 4000$ images, and a code cannot pick out one of
+# 4,000 with more than $\log 4000 = 8.3$ nats. At $\beta = 0.1$ the rate alone is above 8.3 nats, so most of that gap
+# is owed to $N$. With 1,000 images the gap comes out larger in the first three rows (the check says so): part of it
+# is only that so few small clouds cannot cover the plane. Read the gap as an upper limit for all of MNIST. With 16
+# numbers this measurement fails: there every cloud is by itself, and the information is $\log N$ (the check sees to
+# that too). Section 8 has to do without it.
 #
-# Now look at the spaces. **Move the slider** and watch the dots, the means $\mu(x)$ of 300 test images. **Drag** over
-# the map to decode a point. Then walk between two images.
+# Now look at the spaces. **Move the slider** for $\beta$ and watch the dots, the means $\mu(x)$ of 300 test images:
+# how far do they spread? **Drag** over the map to decode a point. Then walk between two images, a 0 and a 3 to begin
+# with. What lies between the two, and what becomes of the whole walk at $\beta = 16$? The table below the map gives
+# two shares for the same 300 images: of dots far out, and of reconstructions that can be read.
 
 # %%
 from course_utils.explorers import Choice, Explorer, LatentExplorer, Panel, Readout, Slider
@@ -928,17 +972,33 @@ from course_utils.explorers import Choice, Explorer, LatentExplorer, Panel, Read
 maps = LatentExplorer(
     series, test, series="β", grid=15, points=300, anchors=4, title="Two numbers, four values of β"
 )
-maps.index = [1, maps.index[1], 0, 3, 0, 5]  # β = 1; half of the way from the first image to the fourth
+maps.index = [1, maps.index[1], 0, 3, 0, 5]  # β = 1; half of the way from a 0 to a 3
 maps
+
+# %% tags=["V1-maps", "nbval-ignore-output"]
+far, legible = {}, {}
+for beta, model in series.items():
+    with torch.inference_mode():
+        mu, _ = model.posterior(test.x[:300])
+    far[beta] = (mu.norm(dim=1) > 3).double().mean().item()
+    legible[beta] = is_readable(over_batches(model.decode, mu)).double().mean().item()
+assert far[0.1] > 0.1
+assert max(far[1], far[4], far[16]) < 0.05
+assert legible[16] < 0.2
+assert min(legible[0.1], legible[1], legible[4]) > 0.4
+assert rate[3] < math.log(10)
+table(["β", "dots farther than 3 from the origin", "reconstructions readable"],
+      [[f"{beta:g}", far[beta], legible[beta]] for beta in series])  # fmt: skip
 
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# At $\beta = 0.1$ the dots spread far beyond the prior, whose bulk lies within 3 of the origin. Codes drawn from
-# $N(0, I)$ reach only the middle of that map. At $\beta = 1$ the dots fill a disc like a sample of the prior. At 4
-# and 16 they draw together, classes overlap, and the decoder answers with fewer and more average digits. At 16 most
-# of the map decodes to much the same shape. (Where the page cannot run: the picture shows $\beta = 1$, and below it
-# the image half-way between two digits, for each $\beta$.)
+# At $\beta = 0.1$ the dots spread beyond the prior, most of all along one axis: about one in six lies farther than 3
+# from the origin (of draws from $N(0, I)$, one in ninety). Such draws miss that part. At $\beta = 1$ the dots lie in
+# a disc, roughly as draws from the prior do, and at 4 not much changes. At 16 the rate is 1.3 nats, less than the
+# $\log 10 = 2.3$ nats that it takes to name one of ten digits: the classes overlap, and few of the decoded images can
+# be read. (Where the page cannot run: the picture shows $\beta = 1$ and the walk from a 0 to a 3. On the way lies a
+# region of sixes.)
 #
 # </details>
 
@@ -962,20 +1022,22 @@ for rank, (j, ax) in enumerate(zip(order, axes.flat, strict=True), start=1):
     ax.hist(aggregate[:, j], bins=40, range=(-4, 4), density=True, color="C0", alpha=0.4, label="codes")
     ax.hist(mu[:, j], bins=40, range=(-4, 4), density=True, color="C1", histtype="step", label="centres μ")
     ax.plot(bell, prior.log_prob(bell).exp(), "k-", lw=1, label="N(0, 1)")
-    ax.set(title=f"$z_{{{rank}}}$: {kl_of[j]:.2f} nats", ylim=(0, 1))
+    ax.set_title(f"rank {rank}: {kl_of[j]:.2f} nats", fontsize=9)
+    ax.set_ylim(0, 1)
 axes[0, 0].legend(frameon=False, fontsize=6)
 fig.supxlabel("value", fontsize=10)
 fig.supylabel("density", fontsize=10)
 plt.show()
 
 # %% [markdown]
-# Filled: codes from the clouds. Outlined: the centres $\mu$ alone. Thin line: the prior. The dimensions are sorted by
-# their KL, which stands above each. The last two are inactive: $\mu$ is 0 for every image, or nearly, and they carry
-# nothing. The model has found that it needs fewer than 16 numbers.
+# Filled: codes from the clouds. Outlined: the centres $\mu$ alone. Thin line: the prior. The dimensions are ranked by
+# their KL, which stands above each. Where the KL is small, the centres are narrower than the prior, and the clouds'
+# own width makes up for it. The last two are inactive: $\mu$ is 0 for every image, or nearly (a spike, cut off at 1),
+# and they carry nothing. The model has found that it needs fewer than 16 numbers.
 #
-# By eye, each dimension of the codes looks like the prior. That is necessary, not sufficient: 16 dimensions can be
-# normal one by one and still leave holes together. Even a VAE that was never trained passes this test: its clouds
-# *are* the prior, or nearly.
+# By eye, each dimension of the codes looks much like the prior (rank 2 leans a little to the right). That is
+# necessary, not sufficient: 16 dimensions can be normal one by one and still leave holes together. Even a VAE that
+# was never trained passes this test: its clouds *are* the prior, or nearly.
 
 
 # %% tags=["V1", "nbval-ignore-output"]
@@ -1017,13 +1079,21 @@ places = {
 from_clouds, from_prior, from_one, from_ten = found = [
     judge(over_batches(shipped.decode, z)) for z in places.values()
 ]
-assert from_clouds[0] > 0.85
+with torch.inference_mode():
+    z = reparameterise(*shipped.posterior(test.x), generator=torch.Generator().manual_seed(10))
+of_test_clouds = is_readable(over_batches(shipped.decode, z)).double().mean().item()
+assert abs(from_clouds[0] - of_test) < 0.06
+assert abs(of_test_clouds - from_clouds[0]) < 0.05
 assert from_clouds[0] > from_prior[0] + 0.25
 assert from_clouds[1] < 0.6 * from_prior[1]
 assert abs(from_one[0] - from_prior[0]) < 0.1
+assert from_one[1] > 0.7 * from_prior[1]
 assert from_ten[0] > (from_prior[0] + from_clouds[0]) / 2
-assert from_ten[1] < 0.7 * from_prior[1]
+assert from_ten[1] < (from_prior[1] + from_clouds[1]) / 2
+assert from_ten[3] < from_prior[3] - 0.03
 assert abs(from_ten[0] - scores["shipped AE, 10 Gaussians"][0]) < 0.1
+assert scores["shipped AE, 10 Gaussians"][1] < from_ten[1]
+assert scores["shipped AE, 10 Gaussians"][3] > from_ten[3]
 table(
     ["codes of the shipped VAE from", *header[1:]],
     [[name, *row] for name, row in zip(places, found, strict=True)],
@@ -1033,11 +1103,14 @@ table(
 show_rows({name: over_batches(shipped.decode, z[:16]) for name, z in places.items()}, scale=0.5)
 
 # %% [markdown]
-# Here is the gap, in pictures. From its own clouds the VAE draws images nearly as readable as real ones; from the
-# prior, far less readable ones. One fitted Gaussian changes nothing: in mean and covariance the codes *are* standard
-# normal already. Ten Gaussians, which can follow the islands of the digits, close more than half of the gap. And they
-# bring the VAE to where they brought the plain autoencoder in section 3: once the prior is fitted afterwards, it
-# matters little which of the two encoders made the codes.
+# Here is the gap, in pictures. From its own clouds the VAE draws images about as readable as real ones (from clouds
+# of the *test* images nearly the same share); from the prior, far less readable ones. One fitted Gaussian changes
+# little: in mean and covariance the codes *are* nearly standard normal already. Ten Gaussians, which can follow the
+# islands of the digits, close more than half of the gap in readable images and in FID. Recall is a little lower:
+# fewer strange images, but also a little less variety.
+#
+# And they bring the VAE about as many readable images as they brought the plain autoencoder in section 3; in FID and
+# recall the plain one is even a little ahead. With a prior fitted afterwards, the VAE has no advantage here.
 #
 # This is the road to notebook 08. There the autoencoder's KL term is kept only as a light touch on the codes' scale,
 # and the prior is learned afterwards by the strongest model we have, a diffusion model.
@@ -1077,6 +1150,8 @@ assert abs(length["spherical"][4] - 4) < 0.4
 assert abs(length["linear"][4] - 4 / 2**0.5) < 0.4
 for name in walks:
     assert share[name][4] < share[name][[0, -1]].min() - 0.2
+assert (share["linear"] - share["spherical"]).abs().max() < 0.2
+assert share["spherical"][4] > share["linear"][4] + 0.03
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.4), layout="constrained")
 for (name, marker), color in zip({"linear": "o", "spherical": "s"}.items(), ("C0", "C1"), strict=True):
     style = {"marker": marker, "color": color, "ls": "-" if marker == "o" else "--", "label": name}
@@ -1091,22 +1166,27 @@ plt.show()
 show_rows({f"{name} {pair + 1}": x[:, pair] for pair in (0, 1) for name, x in frames.items()})
 
 # %% [markdown]
-# The straight walk dips towards the origin, the spherical one does not. In the middle both lead through images that
-# are no digit, as any way from one digit to another does; the right plot says how often. The origin is the *most
-# likely* code under the prior and yet *untypical*: a trap of many dimensions.
+# The straight walk dips towards the origin, the spherical one does not. Somewhere on the way both lead through images
+# that are no digit, as any continuous change from one digit to another must; the right plot says how often.
+#
+# The origin is the *most likely* code under the prior and yet *untypical*: hardly any draw lies near it. Does the
+# straight walk suffer for it? Hardly: the two curves on the right are nearly the same, and only in the middle is the
+# spherical walk a little more often readable. What lies between two digits matters more here than the distance from
+# the origin.
 #
 # ## 10 · One dimension at a time
 #
 # Take the code of an image, change one of its 16 numbers, leave the others, decode. Choose an image and one of the
-# eight most informative dimensions, and move the value. The ninth choice is the dimension with the smallest KL. The
-# lower row shows what changed: white where the image became brighter than its reconstruction, black where darker.
+# eight most informative dimensions (their ranks are those of section 8), and move the value. The ninth choice is the
+# dimension with the smallest KL. The lower row shows what changed: white where the image became brighter than its
+# reconstruction, black where darker.
 
 # %%
 picks = [int((test.y == k).nonzero()[2]) for k in range(6)]
 kept = [*order[:8].tolist(), int(order[-1])]
-values = torch.linspace(-3, 3, 13)
+values = torch.linspace(-2.5, 2.5, 11)
 z = shipped.encode(test.x[picks]).detach()
-moved = z[:, None, None, :].repeat(1, len(kept), len(values), 1)  # (6, 9, 13, 16)
+moved = z[:, None, None, :].repeat(1, len(kept), len(values), 1)  # (6, 9, 11, 16)
 for k, j in enumerate(kept):
     moved[:, k, :, j] = values
 frames = over_batches(shipped.decode, moved.flatten(0, 2)).unflatten(0, moved.shape[:3])
@@ -1116,7 +1196,7 @@ own = (z[:, kept] * 10).round() / 10
 # %%
 controls = [
     Choice("image", [str(k) for k in range(6)], test.x[picks]),
-    Choice("dimension", [f"number {rank}" for rank in range(1, 9)] + ["the least informative"]),
+    Choice("dimension", [f"rank {rank}" for rank in range(1, 9)] + ["rank 16, the least informative"]),
     Slider("value", [f"{v:g}" for v in values.tolist()], play=True),
 ]
 depends = ("image", "dimension", "value")
@@ -1125,29 +1205,30 @@ panels = [
     Panel("what changed", changed, depends, strip="value"),
 ]
 readout = Readout("the image's own value", own, ("image", "dimension"), maximum=3)
-Explorer(controls, panels, [readout], title="One number of the code", index=[2, 0, 6])
+Explorer(controls, panels, [readout], title="One number of the code", index=[2, 0, 5])
 
 # %% tags=["V1-dimensions", "nbval-ignore-output"]
-change = (frames[:, :, 8] - frames[:, :, 4]).square().sum(dim=(2, 3, 4)).mean(dim=0)
+change = (frames[:, :, 7] - frames[:, :, 3]).square().sum(dim=(2, 3, 4)).mean(dim=0)  # from -1 to 1
 assert change[:2].mean() > 1.2 * change[6:8].mean()
 assert change[-1] < 0.3 * change[:8].min()
-table(["number", *range(1, 9), "least"], [["squared change of the image", *change.tolist()]])
+table(["rank", *range(1, 9), 16], [["squared change of the image", *change.tolist()]])
 
 # %% [markdown]
-# The table: how far the image moves when the number goes from -1 to 1. Some numbers have a meaning one can name:
-# slant, width, thickness, or a move from one digit to another. Is that an accident? The ELBO with a full covariance
-# would not care how the axes of the code are turned, but a $q$ with a *diagonal* covariance does: it favours axes
-# along which the decoder's main directions of change lie (Rolínek et al., 2019). Still, nothing in the loss says that
-# one number should have one *human* meaning, and without any labels or assumptions it cannot be guaranteed (Locatello
-# et al., 2019). Which meaning falls to which number changes with the seed.
+# The table: how far the image moves when the number goes from -1 to 1, the same step for each. In the number of rank
+# 1 you may find wide, round digits at its lower end (the 4 and the 5 become a 0) and narrow, slanted ones at its
+# upper end (the 2 becomes a 1). Is it an accident that a single number does something one can name? The ELBO with a
+# full covariance would not care how the axes of the code are turned, but a $q$ with a *diagonal* covariance does: it
+# favours axes along which the decoder's main directions of change lie (Rolínek et al., 2019). Still, nothing in the
+# loss says that one number should have one *human* meaning, and without any labels or assumptions it cannot be
+# guaranteed (Locatello et al., 2019). Which change falls to which number may change with the seed.
 #
 # ## 11 · Its images are blurred (V3)
 #
 # How do you measure blur? Blur an image with a small Gaussian and see how much of it was lost: the energy of
-# $x - \mathrm{blur}(x)$ is what the image has in edges and fine detail, its **high-frequency energy** (고주파 에너지). To
-# leave out that some images have more ink, we divide by the energy of the whole image (its squared distance from
-# black). Beside the VAE's images stand real ones, the shipped GAN's of the next notebook, and reconstructions of the
-# plain autoencoder.
+# $x - \mathrm{blur}(x)$ is what the image has in edges and fine detail, its **high-frequency energy** (고주파 에너지). So
+# that images with more ink do not score higher, we divide by the energy of the whole image (its squared distance from
+# black). We compare the VAE's images with real ones, with those of the GAN of the next notebook, and with the plain
+# autoencoder's reconstructions.
 
 # %%
 from course_utils.nets import blur
@@ -1159,6 +1240,7 @@ with torch.inference_mode():
         "real": test.x,
         "VAE, reconstructed": over_batches(shipped, test.x),
         "VAE, from the prior": drawn["shipped VAE"],
+        "real, sampled pixels": binarise(test.x, generator=draw),
         "VAE, sampled pixels": binarise(drawn["shipped VAE"], generator=draw),
         "autoencoder, reconstructed": over_batches(shipped_plain, test.x),
         "GAN": gan.sample(1000, generator=draw),
@@ -1173,11 +1255,12 @@ def detail(x: Tensor) -> float:
 # %% tags=["V3", "nbval-ignore-output"]
 details = {name: detail(x) for name, x in compared.items()}
 relative = {name: value / details["real"] for name, value in details.items()}
-assert 0.6 < relative["VAE, from the prior"] < 0.76
-assert relative["VAE, reconstructed"] < 0.85
+assert 0.62 < relative["VAE, from the prior"] < 0.74
+assert 0.69 < relative["VAE, reconstructed"] < 0.8
 assert relative["autoencoder, reconstructed"] < 0.93
 assert relative["GAN"] > 1.15 * relative["VAE, from the prior"]
-assert relative["VAE, sampled pixels"] > 1.3
+assert relative["real, sampled pixels"] > 1.5
+assert relative["VAE, sampled pixels"] > 1.1 * relative["real, sampled pixels"]
 table(["images", "high-frequency energy", "of the real one"],
       [[name, value, relative[name]] for name, value in details.items()])  # fmt: skip
 
@@ -1185,21 +1268,22 @@ table(["images", "high-frequency energy", "of the real one"],
 show_rows({name: x[:12] for name, x in compared.items()}, scale=0.6)
 
 # %% [markdown]
-# The VAE's images lack about a third of the fine detail, the GAN's less. The plain autoencoder's lack some too, so
-# the cause is not the KL term alone. It is in the decoder. A code leaves things open, such as where exactly a stroke
-# ends, and for each pixel the decoder gives its *mean* over all that is open. A mean of sharp edges at different
-# places is a soft edge. A decoder that treats the pixels as independent cannot do better: to draw a sharp edge at a
-# random place, all pixels would have to agree on the place. Sampling the pixels does not help. Then the edge is not
-# soft but grainy, far more so than in a real image. A GAN pays no price for each pixel; it is asked only whether the
-# whole image looks real. All this is about this decoder, not about every VAE: with several levels of codes (section
-# 13) a VAE can draw sharp images.
+# The VAE's images lack a quarter (reconstructions) to a third (samples) of the fine detail, the GAN's less. The plain
+# autoencoder's lack some too, so the KL term is not the only cause. Another is that 16 numbers cannot say everything:
+# a code leaves things open, such as where exactly a stroke ends, and for each pixel the decoder gives its *mean* over
+# all that is open. A mean of sharp edges at different places is a soft edge. For a given code, a decoder that treats
+# the pixels as independent cannot do better: to draw a sharp edge at a random place, all pixels would have to agree
+# on the place. Sampling the pixels does not help. It makes any image grainy, even a real one, and the VAE's more so.
+# A GAN pays no price for each pixel; it is asked only whether the whole image looks real. All this is about this
+# decoder, not about every VAE: with several levels of codes (section 13) a VAE can draw sharp images.
 #
 # ## 12 · The ELBO as an alarm (V2)
 #
 # A model of $p(x)$ can say which images are unusual. Score an image by its negative ELBO and compute the AUROC
 # (notebook 01): the probability that an anomalous image gets a higher score than a normal one. Normal are test
-# digits. The anomalies: digits turned upside down, mirrored ones (both of classes that are no digit then), pixels in
-# disorder. And two that make trouble: digits with thinner strokes, and a black image.
+# digits. The anomalies: digits turned upside down and mirrored ones (both only of 3, 4 and 7, which then are no
+# digits; for these two, normal are the upright 3, 4 and 7), pixels in disorder. And two that make trouble: digits
+# with thinner strokes, and a black image.
 
 # %%
 from course_utils.metrics import auroc
@@ -1225,7 +1309,9 @@ show_rows({name: x[:10] for name, x in anomalies.items()})
 
 # %% tags=["V2-alarm", "nbval-ignore-output"]
 scored = {name: surprise(x) for name, x in ({"normal": test.x} | anomalies).items()}
-alarm = {name: auroc(normal=scored["normal"], anomalous=scored[name]) for name in anomalies}
+of_normal = dict.fromkeys(anomalies, scored["normal"])
+of_normal |= dict.fromkeys(("upside down", "mirrored"), surprise(lopsided))
+alarm = {name: auroc(normal=of_normal[name], anomalous=scored[name]) for name in anomalies}
 assert alarm["upside down"] > 0.75
 assert alarm["mirrored"] > 0.75
 assert alarm["pixels in disorder"] > 0.99
@@ -1237,8 +1323,9 @@ table(["anomaly", "AUROC"], list(alarm.items()))
 # Digits in the wrong pose and disorder raise the alarm. Thin strokes do not: an AUROC near one half is no better than
 # guessing. And a black image gets a *better* score than almost any real digit, although the model has never seen one.
 # The likelihood of an image is not its familiarity. An image with few details is cheap: most pixels are black, and
-# that is a safe bet everywhere. To detect anomalies, one has to compare with what such an image *ought* to cost
-# (Nalisnick et al., 2019; Xiao et al., 2020).
+# that is a safe bet everywhere (Nalisnick et al., 2019, found the same kind of failure with photographs). To detect
+# anomalies, one has to compare with what such an image *ought* to cost; one way is the likelihood regret of Xiao et
+# al. (2020).
 #
 # ## 13 · Relatives (V1)
 #
@@ -1246,19 +1333,20 @@ table(["anomaly", "AUROC"], list(alarm.items()))
 # $p_\theta(x \mid z, y)$. Then the code need not tell the class, only the style, and one can ask for a class (Sohn et
 # al., 2015). Notebook 06 does the same for a GAN.
 #
-# **Hierarchical VAE** (계층적 VAE). Use several codes, coarse to fine: $p(z_1)\, p(z_2 \mid z_1) \cdots p(x \mid z_L)$,
-# each a network. The lower ones need not be standard normal, since the ones above predict them; so the prior can fit
-# far better (Vahdat and Kautz's NVAE, 2020; Child, 2021). A diffusion model is such a VAE with very many levels, in
-# which the encoder is fixed: it adds noise (notebook 07).
+# **Hierarchical VAE** (계층적 VAE). Use several codes, coarse to fine, in the simplest case
+# $p(z^{(1)})\, p(z^{(2)} \mid z^{(1)}) \cdots p(x \mid z^{(L)})$, each a network. The lower ones need not be standard
+# normal, since the ones above predict them; so the prior can fit far better (Vahdat and Kautz's NVAE, 2020; Child,
+# 2021). A diffusion model is such a VAE with very many levels, in which the encoder is fixed: it adds noise (notebook
+# 07).
 #
 # **VQ-VAE** (vector quantisation, 벡터 양자화; van den Oord et al., 2017). The code is a small *map* of whole numbers. The
-# encoder gives a vector $z_e$ for each of 7 × 7 places; it is replaced by the nearest of $K$ learned vectors
-# $e_1, \dots, e_K$, the **codebook** (코드북), and only the number $k$ of that vector is the code. There is no KL term
-# and no cloud. Choosing the nearest has no useful gradient, so the gradient of the decoder's input is copied to $z_e$
-# as if nothing had happened (*straight-through*). With $\operatorname{sg}$ for "no gradient through this", the loss
-# is
+# encoder gives a vector $z_e$ for each of 7 × 7 places; it is replaced by the nearest of $M$ learned vectors
+# $e_1, \dots, e_M$, the **codebook** (코드북), and only the number $m$ of that vector is the code. There is no cloud,
+# and no KL term: with a uniform prior over the $M$ entries it would be the constant $49 \log M$. Choosing the nearest
+# has no useful gradient, so the gradient of the decoder's input is copied to $z_e$ as if nothing had happened
+# (*straight-through*). With $\operatorname{sg}$ for "no gradient through this", the loss is
 #
-# $$\lVert x - \hat{x} \rVert^2 + \lVert \operatorname{sg}[z_e] - e_k \rVert^2 + 0.25\, \lVert z_e - \operatorname{sg}[e_k] \rVert^2 .$$
+# $$\lVert x - \hat{x} \rVert^2 + \lVert \operatorname{sg}[z_e] - e_m \rVert^2 + 0.25\, \lVert z_e - \operatorname{sg}[e_m] \rVert^2 .$$
 #
 # The second term moves the codebook to the encoder's vectors, the third holds these to the codebook. It is small
 # enough to train here.
@@ -1268,19 +1356,19 @@ table(["anomaly", "AUROC"], list(alarm.items()))
 class VQVAE(nn.Module):
     def __init__(self, encoder: nn.Module, decoder: nn.Module, codebook: Tensor):
         super().__init__()
-        self.encoder, self.decoder, self.codebook = encoder, decoder, nn.Parameter(codebook)  # (K, width)
+        self.encoder, self.decoder, self.codebook = encoder, decoder, nn.Parameter(codebook)  # (M, width)
 
     def numbers(self, z_e: Tensor) -> Tensor:  # (N, width, 7, 7) → the nearest entry at each place, (N, 7, 7)
         return torch.cdist(z_e.movedim(1, 3).flatten(0, 2), self.codebook).argmin(dim=1).view(-1, 7, 7)
 
-    def decode(self, k: Tensor) -> Tensor:  # (N, 7, 7) → images
-        return self.decoder(self.codebook[k].movedim(3, 1))
+    def decode(self, m: Tensor) -> Tensor:  # (N, 7, 7) → images
+        return self.decoder(self.codebook[m].movedim(3, 1))
 
     def loss(self, x: Tensor) -> Tensor:
         z_e = self.encoder(x)
-        e_k = self.codebook[self.numbers(z_e)].movedim(3, 1)
-        x_hat = self.decoder(z_e + (e_k - z_e).detach())  # the value of e_k, the gradient of z_e
-        pull = (z_e.detach() - e_k) ** 2 + 0.25 * (z_e - e_k.detach()) ** 2
+        e_m = self.codebook[self.numbers(z_e)].movedim(3, 1)
+        x_hat = self.decoder(z_e + (e_m - z_e).detach())  # the value of e_m, the gradient of z_e
+        pull = (z_e.detach() - e_m) ** 2 + 0.25 * (z_e - e_m.detach()) ** 2
         return squared_error(x_hat, x).mean() + pull.sum(dim=(1, 2, 3)).mean()
 
 
@@ -1295,7 +1383,7 @@ with seeded(0):
         nn.ConvTranspose2d(16, 1, 4, stride=2, padding=1), nn.Tanh(),
     )  # fmt: skip
     vq = VQVAE(encoder, decoder, codebook=torch.randn(32, 8)).to(memory_format=torch.channels_last)
-nn.init.constant_(decoder[-2].bias, -1.0)
+_ = nn.init.constant_(decoder[-2].bias, -1.0)  # begin near the mean brightness
 
 # %%
 adam = torch.optim.Adam(vq.parameters(), lr=2e-3, fused=True)
@@ -1331,7 +1419,7 @@ plt.show()
 
 # %% [markdown]
 # How do you draw a *new* map? The VQ-VAE has no prior worth the name yet. Let us try the simplest: at each of the 49
-# places draw a number as often as it occurs there in the training images, each place by itself.
+# places draw a number as often as it occurs there in the training images, each place independently.
 
 # %%
 of_train = maps_of_codes["train"].flatten(1)  # (4000, 49)
@@ -1344,24 +1432,26 @@ used = int((torch.bincount(of_train.flatten(), minlength=32) > 100).sum())
 error = squared_error(through_codes, test.x).mean().item()
 by_mean = squared_error(train.x.mean(dim=0).expand_as(test.x), test.x).mean().item()
 quality = {"reconstructed": is_readable(through_codes).double().mean().item(),
-           "places drawn by themselves": is_readable(independent).double().mean().item()}  # fmt: skip
+           "places drawn independently": is_readable(independent).double().mean().item()}  # fmt: skip
 assert error < 0.35 * by_mean
 assert quality["reconstructed"] > 0.7
-assert quality["places drawn by themselves"] < 0.15
-assert 5 < used < 32
+assert quality["places drawn independently"] < 0.15
+assert used < 28
+print(f"{used} of the 32 entries are used more than 100 times in {of_train.numel():,} places.")
 table(["maps", "share readable"], list(quality.items()))
 
 # %%
 show_images(
-    independent[:12], columns=12, title="each place drawn by itself: pieces of strokes that do not fit"
+    independent[:12], columns=12, title="each place drawn independently: pieces of strokes that do not fit"
 )
 
 # %% [markdown]
-# The reconstructions are good, although some of the 32 entries stay unused, which is this method's own kind of
-# collapse. But maps drawn place by place decode into pieces that do not belong together. What is missing is a model
-# of which codes go with which: a *learned prior* over maps. In the paper it is autoregressive, like the models of
-# notebook 01. In latent diffusion, notebook 08, the codes are again a small map, there of continuous numbers, and the
-# prior is a diffusion model. Autoencoder first, strong prior afterwards: it is the plan that section 8 arrived at.
+# Most reconstructions are readable, although some of the 32 entries are (almost) never used, which is this method's
+# own kind of collapse. But maps drawn place by place decode into pieces that do not belong together. What is missing
+# is a model of which codes go with which: a *learned prior* over maps. In the paper it is autoregressive, like the
+# models of notebook 01. In latent diffusion, notebook 08, the codes are again a small map, there of continuous
+# numbers, and the prior is a diffusion model. Autoencoder first, strong prior afterwards: it is the plan that section
+# 8 arrived at.
 #
 # ## 14 · Questions
 #
@@ -1371,9 +1461,8 @@ show_images(
 #
 # <details><summary>Answer</summary>
 #
-# Noise on the code only harms the reconstruction, so $\sigma$ goes to 0 and the cloud becomes a point: the
-# autoencoder of notebook
-# 03. Its codes may lie anywhere, and the prior plays no part any more.
+# Noise on the code only harms the reconstruction, so $\sigma$ goes to 0 and the cloud becomes a point: the plain
+# autoencoder. Its codes may lie anywhere, and the prior plays no part any more.
 #
 # </details>
 #
@@ -1483,7 +1572,7 @@ show_images(
 #   Locatello et al., *Challenging common assumptions in the unsupervised learning of disentangled representations*,
 #   ICML 2019: what axes mean.
 # - E. Nalisnick et al., *Do deep generative models know what they don't know?*, ICLR 2019; Z. Xiao, Q. Yan, Y. Amit,
-#   *Likelihood regret*, NeurIPS 2020: why the likelihood fails as an alarm, and a remedy.
+#   *Likelihood regret*, NeurIPS 2020: the likelihood fails as an alarm (the first), and a remedy (the second).
 # - K. Sohn, H. Lee, X. Yan, *Learning structured output representation using deep conditional generative models*,
 #   NIPS 2015; A. Vahdat and J. Kautz, *NVAE*, NeurIPS 2020; R. Child, *Very deep VAEs*, ICLR 2021: conditional and
 #   hierarchical ones.
