@@ -739,7 +739,8 @@ assert walks["different digits: codes"][5] < 0.7 * walks["different digits: code
 
 fig, ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")
 for number, (name, shares) in enumerate(walks.items()):
-    ax.plot(ts, shares, "-o" if "codes" in name else "--", color=f"C{number // 2}", ms=4, label=name)
+    marker, line = "os"[number // 2], "-" if "codes" in name else "--"
+    ax.plot(ts, shares, marker=marker, ls=line, color=f"C{number // 2}", ms=4, label=name)
 ax.set(xlabel="t, from one image (0) to the other (1)", ylabel="share readable", ylim=(0, 1))
 ax.legend(frameon=False, bbox_to_anchor=(1, 1))
 plt.show()
