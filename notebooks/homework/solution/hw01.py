@@ -41,17 +41,16 @@ reading: dict[tuple[str, float], float] = {}
 # %% [markdown]
 # ## 1 · What each class looks like
 #
-# A generative classifier learns $p(x, y) = p(y)\, p(x \mid y)$. In the notebook all classes had the same shape: one covariance for all. Now
+# A generative classifier learns $p(x, y) = p(y)\, p(x \mid y)$. In section 2 of the notebook all classes had the same shape: one covariance for all. Now
 # each class is a Gaussian $N(x; \mu_k, \Sigma_k)$ with a covariance of its own. That needs more data. With few images
 # of a class its own covariance is a poor estimate, and the one of all classes together a better one. So mix the two, with a number
-# $\lambda$ between 0 and 1, the *pooling* (Friedman 1989, *Regularized discriminant analysis*):
+# $\lambda$ between 0 and 1, the *pooling* (after Friedman 1989, *Regularized discriminant analysis*, who weights the classes a little differently and shrinks towards a sphere as well):
 #
 # $$\Sigma_k = (1 - \lambda)\, S_k + \lambda \sum_{j} \frac{N_j}{N} S_j, \qquad
 # S_k = \frac{1}{N_k} \sum_{i:\, y_i = k} (x_i - \mu_k)(x_i - \mu_k)^\top, \qquad
 # \mu_k = \frac{1}{N_k} \sum_{i:\, y_i = k} x_i .$$
 #
-# Class $k$ has $N_k$ of the $N$ points, at least one, and $p(y = k) = N_k / N$. Return the three, for `x` (N, D) and `y` (N,): the
-# priors (K,), the means (K, D), the covariances $\Sigma_k$ (K, D, D).
+# Class $k$ has $N_k$ of the $N$ points, at least one, and $p(y = k) = N_k / N$. For `x` (N, D) and `y` (N,), with `classes` as $K$ and `pooling` as $\lambda$, return three things: the priors (K,), the means (K, D), the covariances $\Sigma_k$ (K, D, D).
 #
 # <details><summary>Hint 1</summary>
 #
@@ -100,7 +99,7 @@ check_close(
     "q1: the covariances of {0, 2} and {10, 12, 12, 14} without pooling",
     own,
     torch.tensor([[[1.0]], [[2.0]]]),
-    hint="Center each point with the mean of its own class and divide by the number of points of that class.",
+    hint="Centre each point with the mean of its own class and divide by the number of points of that class.",
 )
 pooled = fit_classes(line, of, 2, 1.0)[2]
 check_close(
@@ -147,8 +146,7 @@ print(
 #
 # $$\log p(y = k \mid x) = a_k - \log \sum_j e^{a_j}, \qquad \log \sum_j e^{a_j} = m + \log \sum_j e^{a_j - m} .$$
 #
-# This is called *log-sum-exp*. Write a function that gives back $p(y = k \mid x)$, (N, K), for points `x` (N, D),
-# also for points far away. `covariances` is (K, D, D).
+# This is called *log-sum-exp*. Write a function that returns $p(y = k \mid x)$, (N, K), for points `x` (N, D), also for points far away. `covariances` is (K, D, D).
 #
 # <details><summary>Hint 1</summary>
 #
@@ -267,6 +265,10 @@ check_range(
     0.82,
     0.88,
 )
+low, middle, high = (reading["25 images of each digit", pooling] for pooling in (0.0, 0.3, 1.0))
+check_range("q2: the share read right, 25 images of each, no pooling,", low, 0.6, 0.76)
+check_range("q2: the share read right, 25 images of each, pooling 0.3,", middle, 0.81, 0.89)
+check_range("q2: the share read right, 25 images of each, pooling 1,", high, 0.74, 0.83)
 print("p(y = 1 | x) at 0.5 and -1:", [round(v, 2) for v in posterior(half, even, ends, unit)[:, 1].tolist()])
 
 # %% [markdown]
@@ -284,8 +286,8 @@ table(
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# With 400 images of each digit, shapes of their own are clearly best. With 25 they are clearly worst: 20 × 20 numbers are estimated from 25 images. A
-# bit of pooling is then better than either end. What a generative model assumes decides how much it learns from few data.
+# With 400 images of each digit the most flexible model, without pooling, is best. With 25 it is worst: a covariance of 20 numbers is 210 different numbers, estimated
+# from 25 images. A bit of pooling is then better than either end. What a generative model assumes decides how much it learns from few data.
 #
 # </details>
 #
@@ -674,12 +676,10 @@ table(
 # **A model answer.** The classifier knows $p(y \mid x)$: for any $x$, how likely each digit is. First, it cannot write a digit. To draw an image one has
 # to know which images occur, $p(x)$ or $p(x \mid y)$, and two worlds with quite different images can have the same $p(y \mid x)$. Second,
 # it cannot say that an image is no digit at all, a coffee stain or a letter. Its probabilities sum to 1 over the ten digits whatever $x$ is, so it
-# must answer, and far from the data it may be very sure. A model of $p(x)$ can call such an image unlikely. (Also right: filling in a missing part,
+# must answer, and far from the data it may be very sure. A model of $p(x)$ can, in principle, call such an image unlikely. (Also right: filling in a missing part,
 # learning from images without labels, handling a missing pixel by summing over it.) The price is that all of $x$ has to be described, and a
 # wrong description costs: in exercise 2 Gaussians with one covariance read 85 % of the digits and those with their own 94 %, while the
-# classifier reads 99 %; and with 25 images of each digit the richer description fell to about 70 %, since it has more to estimate. It is worth it
-# where labels are few, or where something has to be generated or checked; it is not where there are plenty of labels and all
-# we want is the digit. And $p(x)$ is only as good as what it was learned on: in exercise 5 images with all pixels in disorder got as
+# classifier reads 99 %; and with 25 images of each digit the richer description fell to about 70 %, since it has more to estimate. It can be worth it where labels are few *and the description is about right*, or where something has to be generated or checked; it is not where there are plenty of labels and all we want is the digit. And $p(x)$ is only as good as what it was learned on: in exercise 5 images with all pixels in disorder got as
 # likely codes as real ones, sometimes likelier, because the density was that of 20 numbers and said nothing of what they leave out.
 #
 # **Marking.** 2 points for two tasks, each with the reason that $p(x)$ is missing in $p(y \mid x)$ (1 each; a task without the reason gets half); 1 for the price,
