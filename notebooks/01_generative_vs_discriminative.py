@@ -28,11 +28,12 @@
 # 3. use a discriminative model for classification and to find what is not normal;
 # 4. write each of the five families of generative models in a few lines, train it, and check it: VAE, GAN,
 #    diffusion, flow, autoregressive;
-# 5. test whether a generated image is new or a copy.
+# 5. test whether a generated image is new or a copy, and say which copies your test would miss.
 #
-# Marks such as (G1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the
-# notebook if what the text claims does not hold. It runs on a laptop without a GPU in about two minutes and needs
-# no network. You need to know what a probability density, a neural network and a gradient step are.
+# It has two halves, with a good place for a break between them: *two kinds of models* (sections 1 to 6) and *five
+# families* (sections 7 to 12). Marks such as (G1) in a heading name a claim of the lecture, and a line that begins with
+# `assert` stops the notebook if what the text claims does not hold. The notebook runs on a plain laptop without a GPU in less than three minutes
+# and needs no network. You need to know what a probability density, a neural network and a gradient step are.
 
 # %% tags=["install"]
 import importlib.util
@@ -63,10 +64,30 @@ from course_utils.viz import show_images, show_rows, table
 # %%
 train28, test28 = load_images("digits", "train"), load_images("digits", "test")
 train, test = load_images("digits", "train", size=14), load_images("digits", "test", size=14)
-show_images(train28.x[:12], columns=12)
-show_images(train.x[:12], columns=12)
+show_rows({"28 × 28 pixels": train28.x[:12]})
+show_rows({"14 × 14 pixels": train.x[:12]})
 
 # %% [markdown]
+# And here is where the course is going. One of these rows is real. The other three come from models that are shipped with the
+# course and that you will build: a VAE (notebook 04), a GAN (05) and a diffusion model (07). Which row is real?
+
+# %%
+from course_utils.pretrained import load_pretrained
+
+draw = torch.Generator().manual_seed(3)
+asked = torch.randint(10, (16,), generator=draw)  # the diffusion model is told which digits to draw
+made = {name: load_pretrained(name, "cpu").sample(16, y, generator=draw)
+        for name, y in (("gan-mnist", None), ("vae-mnist", None), ("ddpm-4-steps-mnist", asked))}  # fmt: skip
+some = test28.x[torch.randperm(1000, generator=draw)[:16]]
+show_rows({"A": made["gan-mnist"], "B": some, "C": made["vae-mnist"], "D": made["ddpm-4-steps-mnist"]})
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# B is real. A is the GAN, C the VAE, D the diffusion model. Most readers find the VAE first: its strokes are soft. No one wrote the digits in A, C and D.
+#
+# </details>
+#
 # ## 2 · Two questions to the same data
 #
 # Think of nature as drawing pairs $(x, y)$ at random from a **joint distribution** (결합 분포) $p(x, y)$. Two others follow
@@ -78,8 +99,8 @@ show_images(train.x[:12], columns=12)
 #
 # A **generative** model learns $p(x)$, or $p(x, y)$. A **discriminative** model learns $p(y \mid x)$ and nothing else.
 #
-# We begin where all answers are known. Points $x$ in the plane, two classes $y = 0, 1$, each a Gaussian with the mean
-# $\mu_y$ and the same covariance $\Sigma$. Both classes are equally frequent, $p(y) = \tfrac12$.
+# We begin where all answers are known: points $x$ in the plane and two classes, $y = 0$ and $y = 1$. Each class is a Gaussian with a mean
+# $\mu_y$ of its own and the same covariance $\Sigma$. Both classes are equally frequent, $p(y) = \tfrac12$.
 
 # %%
 from torch.distributions import MultivariateNormal
@@ -98,7 +119,7 @@ x, y = draw_pairs(400, seed=0)
 
 # %% [markdown]
 # **The generative way.** Estimate what each class looks like, $p(x \mid y)$: a mean for each class and the covariance
-# they share; and how frequent it is, $p(y)$. Together they are $p(x, y) = p(y)\, p(x \mid y)$. If we want to classify,
+# they share. Count how frequent each class is, $p(y)$. Together they are $p(x, y) = p(y)\, p(x \mid y)$. To classify,
 # **Bayes' rule** (베이즈 정리) turns it around: $p(y \mid x) = p(y)\, p(x \mid y) \,/\, p(x)$. For Gaussians this is called *linear
 # discriminant analysis* (선형 판별 분석), a misleading name for a generative model.
 
@@ -109,9 +130,8 @@ prior = torch.stack([(y == k).double().mean() for k in (0, 1)]).float()
 
 
 def log_joint(x: torch.Tensor) -> torch.Tensor:  # log p(x, y), one column for each y
-    return (
-        torch.stack([MultivariateNormal(means[k], covariance).log_prob(x) for k in (0, 1)], 1) + prior.log()
-    )
+    each = [MultivariateNormal(means[k], covariance).log_prob(x) for k in (0, 1)]
+    return torch.stack(each, dim=1) + prior.log()
 
 
 def log_p(x: torch.Tensor) -> torch.Tensor:  # log p(x), the sum over y
@@ -140,7 +160,7 @@ for _ in range(300):
     optimizer.step()
 
 # %% [markdown]
-# Since we made the data, we know the best that *any* classifier can do: decide for the class whose true density is
+# Since we made the data, we know the best that *any* classifier can do: choose the class whose true density is
 # higher. Even that is wrong where the classes overlap. Its error, the **Bayes error** (베이즈 오차), is here
 # $\Phi(-\delta/2)$, where $\delta^2 = (\mu_1 - \mu_0)^{\!\top} \Sigma^{-1} (\mu_1 - \mu_0)$ measures how far apart the classes lie, and
 # $\Phi$ is the distribution function of the standard normal. We count the errors of both models on 50,000 new points.
@@ -163,32 +183,38 @@ table(["classifier", "error"], [["the best possible", best], ["discriminative: l
 line = torch.linspace(-4, 4, 161)
 grid = torch.cartesian_prod(line, line)
 with torch.inference_mode():
-    maps = {
-        "generative: p(x)": log_p(grid).exp(),
-        "discriminative: p(y = 1 | x)": logistic(grid)[:, 0].sigmoid(),
-    }
-fig, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
-for ax, (title, values), colours in zip(axes, maps.items(), ("Greys", "RdBu_r"), strict=True):
+    p_y1 = logistic(grid)[:, 0].sigmoid()
+maps = {"generative: p(x)": (log_p(grid).exp(), "Greys"), "discriminative: p(y = 1 | x)": (p_y1, "RdBu_r")}
+fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.6), layout="constrained")
+for ax, (title, (values, colours)) in zip(axes, maps.items(), strict=True):
     picture = ax.pcolormesh(line, line, values.view(161, 161).T, cmap=colours, rasterized=True)
-    fig.colorbar(picture, ax=ax, shrink=0.8)
-    for k in (0, 1):
-        ax.scatter(*x[y == k][:150].T, s=5, color=PALETTE[k], edgecolor="white", linewidth=0.2)
-    ax.set(title=title, aspect="equal", xlim=(-4, 4), ylim=(-4, 4))
+    fig.colorbar(picture, ax=ax, shrink=0.8, label=title.split(": ")[1])
+    for k, marker in enumerate("os"):
+        ax.scatter(*x[y == k][:150].T, s=14, marker=marker, color=PALETTE[k], edgecolor="white", linewidth=0.6,
+                   label=f"y = {k}")  # fmt: skip
+    ax.set(title=title, aspect="equal", xlim=(-4, 4), ylim=(-4, 4), xlabel="$x_1$", ylabel="$x_2$")
 axes[0].contour(line, line, log_joint(grid).diff(dim=1).view(161, 161).T, [0.0], colors="black")
-axes[1].contour(line, line, maps["discriminative: p(y = 1 | x)"].view(161, 161).T, [0.5], colors="black")
+axes[1].contour(line, line, p_y1.view(161, 161).T, [0.5], colors="black")
+axes[0].legend(loc="lower left", fontsize=8)
 plt.show()
 
 # %% [markdown]
 # Left, the generative model knows where points lie: $p(x)$ fades to nothing at the edges. Its boundary (black) is where
-# the two classes are equally likely. Right, the discriminative model knows only the boundary and how sure to be on
-# either side. Look at the upper left and lower right corners: no point ever lay there, yet it answers there with the same
-# confidence as anywhere. Nothing in $p(y \mid x)$ could tell it that these places are empty.
-#
+# the two classes are equally likely. Right, the discriminative model knows only the boundary and how sure it is on either side. Look at the upper left and lower right corners. No point lies there, and yet it answers there with great
+# confidence. Nothing in $p(y \mid x)$ could tell it that these places are empty.
+
+# %% tags=["D1"]
+corners = torch.tensor([[-3.0, 3.0], [3.0, -3.0]])
+sure = torch.special.expit(logistic(corners)[:, 0].detach().abs())
+assert sure.min() > 0.99
+assert log_p(corners).max() < log_p(x_new).min()
+print("Surer than 99 % in two places where p(x) is lower than at any of 50,000 points.")
+
+# %% [markdown]
 # ### Try it: overlap two classes
 #
 # Now on a line instead of a plane, so that all curves can be drawn. The upper picture shows $p(x, y)$ for each class
-# and their sum $p(x)$. The lower one shows $p(y = 1 \mid x)$; dashed lines are the boundary. The dark area is the Bayes error: what
-# lies on the wrong side. Push the classes together. Then make class 1 wider than class 0, and then rarer.
+# and their sum $p(x)$. The lower one shows $p(y = 1 \mid x)$; dashed vertical lines are the boundary. The grey area is the Bayes error: the probability that a point lies on its wrong side. Push the classes together. Then make class 1 wider than class 0, and then rarer.
 
 # %%
 from course_utils.explorers import Explorer, Panel, Readout, Slider
@@ -205,25 +231,27 @@ def normal(mean: float, spread: float) -> torch.Tensor:
 def overlap(distance: float, spread: float, prior: float) -> tuple[torch.Tensor, list[float]]:
     joint = torch.stack([(1 - prior) * normal(-distance / 2, 1), prior * normal(distance / 2, spread)])
     p_y1, wrong = joint[1] / joint.sum(dim=0), joint.min(dim=0).values
-    fig, (above, below) = plt.subplots(2, 1, figsize=(4.2, 3.4), sharex=True, layout="constrained")
+    fig, (above, below) = plt.subplots(2, 1, figsize=(4.4, 3.6), sharex=True)
+    fig.subplots_adjust(0.13, 0.13, 0.98, 0.98, hspace=0.1)
     for k in (0, 1):
         above.plot(s, joint[k], **curve(k), label=f"p(x, y = {k})")
     above.plot(s, joint.sum(dim=0), color="black", ls="-", lw=0.8, label="p(x)")
-    above.fill_between(s, wrong, color="0.45")
+    above.fill_between(s, wrong, color="0.45", label="on the wrong side")
     below.plot(s, p_y1, **curve(1))
     for place in s[1:][(p_y1[1:] > 0.5) != (p_y1[:-1] > 0.5)]:
         for ax in (above, below):
             ax.axvline(place, color="black", ls="--", lw=0.8)
-    above.set(ylim=(0, 0.5), yticks=[]), below.set(ylim=(-0.05, 1.05), xlabel="x", ylabel="p(y = 1 | x)")
+    above.set(ylim=(0, 0.5), ylabel="density")
+    below.set(ylim=(-0.05, 1.05), xlabel="x", ylabel="p(y = 1 | x)")
     above.legend(frameon=False, fontsize=7, loc="upper left")
     return rendered(fig, dpi=72), [wrong.sum().item() * 12 / 480, min(prior, 1 - prior)]
 
 
 # %%
-distances, spreads, priors = (0, 1, 2, 3, 4, 5), (1, 2, 3), (0.5, 0.25, 0.1)
+distances, spreads, priors = (0, 1, 2, 3, 4, 5), (1, 2, 3), (0.5, 0.1)
 shown = [overlap(d, s1, p) for d in distances for s1 in spreads for p in priors]
-frames = torch.stack([frame for frame, _ in shown]).unflatten(0, (6, 3, 3))
-errors = torch.tensor([error for _, error in shown]).unflatten(0, (6, 3, 3))
+frames = torch.stack([frame for frame, _ in shown]).unflatten(0, (6, 3, 2))
+errors = torch.tensor([error for _, error in shown]).unflatten(0, (6, 3, 2))
 names = "distance of the means", "spread of class 1", "share of class 1"
 Explorer(
     [Slider(name, ticks) for name, ticks in zip(names, (distances, spreads, priors), strict=True)],
@@ -237,10 +265,10 @@ Explorer(
 # <details><summary>What you should have seen</summary>
 #
 # At distance 0 with equal spreads, $p(y = 1 \mid x)$ is flat: $x$ says nothing about $y$, and the error is that of always
-# saying the more frequent class. With unequal spreads there are *two* boundaries, even at distance 0: far out on either side only
-# the wide class reaches. A rarer class 1 pushes the boundary towards itself: at distance 1
-# and a share of 0.1 it lies at about 2.2, beyond the mean of class 1. Only at distance 0 with equal spreads and a rarer class 1 is
-# there no boundary at all: the best answer is then never "class 1".
+# saying the more frequent class. With unequal spreads and equal shares there are *two* boundaries, even at distance 0: far out on either side only
+# the wide class reaches. (At a large distance one of them lies outside the picture.) A rarer class 1 pushes the boundary towards itself: at distance 1
+# and a share of 0.1 it lies at about 2.2, beyond the mean of class 1. At distance 0 with equal spreads and a rarer class 1
+# there is no boundary at all: the best answer is then never "class 1".
 #
 # </details>
 
@@ -265,9 +293,9 @@ assert (true_log_p(made) > level).double().mean() > 0.95
 print("More than 95 % of the generated points lie where 99 % of real points lie.")
 
 # %% [markdown]
-# Can we draw from $p(y \mid x)$ alone? No, and not for want of a clever method: the information is not there. Here is a
+# Can we draw from $p(y \mid x)$ alone? No, and not because a clever method is missing: the information is not there. Here is a
 # second world. Its points $x$ lie evenly over a square, quite unlike ours, and each gets its label from *the same*
-# $p(y \mid x)$. A discriminative model trained there learns the same thing.
+# $p(y \mid x)$. We train a discriminative model in each world and compare the two.
 
 # %% tags=["D2"]
 from sklearn.linear_model import LogisticRegression
@@ -276,64 +304,114 @@ other_x = 6 * torch.rand(4000, 2, generator=draw) - 3
 w = torch.linalg.solve(Sigma, mu[1] - mu[0])  # the true p(y | x) is logistic, with this w and b = 0
 other_y = torch.rand(4000, generator=draw) < (other_x @ w).sigmoid()
 ours, other = LogisticRegression().fit(*draw_pairs(4000, 3)), LogisticRegression().fit(other_x, other_y)
-gap = abs(ours.predict_proba(grid) - other.predict_proba(grid)).mean()
-assert gap < 0.05
+gap = abs(ours.predict_proba(grid) - other.predict_proba(grid))
+assert gap.mean() < 0.03
+assert gap.max() < 0.15
 assert (true_log_p(other_x) > level).double().mean() < 0.8
-print("Two different p(x), one p(y | x): the two discriminative models agree within 0.05.")
+print("Two different p(x), one p(y | x): on average the two models differ by less than 0.03.")
 
 # %% [markdown]
-# So whoever holds only $p(y \mid x)$ cannot know which of the two worlds it came from, and cannot make its points.
+# The two models answer alike, although more than a fifth of the second world's points lie where the first world has
+# practically none. Whoever holds only $p(y \mid x)$ cannot know which of the two worlds it came from, and cannot draw its points.
 #
-# With images it looks like this. The course ships a classifier that reads more than 99 % of MNIST's test digits right. We ask it for an
-# image in the only way it can answer: begin with noise, and climb along the gradient of $\log p(y \mid x)$ towards images
-# that it takes for a certain digit.
+# What does that mean for images? The course ships a classifier that reads more than 99 % of MNIST's test digits correctly.
+# Ask it for images in the only way it can answer: start somewhere and climb along the gradient of $\log p(y \mid x)$, towards
+# images that it takes for a certain digit. We climb from three places, with the same 40 draws of noise: from grey, from black, and from the mean of all training digits.
 
 # %%
+from course_utils.features import readability
 from course_utils.nets import over_batches
-from course_utils.pretrained import load_pretrained
 
 classifier = load_pretrained("classifier-mnist", "cpu").requires_grad_(False)
-asked = torch.arange(10)
-climbed = (0.3 * torch.randn(10, 1, 28, 28, generator=draw)).requires_grad_()
-climb = torch.optim.Adam([climbed], lr=0.05)
-for _ in range(120):
-    climb.zero_grad()
-    nn.functional.cross_entropy(classifier(climbed.clamp(-1, 1)), asked).backward()
-    climb.step()
-
-# %% tags=["D2"]
-climbed = climbed.detach().clamp(-1, 1)
-belief = classifier(climbed).softmax(dim=1)[asked, asked]
+asked = torch.arange(10).repeat(4)
 
 
-def to_nearest(x: torch.Tensor, among: torch.Tensor) -> torch.Tensor:
-    return torch.cdist(x.flatten(1), among.flatten(1)).min(dim=1).values
+def climb(start: torch.Tensor) -> torch.Tensor:
+    x = start.clone().requires_grad_()
+    adam = torch.optim.Adam([x], lr=0.05)
+    for _ in range(70):
+        adam.zero_grad()
+        nn.functional.cross_entropy(classifier(x.clamp(-1, 1)), asked).backward()
+        adam.step()
+    return x.detach().clamp(-1, 1)
 
 
-far = to_nearest(climbed, train28.x).min() / to_nearest(test28.x, train28.x).median()
-assert belief.min() > 0.95
-assert far > 1.5
-show_rows({"asked for 0 … 9": climbed, "real": test28.x[:10]})
+# %%
+noise28 = 0.1 * torch.randn(40, 1, 28, 28, generator=draw)
+starts = {
+    "from grey": noise28,
+    "from black": noise28 - 1,
+    "from the mean": 0.3 * noise28 + train28.x.mean(dim=0),
+}
+climbed = {name: climb(start) for name, start in starts.items()}
+show_rows({name: x[:10] for name, x in climbed.items()} | {"real": test28.x[:10]})
 
 # %% [markdown]
-# The classifier is more than 95 % sure of each image in the upper row, and none of them is a digit. Measured in
-# pixels, the nearest real digit is more than one and a half times as far away as it is for a real test image. The classifier
-# was never asked whether $x$ looks like a digit. It was asked *which* digit, and it answers.
+# The images were asked for as 0, 1, 2, …, 9. Who is to judge them? Here and later we call an image **readable** if the
+# shipped classifier gives one digit a probability above 95 %, *and* the image lies, in the classifier's last
+# layer, as close to some training image as 95 % of real test images do. Beside it stands a judge who knows nothing of the
+# classifier: is the nearest training image, pixel by pixel, one of the digit that was asked for? (By chance one in ten is.)
+
+
+# %%
+reads28 = readability(train28.x, test28.x)
+
+
+def judged(x: torch.Tensor) -> list[float]:
+    belief = classifier(x).softmax(dim=1)[range(40), asked].min().item()
+    neighbour = torch.cdist(x.flatten(1), train28.x.flatten(1)).argmin(dim=1)
+    return [belief, reads28(x).double().mean().item(), (train.y[neighbour] == asked).double().mean().item()]
+
+
+four_each = (
+    torch.cat([test28.x[test28.y == k][:4] for k in range(10)])
+    .view(10, 4, 1, 28, 28)
+    .transpose(0, 1)
+    .flatten(0, 1)
+)
+verdicts = {name: judged(x) for name, x in (climbed | {"real test images": four_each}).items()}
+
+# %% tags=["D2", "nbval-ignore-output"]
+beliefs, readable, neighbours = (
+    dict(zip(verdicts, column, strict=True)) for column in zip(*verdicts.values(), strict=True)
+)
+assert min(beliefs[name] for name in climbed) > 0.9
+assert readable["from grey"] < 0.1
+assert readable["from black"] > 0.04
+assert max(neighbours["from grey"], neighbours["from black"]) < 0.35
+assert neighbours["from the mean"] > max(neighbours["from grey"], neighbours["from black"]) + 0.1
+assert neighbours["real test images"] > neighbours["from the mean"] + 0.1
+table(["images", "least p(asked digit | image)", "share readable", "nearest neighbour as asked"],
+      [[name, *verdict] for name, verdict in verdicts.items()])  # fmt: skip
+
+# %% [markdown]
+# The classifier is more than 90 % sure of each climbed image. From grey and from black it has drawn nothing: for the second judge the asked digit is hardly more frequent there than by
+# chance. The classifier was never asked whether $x$ looks like a digit. It was asked *which* digit, and it answers. (Note also that some of the specks in the second row are called
+# readable. "Readable" is judged by the very network that was climbed, and a network cannot judge images that were made to please it. Keep this in mind for notebook 02.)
+#
+# The third row is more interesting: now you can see some digits, and the second judge sees about half of them, too. Where do they come from?
+# What makes the 0 differ from the 7 is the classifier's. That the result looks like a digit at all is owed to what we put in ourselves: the mean of all digits is a piece of
+# knowledge about $p(x)$. Better starts, and classifiers trained to resist small changes, give better pictures still (Santurkar et al., 2019), and a classifier can be
+# trained to be a generative model at the same time (Grathwohl et al., 2020). But then knowledge of $p(x)$ has been added elsewhere. $p(y \mid x)$ alone does
+# not contain it; that is what the two worlds show.
 #
 # ## 4 · Who predicts better? (D2)
 #
 # If we only want to predict $y$, the discriminative model has an advantage: it spends everything on the boundary. The
 # generative model must describe all of $x$, and where its description is wrong, its boundary suffers. On the other hand,
-# a description, even a rough one, needs few examples. Ng and Jordan compared a pair of models that draw
-# *the same kind of boundary* and differ only in what they learn.
+# a description needs few examples, and if it is right, nothing beats it. Ng and Jordan (2001) compared a pair of models that draw *the same kind of boundary* and differ only in what they learn. They found that the generative one needs fewer examples to get as good as it will ever be, and that the discriminative one ends at least as well.
 #
 # - **Naive Bayes** (나이브 베이즈), generative: each pixel is black or white and, given the digit, independent of the others,
 #   $p(x \mid y) = \prod_j p(x_j \mid y)$, where $x_j$ is pixel number $j$. To train it is to count how often each pixel is white in
 #   each class. (Both counts begin at 1, so that no probability is 0.)
-# - **Logistic regression**, discriminative, for ten classes: $p(y \mid x) \propto e^{w_y \cdot x + b_y}$.
+# - **Logistic regression**, discriminative, for ten classes: $p(y \mid x) \propto e^{w_y \cdot x + b_y}$. By Bayes' rule naive
+#   Bayes has that very form too; only its $w_y$ and $b_y$ come from the counts.
 #
-# By Bayes' rule naive Bayes has that very form too; only its $w_y$ and $b_y$ come from the counts. We use images of 7 × 7
-# black or white pixels, and draw $n$ labelled images of each digit, five times over for each $n$.
+# Counts that begin at 1 are a mild belief ("every pixel is sometimes white"), so it is fair to give logistic regression
+# one as well. We run it twice: plain, and with a *penalty* $\tfrac12 \lVert w \rVert^2$, the belief that weights are small.
+#
+# And we run all three in two worlds. The first is real: digits of 7 × 7 black or white pixels. The second is made so that
+# naive Bayes is *right*: each pixel comes from the real frequencies of its class, but is drawn by itself, independently of the others.
 
 # %%
 import warnings
@@ -342,7 +420,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.naive_bayes import BernoulliNB
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # close enough to the optimum for this comparison
-ones, test_ones = ((resize(images.x, 7) > -0.5).flatten(1).numpy() for images in (train28, test28))
+ones, test_ones = ((resize(images.x, 7) > -0.5).flatten(1).float() for images in (train28, test28))
 kinds = {
     "naive Bayes": lambda: BernoulliNB(alpha=1.0),
     "logistic regression": lambda: LogisticRegression(C=1e4, max_iter=100),
@@ -350,66 +428,103 @@ kinds = {
 }
 
 # %%
-ns, draws = [2, 8, 24, 64, 150, 300], 5
-error = {name: torch.zeros(len(ns), draws) for name in kinds}
+frequency = torch.stack([ones[train.y == k].mean(dim=0) for k in range(10)])
 of_class = train.y.view(400, 10).argsort(dim=1)  # the images come in the order 0, 1, …, 9, 0, 1, …
-for i, n in enumerate(ns):
-    for j in range(draws):
-        rows = torch.randperm(400, generator=draw)[:n]
-        chosen = (10 * rows[:, None] + of_class[rows]).flatten().numpy()
-        for name, make in kinds.items():
-            fitted = make().fit(ones[chosen], train.y[chosen])
-            error[name][i, j] = 1 - fitted.score(test_ones, test.y)
+ten = torch.arange(10)
+
+
+def real_world(n: int) -> tuple[torch.Tensor, torch.Tensor]:  # n images of each digit
+    rows = torch.randperm(400, generator=draw)[:n]
+    chosen = (10 * rows[:, None] + of_class[rows]).flatten()
+    return ones[chosen], train.y[chosen]
+
+
+def independent_world(n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.bernoulli(frequency[ten.repeat(n)], generator=draw), ten.repeat(n)
+
+
+# %%
+ns, draws = [1, 4, 16, 32, 64, 128, 300], 5
+worlds = {
+    "real pixels": (real_world, test_ones, test.y),
+    "independent pixels": (independent_world, *independent_world(200)),
+}
+error = {world: {name: torch.zeros(len(ns), draws) for name in kinds} for world in worlds}
+for world, (draw_world, x_test, y_test) in worlds.items():
+    for i, n in enumerate(ns):
+        for j in range(draws):
+            x_few, y_few = draw_world(n)
+            for name, make in kinds.items():
+                error[world][name][i, j] = 1 - make().fit(x_few, y_few).score(x_test, y_test)
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.4), sharey=True, layout="constrained")
+for ax, (world, errors) in zip(axes, error.items(), strict=True):
+    for (name, values), style in zip(errors.items(), ("-o", "--s", ":^"), strict=True):
+        ax.errorbar(ns, values.mean(dim=1), values.std(dim=1), fmt=style, ms=4, capsize=3, label=name)
+    ax.set(xscale="log", xticks=ns, xticklabels=ns, xlabel="labelled images of each digit", title=world)
+    ax.minorticks_off()
+axes[0].set_ylabel("error on test images")
+axes[0].legend(frameon=False)
+plt.show()
 
 # %% tags=["D2"]
-fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
-for (name, values), style in zip(error.items(), ("-o", "-s", ":"), strict=True):
-    ax.errorbar(ns, values.mean(dim=1), values.std(dim=1), fmt=style, ms=4, capsize=3, label=name)
-ax.set(
-    xscale="log",
-    xticks=ns,
-    xticklabels=ns,
-    xlabel="labelled images of each digit",
-    ylabel="error on test images",
+real, independent = (
+    torch.stack([each.mean(dim=1) for each in error[world].values()]) for world in worlds
+)  # (3 kinds, 7 numbers of images)
+bayes, plain, penalised = range(3)
+assert (independent[bayes, 2:6] + 0.01 < independent[1:, 2:6]).all()  # 16 to 128 images of each digit
+assert (independent[1:, 6] - independent[bayes, 6]).max() < 0.03  # 300
+assert real[:, 0].max() - real[:, 0].min() < 0.06  # 1
+assert real[plain, 3] > real[bayes, 3] + 0.03  # 32
+assert real[plain, 4] > real[bayes, 4]  # 64
+assert real[plain, 5] < real[bayes, 5]  # 128
+assert real[plain, 6] < real[bayes, 6] - 0.015  # 300
+assert (real[penalised] < real[bayes] + 0.015).all()
+print(
+    "Where its assumption holds, the generative model learns fastest. On real digits it falls behind in the end."
 )
-ax.minorticks_off()
-ax.legend(frameon=False)
-plt.show()
-few = error["logistic regression"][2] - error["naive Bayes"][2]  # n = 24, five draws
-many = error["logistic regression"][5] - error["naive Bayes"][5]  # n = 300
-assert few.mean() > 0.03
-assert many.mean() < -0.015
-print("Few labels: the generative model errs less. Many labels: the discriminative one does.")
 
 # %% [markdown]
-# With 2 or 8 images of each digit the solid curves cannot be told apart (bars: standard deviation over the draws). At 24 and 64
-# naive Bayes errs less: logistic regression can fit so few examples almost perfectly, in a way that does not carry over. Between
-# 64 and 150 the curves cross. Naive Bayes learns fast and then stops: pixels of a digit are not independent, and no number of examples mends that. Logistic regression has no such wrong
-# belief. Once there are enough labels it wins.
+# Right, where pixels really are independent: from 16 images of each digit on, naive Bayes errs less than both others, until with
+# 300 they have almost caught up. A correct description of the data is worth many labels.
 #
-# The dotted curve is a warning against too simple a moral. It is logistic regression with a *penalty* on large weights,
-# $\tfrac12 \lVert w \rVert^2$. That, too, is a belief about the answer ("weights are small"), and with it logistic regression does at least as well
-# as naive Bayes at every $n$ here.
-# What helps with few labels is a good prior belief. A generative model has one built in; a discriminative model can
-# be given one.
+# Left, on real digits. With one image of each digit nobody knows much and the three can hardly be told apart (bars: standard deviation over five
+# draws). Plain logistic regression then lags behind, most of all around 32 images of each digit. A likely reason: there it can just fit its 320 examples almost perfectly, in a way that does not generalise. Between 64 and 128 it overtakes naive Bayes, which hardly improves any more: the pixels of a digit are *not* independent, and no number of examples mends that.
+#
+# The dotted curve warns against too simple a moral. With a penalty logistic regression is never clearly worse than naive Bayes on real digits, at any $n$. What helped here, with few labels, was a good prior belief. A generative
+# model has one built in, for better (right) or worse (left); a discriminative model can be given one.
 #
 # ## 5 · What discriminative models are used for (D3)
 #
 # ### Classification (D3)
 #
-# Where there are labels and the task is to predict them, use a discriminative model. More pixels and better features
-# carry it far: logistic regression on all 784 pixels, and the convolutional network from above.
+# Where there are labels and the task is to predict them, use a discriminative model. Three of them, from the same 4,000
+# labels or from more: logistic regression on all 784 pixels; a support vector machine, whose curved boundary
+# comes from comparing an image with training images; and the convolutional network from above, which learned its own
+# features from 59,000 labels.
 
 # %% tags=["D3", "nbval-ignore-output"]
-on_pixels = LogisticRegression(C=0.01, max_iter=100).fit(train28.x.flatten(1), train28.y)
-right = {"logistic regression on 784 pixels": on_pixels.score(test28.x.flatten(1), test28.y)}
+from sklearn.svm import SVC
+
+flat28, flat_test28 = train28.x.flatten(1), test28.x.flatten(1)
+right = {"always the same digit": 0.1}
+right["logistic regression, 4,000 labels"] = LogisticRegression(C=0.01, max_iter=100).fit(flat28, train28.y).score(
+    flat_test28, test28.y
+)  # fmt: skip
+right["support vector machine, 4,000 labels"] = SVC(C=10).fit(flat28, train28.y).score(flat_test28, test28.y)
 read = over_batches(classifier, test28.x).argmax(dim=1)
-right["convolutional network (59,000 labels)"] = (read == test28.y).double().mean().item()
-assert right["logistic regression on 784 pixels"] > 0.85
-assert right["convolutional network (59,000 labels)"] > 0.98
-table(["classifier", "share of test digits read right"], list(right.items()))
+right["convolutional network, 59,000 labels"] = (read == test28.y).double().mean().item()
+_, linear, curved, network = right.values()
+assert linear > 0.85
+assert curved > linear + 0.03
+assert network > curved + 0.02
+table(["classifier", "share of test digits classified correctly"], list(right.items()))
 
 # %% [markdown]
+# With equal labels the curved boundary beats the flat one. How much of the network's lead is due to its features and how much to its
+# labels, this table cannot say: it has more of both.
+#
 # ### Anomaly detection (D3)
 #
 # In a factory there are thousands of pictures of good parts and hardly any of broken ones. There is no second class to draw
@@ -418,11 +533,10 @@ table(["classifier", "share of test digits read right"], list(right.items()))
 #
 # $$f(x) = \sum_i \alpha_i\, e^{-\gamma \lVert x - x_i \rVert^2} - \rho .$$
 #
-# Each training image $x_i$ raises a small hill of width $1/\sqrt{2\gamma}$; the weights $\alpha_i \geq 0$ and the level $\rho$ are chosen such that the
-# level line $f(x) = 0$ leaves about a share $\nu$ of the training data outside. Only points on the edge or outside it get a weight at all. It never
-# estimates a density, only this one boundary.
+# Each training image $x_i$ raises a small hill of width $1/\sqrt{2\gamma}$. The weights $\alpha_i \geq 0$ and the level $\rho$ are chosen such that the
+# level line $f(x) = 0$ leaves about a share $\nu$ of the training data outside. Only points on the edge or outside it get a weight at all. It never estimates a density, only this one boundary: a borderline case of a discriminative model, since the boundary says where data are and not which class. It is one level line of a density, too little to draw from.
 #
-# First in two dimensions, to see it: images of a digit 0, reduced to two numbers: the coordinates along the two directions in
+# First in two dimensions, to see it: images of a 0, reduced to two numbers, the coordinates along the two directions in
 # which training images of all digits vary most (PCA, explained in section 6).
 
 # %%
@@ -436,45 +550,71 @@ around = OneClassSVM(nu=0.1, gamma=0.1).fit(inside)
 side = torch.linspace(-5, 9, 120)
 f = around.decision_function(torch.cartesian_prod(side, side)).reshape(120, 120).T
 
-fig, ax = plt.subplots(figsize=(4.6, 3.6), layout="constrained")
+# %% tags=["D3"]
+fig, ax = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
 ax.contourf(side, side, f, levels=[0, 1e9], colors=["#dde8f3"])
 ax.contour(side, side, f, levels=[0], colors="black")
-ax.scatter(*outside[:400].T, s=5, color=PALETTE[1], label="other digits (not used in training)")
+ax.scatter(
+    *outside[:400].T, s=14, marker="x", lw=0.8, color=PALETTE[1], label="other digits, not used in training"
+)
 ax.scatter(*inside.T, s=5, color=PALETTE[0], label="zeros")
 ax.legend(frameon=False, bbox_to_anchor=(0, 1.02), loc="lower left", fontsize=8)
+ax.set(xlabel="first coordinate", ylabel="second coordinate")
 plt.show()
+assert 0.05 < (around.decision_function(inside) < 0).mean() < 0.15
+assert (around.decision_function(outside) < 0).mean() > 0.5
 
 # %% [markdown]
-# The black line was drawn from the blue points alone. A tenth of them lies outside; most orange points do, too. Those
-# inside look like a 0 to two coordinates. So use all 196 pixels.
+# In this plane, the black line was drawn from the dots alone. About a tenth of them lie outside, and so do most of the crosses. Those
+# crosses that lie inside look like a 0 to two coordinates. So use all 196 pixels.
 #
 # How good is it? Take $-f(x)$ as a score of anomaly. **AUROC** is the chance that a random anomaly gets a higher score
 # than a random normal image: 0.5 is guessing, 1 is perfect. It needs no choice of a threshold. Each digit in turn is
-# the normal one; the nine others are the anomalies.
-
-# %% tags=["D3", "nbval-ignore-output"]
-from course_utils.metrics import auroc
-
-area, scores = {}, {}
-for digit in range(10):
-    around = OneClassSVM(nu=0.1, gamma=0.04).fit(train.x[train.y == digit].flatten(1))
-    scores[digit] = -torch.from_numpy(around.score_samples(test.x.flatten(1)))
-    normal_ones = test.y == digit
-    area[digit] = auroc(normal=scores[digit][normal_ones], anomalous=scores[digit][~normal_ones])
-assert sum(area.values()) / 10 > 0.9
-assert min(area.values()) > 0.8
-table(["normal digit", *area], [["AUROC", *area.values()]])
+# the normal one; the nine others are the anomalies. Two simple scores stand beside it: the distance to the mean image of
+# the normal digit, and the distance to its nearest training image.
 
 # %%
-by_score = scores[3].argsort()
+from course_utils.metrics import auroc
+
+
+def scores_of(digit: int) -> dict[str, torch.Tensor]:
+    known, x = train.x[train.y == digit].flatten(1), test.x.flatten(1)
+    svm = OneClassSVM(nu=0.1, gamma=0.04).fit(known)
+    return {
+        "one-class SVM": -torch.from_numpy(svm.score_samples(x)),
+        "distance to the nearest": torch.cdist(x, known).min(dim=1).values,
+        "distance to the mean": (x - known.mean(dim=0)).norm(dim=1),
+    }
+
+
+scores = [scores_of(digit) for digit in range(10)]
+
+# %% tags=["D3", "nbval-ignore-output"]
+area = {
+    name: torch.tensor(
+        [
+            auroc(normal=scores[k][name][test.y == k], anomalous=scores[k][name][test.y != k])
+            for k in range(10)
+        ]
+    )
+    for name in scores[0]
+}
+svm, by_nearest, by_mean = area.values()
+assert svm.min() > 0.85
+assert (svm > by_mean).all()
+assert abs(svm.mean() - by_nearest.mean()) < 0.03
+table(
+    ["normal digit", *range(10), "mean"], [[name, *a.tolist(), a.mean().item()] for name, a in area.items()]
+)
+
+# %%
+by_score = scores[3]["one-class SVM"].argsort()
 threes, rest = by_score[test.y[by_score] == 3], by_score[test.y[by_score] != 3]
 show_rows({"3s, most normal": test.x[threes[:10]], "3s, most anomalous": test.x[threes[-10:]],
            "others, most normal": test.x[rest[:10]], "others, most anomalous": test.x[rest[-10:]]})  # fmt: skip
 
 # %% [markdown]
-# With 3 as the normal digit: what is taken for normal but is not (third row) are mostly digits with the curves of a 3,
-# and the 3s that raise an alarm (second row) are unusual ones. The boundary is tight, but it is drawn in pixels; with
-# better features it would be better.
+# The boundary does better than the distance to the mean for every digit. On average it is about as good as looking up the nearest image, and it keeps only the training images at the edge. The pictures show the case in which 3 is normal. The other digits that look most like a 3 to it (third row) have a 3's curves; the 3s that raise an alarm (second row) are unusual ones. All three scores compare pixels. With better features they would probably be better.
 #
 # ## 6 · The assumption behind it all: few essential factors (G2)
 #
@@ -483,10 +623,8 @@ show_rows({"3s, most normal": test.x[threes[:10]], "3s, most anomalous": test.x[
 # image generation: images come from few essential factors, such as which digit, how slanted, how thick, so a code of few
 # numbers is enough to make them.
 #
-# Take three looks at it. **First**, choose every pixel at random, and count how often a digit comes out. We need someone
-# to judge, for this and for the rest of the notebook. Let us call an image **readable** if the shipped classifier gives
-# one digit more than 95 % of its belief, *and* the image lies, in the classifier's last layer, as close to some training
-# image as 95 % of the real test images do. The classifier reads 28 × 28 pixels, so images are enlarged, with some contrast.
+# Here are three ways to look at it. **First**, choose every pixel at random, and count how often a digit comes out. The judge is
+# "readable" again. It looks at 28 × 28 pixels, so small images are enlarged, with some contrast.
 
 
 # %%
@@ -495,47 +633,38 @@ def enlarge(x: torch.Tensor) -> torch.Tensor:
     return (1.6 * big + 0.3).clamp(-1, 1)
 
 
-known = over_batches(classifier.features, enlarge(train.x))
+reads_enlarged = readability(enlarge(train.x), enlarge(test.x))
 
 
-def look(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    features = over_batches(classifier.features, enlarge(x))
-    belief, digit = classifier.head(features).softmax(dim=1).max(dim=1)
-    return belief, digit, torch.cdist(features, known).min(dim=1).values
-
-
-# %%
-limit = look(test.x)[2].quantile(0.95)
-
-
-def is_readable(x: torch.Tensor) -> torch.Tensor:
-    belief, _, distance = look(x)
-    return (belief > 0.95) & (distance <= limit)
+def share_readable(x: torch.Tensor) -> float:
+    return reads_enlarged(enlarge(x)).double().mean().item()
 
 
 # %%
 draw = torch.Generator().manual_seed(4)
-noise = 2 * torch.rand(10_000, 1, 14, 14, generator=draw) - 1
+noise = 2 * torch.rand(4000, 1, 14, 14, generator=draw) - 1
 shuffled = torch.stack(
     [column[torch.randperm(4000, generator=draw)] for column in train.x.flatten(1).T], dim=1
 )
 shuffled = shuffled.view_as(train.x)
 
 # %% tags=["G2"]
-assert is_readable(test.x).double().mean() > 0.8
-assert is_readable(noise).sum() == 0
-assert is_readable(shuffled).double().mean() < 0.02
+chances = {"digits": share_readable(test.x), "random pixels": share_readable(noise)}
+chances["each pixel from another digit"] = share_readable(shuffled)
+assert chances["digits"] > 0.8
+assert chances["random pixels"] == 0
+assert chances["each pixel from another digit"] < 0.02
 show_rows(
     {"random pixels": noise[:12], "each pixel from another digit": shuffled[:12], "digits": train.x[:12]}
 )
 
 # %% [markdown]
-# Of 10,000 images with random pixels, none is readable. For the second row each pixel was taken from a random training image of its own, so that
-# every pixel by itself has just the right distribution. What is missing is what the pixels have to do with
+# Of 4,000 images with random pixels, none is readable. In the second row each pixel was taken from a different training image, drawn at random, so that
+# every pixel by itself has just the right distribution. What is missing is how pixels depend on
 # each other. That is what a generative model has to learn.
 #
 # **Second**, how many numbers does an image need? *Principal component analysis* (PCA, 주성분 분석) finds the $d$ directions
-# along which images vary most; keep the coordinates along these and throw away the rest. Which share of the variance is left?
+# along which images vary most; keep the coordinates along these and throw away the rest. What share of the variance is kept?
 
 
 # %% tags=["G2"]
@@ -556,13 +685,14 @@ assert shares["digits"][15] > 2 * shares["each pixel from another digit"][15]
 fig, ax = plt.subplots(figsize=(5.5, 2.8), layout="constrained")
 for name, share in shares.items():
     ax.plot(range(1, 197), share, label=name)
-ax.axvline(16, color="black", lw=0.8, ls=":")
-ax.set(xlabel="numbers kept, of 196", ylabel="share of variance left", ylim=(0, 1))
+ax.axvline(16, color="black", lw=0.8, ls="-")
+ax.annotate("16", (16, 0.02), xytext=(3, 0), textcoords="offset points")
+ax.set(xlabel="numbers kept, of 196", ylabel="share of variance kept", ylim=(0, 1))
 ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# With 16 numbers (dotted line) PCA keeps most of a digit and very little of noise. And PCA can only use flat directions.
+# With 16 numbers PCA keeps most of a digit and very little of noise. And PCA can only use flat directions.
 # The course ships an autoencoder (notebook 03), a curved code of 16 numbers. What does it keep?
 
 # %%
@@ -570,22 +700,29 @@ autoencoder = load_pretrained("autoencoder-mnist", "cpu")
 noise28 = 2 * torch.rand(1000, 1, 28, 28, generator=draw) - 1
 
 
-def left(x: torch.Tensor) -> float:
+def kept_by_code(x: torch.Tensor) -> float:
     lost = ((over_batches(autoencoder, x) - x) ** 2).sum()
     return 1 - (lost / ((x - x.mean(dim=0)) ** 2).sum()).item()
 
 
-# %% tags=["G2"]
-assert left(test28.x) > 0.8
-assert left(noise28) < 0.1
+# %% tags=["G2", "nbval-ignore-output"]
+through_16 = {"digits": kept_by_code(test28.x), "noise": kept_by_code(noise28)}
+by_pca = kept(train28.x)[15].item()
+assert through_16["digits"] > by_pca + 0.1
+assert through_16["noise"] < 0.1
 show_rows({"digits": test28.x[:10], "through 16 numbers": over_batches(autoencoder, test28.x[:10]),
            "noise": noise28[:10], "noise through 16 numbers": over_batches(autoencoder, noise28[:10])})  # fmt: skip
-print("More than 80 % of a digit's variance is left, and less than a tenth of the noise's.")
+table(["28 × 28 pixels, through 16 numbers", "share of variance kept"], [["digits, PCA", by_pca], ["digits, curved code", through_16["digits"]],
+                                                     ["noise, curved code", through_16["noise"]]])  # fmt: skip
 
 # %% [markdown]
+# The curved code keeps more of a digit than the flat one. (PCA keeps less than in the figure above, because these images have 28 × 28 pixels.) It has no use for noise: it answers with strokes, and a negative
+# share says that the plain mean of all noise images would be the better answer.
+#
 # **Third**, without any code: if the data lie on a curved sheet of few dimensions, distances tell. Let $r_1$ and $r_2$ be
 # the distances from a point to its nearest and second nearest neighbour. In $d$ dimensions the number of points within a radius grows as
-# $r^d$, so the larger $d$, the closer $r_2 / r_1$ is to 1. The estimate for $N$ points (Facco et al., 2017) is one line:
+# $r^d$, so the larger $d$, the closer $r_2 / r_1$ is to 1. That is the idea of Facco et al. (2017), who fit a line to the ratios. We
+# take the maximum-likelihood estimate, which for $N$ points is one line (Levina and Bickel, 2004; Denti et al., 2022):
 #
 # $$\hat{d} = \frac{N}{\sum_i \log\,(r_2(i)\, /\, r_1(i))}.$$
 #
@@ -602,31 +739,152 @@ def dimension(x: torch.Tensor) -> float:
 # %% tags=["G2", "nbval-ignore-output"]
 five = torch.randn(4000, 5, generator=draw) @ torch.randn(5, 196, generator=draw)
 d_hat = {"5 numbers, bent": dimension(five.sin()), "digits": dimension(train.x),
-         "each pixel from another digit": dimension(shuffled), "random pixels": dimension(noise[:4000])}  # fmt: skip
+         "each pixel from another digit": dimension(shuffled), "random pixels": dimension(noise)}  # fmt: skip
 assert 4 < d_hat["5 numbers, bent"] < 7
 assert d_hat["digits"] < 20 < d_hat["each pixel from another digit"] < d_hat["random pixels"]
 table(["data (196 pixels)", "estimated dimension"], list(d_hat.items()))
 
 # %% [markdown]
 # For digits the estimate is below 20 of 196. Take it as an order of magnitude: with 4,000 points the estimate is too low where the true
-# dimension is high (random pixels have 196, and it says far less).
+# dimension is high. (Random pixels have 196, and it says far less.)
 #
-# ## 7 · Five families in the plane (G3)
+# ## Halfway
 #
-# A generative model turns random numbers that are easy to draw into data. In four of the families they are $z \sim N(0, I)$; the
-# autoregressive model draws one pixel after another instead. The families differ in how they learn to
-# do it.
+# This is a good place for a break. What you have so far:
+#
+# - A discriminative model learns $p(y \mid x)$, or only a boundary. It does not learn how the data are spread, so it cannot draw
+#   them. For prediction it usually wins once labels are plenty.
+# - A generative model learns $p(x)$. That is a bold plan in 196 dimensions, and it is believed to work because images come from few factors.
+#
+# The second half builds five of them.
+
+# %% [markdown]
+# ## 7 · One aim: make the data likely (G1)
+#
+# Let $p_\theta(x)$ be a model's density, with weights $\theta$. The usual aim is **maximum likelihood** (최대 가능도): choose the $\theta$ under which the
+# data $x_1, \dots, x_N$ are most probable. Take the logarithm and the mean, and for many data
+#
+# $$\frac{1}{N} \sum_{i=1}^{N} \log p_\theta(x_i) \;\to\; \mathbb{E}_{x \sim p} \log p_\theta(x) = -H(p) - \mathrm{KL}(p \,\|\, p_\theta).$$
+#
+# $H(p)$, the entropy of the data, does not depend on the model. The last term,
+# $\mathrm{KL}(p \,\|\, p_\theta) = \mathbb{E}_{x \sim p} \log \frac{p(x)}{p_\theta(x)} \geq 0$, is the **KL divergence** (KL 발산), 0 only if $p_\theta = p$. So to
+# make the data likely is to bring the model's density close to that of the data.
+#
+# On the line, let $p$ be two bumps and the model one Gaussian around 0, with its spread as the only weight. We measure the mean
+# log-likelihood of 20,000 draws from $p$, and compute $H$ and KL from the densities.
+
+# %%
+p = 0.5 * (normal(-2, 0.7) + normal(2, 0.7))
+coin = (torch.rand(20_000, generator=draw) < 0.5).float()
+drawn = 2 * (2 * coin - 1) + 0.7 * torch.randn(20_000, generator=draw)
+ds = 12 / 480  # the step of s
+entropy = -(p * p.log()).sum().item() * ds
+widths = torch.linspace(1.2, 4, 57)
+likelihood = torch.stack([torch.distributions.Normal(0, w).log_prob(drawn).mean() for w in widths])
+kl = torch.stack([(p * (p / normal(0, w)).log()).sum() * ds for w in widths])
+
+# %% tags=["G1"]
+assert (likelihood + entropy + kl).abs().max() < 0.03
+assert abs(widths[likelihood.argmax()] - widths[kl.argmin()]) < 0.11
+fig, (left, right_) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
+left.plot(widths, likelihood, **curve(0), label="mean log-likelihood of the draws")
+left.plot(widths, -entropy - kl, **curve(1), label="-H(p) - KL, from the densities")
+left.set(xlabel="spread of the model", ylabel="nats")
+left.legend(frameon=False)
+right_.plot(s, p, color="black", ls="-", label="p, the data")
+right_.plot(s, normal(0, widths[likelihood.argmax()].item()), **curve(0), label="the most likely model")
+right_.set(xlabel="x", ylabel="density", ylim=(0, 0.42))
+right_.legend(frameon=False)
+plt.show()
+
+# %% [markdown]
+# The two curves on the left coincide, and have their maximum at the same spread. On the right, what maximum likelihood does with a model that is too simple: it covers *both* bumps, and makes the empty middle likely too. (We fixed the mean at 0. Maximum likelihood would put it there anyway, at the mean of the data.) Missing data costs more than
+# inventing some. We will meet that again in blurred images.
+#
+# So why is there more than one family? Because a density must be at least 0 and *integrate to 1* over all images. A network that
+# puts out any number for $x$ is easy to build; its integral over 196 dimensions is out of reach. Each family has its own way around this.
+#
+# ### The way of energy and score (G3)
+#
+# Write $p_\theta(x) = e^{-E_\theta(x)} / Z_\theta$ with any network $E_\theta$, called the **energy** (에너지): low where data are. The trouble
+# is all in the constant $Z_\theta$, the integral. But the gradient of $\log p$ does not see it:
+#
+# $$\nabla_x \log p_\theta(x) = -\nabla_x E_\theta(x).$$
+#
+# This field of arrows is the **score** (스코어). It points uphill, towards data, and in principle it is all that one needs to draw samples:
+# take small steps along the score, each with a little noise (*Langevin dynamics*, 랑주뱅 동역학),
+#
+# $$x \leftarrow x + \tfrac{\eta}{2} \nabla_x \log p(x) + \sqrt{\eta}\; \xi, \qquad \xi \sim N(0, I),$$
+#
+# with a small step size $\eta$. We try it on the data of the coming sections: eight Gaussians on a ring, whose exact $\log p(x)$ the package knows (`toy_log_prob`).
+
+# %%
+from course_utils.data import toy_log_prob, toy_points
+
+
+def score(x: torch.Tensor) -> torch.Tensor:
+    x = x.detach().requires_grad_()
+    return torch.autograd.grad(toy_log_prob("gaussians", x).sum(), x)[0]
+
+
+def langevin(x: torch.Tensor, steps: int, eta: float = 0.01) -> torch.Tensor:
+    for _ in range(steps):
+        x = x + eta / 2 * score(x) + math.sqrt(eta) * torch.randn(x.shape, generator=draw)
+    return x
+
+
+start = 5 * torch.rand(2000, 2, generator=draw) - 2.5
+walked = langevin(start, 500)
+
+# %%
+angle = torch.arange(8) * math.pi / 4
+centres = 2 * torch.stack([angle.cos(), angle.sin()], dim=1)
+held_out, _ = toy_points("gaussians", 5000, generator=draw)
+
+
+def near(x: torch.Tensor) -> tuple[float, int, float]:
+    """The share of points near a centre, how many centres have any, the root mean square distance of those to it."""
+    distance, which = torch.cdist(x, centres).min(dim=1)
+    hit = distance < 3 * 0.15  # within three standard deviations
+    return hit.double().mean().item(), len(which[hit].unique()), distance[hit].square().mean().sqrt().item()
+
+
+# %% tags=["G3"]
+share_near, reached, radius = near(walked)
+assert share_near > 0.9
+assert reached == 8
+assert abs(radius / near(held_out)[2] - 1) < 0.15
+few = torch.cartesian_prod(torch.linspace(-2.6, 2.6, 16), torch.linspace(-2.6, 2.6, 16))
+arrow = score(few) / (1 + score(few).norm(dim=1, keepdim=True) / 8)  # long ones are drawn shorter
+fig, axes = plt.subplots(1, 3, figsize=(9, 3.1), sharex=True, sharey=True, layout="constrained")
+axes[0].quiver(*few.T, *arrow.T, angles="xy", color="0.3", width=0.006)
+axes[1].scatter(*start.T, s=1, color=PALETTE[0])
+axes[2].scatter(*walked.T, s=1, color=PALETTE[0])
+for ax, title in zip(axes, ("the score", "2,000 random points …", "… after 500 steps"), strict=True):
+    ax.set(title=title, aspect="equal", xlim=(-3, 3), ylim=(-3, 3), xlabel="$x_1$")
+axes[0].set_ylabel("$x_2$")
+plt.show()
+
+# %% [markdown]
+# The arrows know nothing of $Z$, and they lead almost every point home. The noise keeps the points from piling up at the peaks: they end about as widely spread around each centre as the data. How many end in each cluster is another matter: few ever cross from one to another, so it is decided by where they started. The many noise levels of diffusion cure that (07). A network can learn the score from data alone, by removing noise: notebook 03 shows
+# how, and diffusion (07) lives on it.
+#
+# ## 8 · Five families in the plane (G3)
+#
+# A generative model turns random numbers that are easy to draw into data. The families differ in what they draw from and in how they learn.
 #
 # | family | the idea | its density $p(x)$ | in full |
 # | --- | --- | --- | --- |
 # | VAE (변분 오토인코더) | a decoder makes $x$ from a code $z$; an encoder guesses the code | a lower bound | 04 |
 # | GAN (생성적 적대 신경망) | a generator tries to fool a discriminator | none | 05, 06 |
-# | diffusion (확산 모델) | undo noise in many small steps | a lower bound | 07, 08 |
+# | diffusion (확산 모델) | learn to remove noise, then remove it in many small steps | a lower bound (not from the simple loss used here) | 07, 08 |
 # | flow (정규화 흐름 모델) | an invertible map between $z$ and $x$ | exact | here |
 # | autoregressive (자기회귀 모델) | one piece after another, each given those before | exact | here |
 #
-# We build all five in miniature and train them on the same data, first in the plane: eight Gaussians on a ring,
-# whose exact $\log p(x)$ the package knows (`toy_log_prob`). The networks are plain: linear layers with ReLU between.
+# (A younger relative of diffusion and flow is *flow matching*, 흐름 매칭: it learns the velocity with which noise has to move to become
+# data.)
+#
+# We build all five in miniature and train them on the same data, first on the ring. The networks are plain: linear layers with ReLU between.
 
 # %%
 from itertools import pairwise
@@ -644,8 +902,8 @@ def mlp(*widths: int) -> nn.Sequential:
 #
 # The encoder answers for each $x$ with the mean $\mu$ and the log-variance of a Gaussian over codes, written `mu` and `logvar`. We draw a
 # code $z$ from it and decode. The loss has two parts: how badly $x$ is explained by a Gaussian with standard deviation $\sigma$ around the decoded
-# point, and how far the codes are from $N(0, I)$, the *KL divergence* (KL 발산). Their sum is an upper bound of
-# $-\log p(x)$. Notebook 04 derives it.
+# point, and how far the codes are from $N(0, I)$, measured by the KL divergence. Their sum is an upper bound of
+# $-\log p(x)$. Notebook 04 derives it. (`sample` gives the decoded point itself, the mean of $p(x \mid z)$. A true draw would add noise of size $\sigma$.)
 
 
 # %%
@@ -658,24 +916,21 @@ class VAE(nn.Module):
         x = x.flatten(1)
         mu, logvar = self.encoder(x).chunk(2, dim=1)
         z = mu + (logvar / 2).exp() * torch.randn(mu.shape, generator=generator)
-        error = (x - self.decoder(z)) ** 2 / (2 * self.sigma**2) + math.log(
-            self.sigma * math.sqrt(2 * math.pi)
-        )
+        log_norm = math.log(self.sigma * math.sqrt(2 * math.pi))
+        error = (x - self.decoder(z)) ** 2 / (2 * self.sigma**2) + log_norm
         kl = 0.5 * (mu**2 + logvar.exp() - logvar - 1)
         return (error.sum(dim=1) + kl.sum(dim=1)).mean()
 
     @torch.no_grad()
     def sample(self, n, *, generator):
-        return self.decoder(torch.randn(n, self.codes, generator=generator))  # the mean of p(x | z)
+        return self.decoder(torch.randn(n, self.codes, generator=generator))
 
 
 # %% [markdown]
 # ### GAN (G3)
 #
 # The **generator** makes $x$ from noise. The **discriminator** is a discriminative model: it learns to tell real from
-# made, and its gradient teaches the generator. (The discriminator gives a score $s$, and
-# $p(\text{real}) = 1 / (1 + e^{-s})$ as in logistic regression. With $\operatorname{softplus}(s) = \log(1 + e^s)$, $-\log p(\text{real})$ is
-# $\operatorname{softplus}(-s)$ and $-\log p(\text{made})$ is $\operatorname{softplus}(s)$.) No density
+# made, and its gradient teaches the generator. (The discriminator gives a number $a$, a *logit*, and $p(\text{real}) = 1 / (1 + e^{-a})$ as in logistic regression. With $\operatorname{softplus}(a) = \log(1 + e^a)$, $-\log p(\text{real})$ is $\operatorname{softplus}(-a)$ and $-\log p(\text{made})$ is $\operatorname{softplus}(a)$.) No density
 # appears anywhere. Notebook 05.
 
 
@@ -737,17 +992,15 @@ class Diffusion(nn.Module):
 # %% [markdown]
 # ### Flow (G3)
 #
-# A flow is an **invertible** map $z = f(x)$. Densities follow the *change of variables* (변수 변환): where $f$
-# stretches space, the density grows by the same factor, the absolute determinant of the matrix of derivatives (Jacobian, 야코비 행렬),
+# A flow is an **invertible** map $z = f(x)$. Densities follow the *change of variables* (변수 변환): where $f$ stretches a small volume, the density of $x$ is larger by the same factor, the absolute determinant of the matrix of derivatives (Jacobian, 야코비 행렬),
 #
 # $$\log p(x) = \log N(f(x); 0, I) + \log \left| \det \frac{\partial f}{\partial x} \right|.$$
 #
 # How do you invert a neural network? You need not. An **affine coupling layer** (Dinh et al., 2017) leaves one part
 # of the coordinates, $x_a$, as it is, and moves the others by numbers computed from it: $x_b \leftarrow x_b\, e^{s(x_a)} + t(x_a)$. The way back is
-# $x_b \leftarrow (x_b - t(x_a))\, e^{-s(x_a)}$: the networks $s$ and $t$ never have to be inverted. The log-determinant is the sum of $s(x_a)$. The next layer moves the
-# other part. `CouplingFlow` of the package stacks several of them; the cell checks its density against the full Jacobian.
+# $x_b \leftarrow (x_b - t(x_a))\, e^{-s(x_a)}$: the networks $s$ and $t$ never have to be inverted. The log-determinant is the sum of the components of $s(x_a)$. The next layer moves the part that was left alone, and later layers divide the coordinates in other ways. `CouplingFlow` of the package stacks several of them; the cell checks its density against the full Jacobian.
 
-# %%
+# %% tags=["G3-flow"]
 from course_utils.likelihood import CouplingFlow, PixelCNN
 from course_utils.nets import seeded
 
@@ -771,23 +1024,21 @@ print("The flow's density is that of the change of variables, and its map can be
 # $$p(x) = p(x_1)\; p(x_2 \mid x_1)\; p(x_3 \mid x_1, x_2) \cdots$$
 #
 # Each factor is a classification: which level does the next pixel have, given those before? So this generative model is made of
-# discriminative ones. `PixelCNN` computes all factors at once with **masked convolutions**, which see only the pixels above and to the left.
-# A point of the plane is to it an image of 1 × 2 pixels, with 50 levels each.
+# discriminative ones. `PixelCNN` computes all factors at once with **masked convolutions**, which see only the pixels in the rows above and those to the left in the same row. Drawing, however, goes one pixel at a time. A point of the plane is treated as an image of 1 × 2 pixels with 50 levels each.
 #
 # ### Train all five (G3)
 #
-# The loop is the package's `fit`: it goes through the batches and makes one step for each *objective*, that is a
+# The loop is the package's `fit`: it goes through the batches and makes one step for each *objective*, that is, a
 # loss and the weights to change (a GAN has two, taken in turn). We stop at a few moments on the way and look at samples,
 # always made from the same random numbers.
 
 # %%
-from course_utils.data import toy_log_prob, toy_points
 from course_utils.training import Objective, constant, fit, warmup_cosine
 
-moments = (0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1)
+moments = (0, 0.03, 0.1, 0.3, 0.6, 1)
 
 
-def aim(module: nn.Module, loss, lr: float, schedule=warmup_cosine, betas=(0.9, 0.999), name="loss"):
+def aim(module: nn.Module, loss, lr: float, schedule=warmup_cosine, betas=(0.9, 0.999), name="loss, nats"):
     return Objective(module, loss, torch.optim.Adam(module.parameters(), lr, betas), name, schedule)
 
 
@@ -801,7 +1052,7 @@ def train_and_watch(objectives, data, sample, progress=False) -> torch.Tensor:
 
 # %%
 with seeded(0):
-    vae = VAE(mlp(2, 128, 128, 4), mlp(2, 128, 128, 2), codes=2, sigma=0.2)
+    vae = VAE(mlp(2, 64, 64, 4), mlp(2, 64, 64, 2), codes=2, sigma=0.2)
     gan = GAN(mlp(2, 128, 128, 2), mlp(2, 128, 128, 1), codes=2)
     diffusion = Diffusion(mlp(2 + 8, 128, 128, 128, 2), d=2)
     flow = CouplingFlow(2, layers=8, hidden=64)
@@ -819,17 +1070,17 @@ def grid_loss(x: torch.Tensor, generator=None) -> torch.Tensor:
 # %%
 steady = {"lr": 1e-3, "betas": (0.5, 0.9), "schedule": constant}
 families = {  # model, objectives, steps
-    "VAE": (vae, [aim(vae, vae.loss, 4e-3)], 1500),
+    "VAE": (vae, [aim(vae, vae.loss, 4e-3)], 1000),
     "GAN": (gan, [aim(gan.judge, gan.discriminator_loss, name="discriminator", **steady),
-                  aim(gan.make, gan.generator_loss, name="generator", **steady)], 1500),
-    "diffusion": (diffusion, [aim(diffusion, diffusion.loss, 3e-3)], 2500),
-    "flow": (flow, [aim(flow, flow.loss, 5e-3)], 1000),
-    "autoregressive": (autoregressive, [aim(autoregressive, grid_loss, 5e-3)], 1000),
+                  aim(gan.make, gan.generator_loss, name="generator", **steady)], 1000),
+    "diffusion": (diffusion, [aim(diffusion, diffusion.loss, 3e-3)], 1000),
+    "flow": (flow, [aim(flow, flow.loss, 5e-3)], 500),
+    "autoregressive": (autoregressive, [aim(autoregressive, grid_loss, 5e-3)], 400),
 }  # fmt: skip
 
 # %%
 draw = torch.Generator().manual_seed(5)
-ring = [(toy_points("gaussians", 256, generator=draw)[0],) for _ in range(2500)]
+ring = [(toy_points("gaussians", 128, generator=draw)[0],) for _ in range(1000)]
 films = {}
 for name, (model, objectives, steps) in families.items():
 
@@ -840,49 +1091,42 @@ for name, (model, objectives, steps) in families.items():
 films["autoregressive"] = 2.5 * films["autoregressive"]
 
 # %% tags=["G3", "nbval-ignore-output"]
-angle = torch.arange(8) * math.pi / 4
-centres = 2 * torch.stack([angle.cos(), angle.sin()], dim=1)
-held_out, _ = toy_points("gaussians", 5000, generator=draw)
-
-
-def near(x: torch.Tensor) -> tuple[float, int]:
-    distance, which = torch.cdist(x, centres).min(dim=1)
-    hit = distance < 3 * 0.15  # within three standard deviations of a centre
-    return hit.double().mean().item(), len(which[hit].unique())
-
-
-square = 5 * torch.rand(5000, 2, generator=draw) - 2.5
-found = {"real points": near(held_out), "evenly over the square": near(square)}
+found = {"real points": near(held_out), "random points": near(start)}
 found |= {name: near(film[-1]) for name, film in films.items()}
 for name in films:
-    assert found[name][0] > 2 * found["evenly over the square"][0], name
+    assert found[name][0] > 2 * found["random points"][0], name
     assert found[name][1] >= (6 if name == "GAN" else 8), name
-table(
-    ["points of", "share near a centre", "centres reached"], [[name, *pair] for name, pair in found.items()]
-)
+for name in ("diffusion", "flow", "autoregressive"):
+    assert found[name][0] > found["VAE"][0] + 0.1, name
+table(["points of", "share near a centre", "centres reached", "root mean square distance to the centre"],
+      [[name, *row] for name, row in found.items()])  # fmt: skip
 
 # %%
-fig, axes = plt.subplots(1, 6, figsize=(11, 2.1), sharex=True, sharey=True, layout="constrained")
-for ax, (name, x) in zip(
-    axes, {"real": held_out[:1000], **{n: film[-1] for n, film in films.items()}}.items(), strict=True
-):
+fig, axes = plt.subplots(1, 6, figsize=(11, 2.3), sharex=True, sharey=True, layout="constrained")
+ends = {"real": held_out[:1000]} | {name: film[-1] for name, film in films.items()}
+for ax, (name, x) in zip(axes, ends.items(), strict=True):
     ax.scatter(*x.T, s=1, color="black" if name == "real" else PALETTE[0])
-    ax.set(title=name, xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
+    ax.set(title=name, xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xlabel="$x_1$")
+axes[0].set_ylabel("$x_2$")
 plt.show()
 
 # %% [markdown]
-# All five find the ring, and each has its own way of being wrong. The VAE draws bridges between the clusters: its decoder is a
-# continuous map of one blob of codes, and the Gaussian around each decoded point forgives bridges. The flow has thin threads,
-# since a smooth invertible map cannot tear the one Gaussian of $z$ into eight. The autoregressive model works on levels, so its points
-# lie on a fine grid. The GAN draws a thin line from cluster to cluster. The diffusion model parts the clusters better, in its fifty
-# small steps, but within a cluster its points lie too close together.
-#
+# All five find the ring, and each has its own way of being wrong. The VAE leaves many points between the clusters: its decoder is a
+# continuous map of one blob of codes, and the Gaussian around each decoded point forgives bridges. The GAN likes to draw a line from cluster to cluster; how well it does changes
+# a lot with the random seed. The flow has thin threads, since a smooth invertible map cannot tear the one Gaussian of $z$ into eight. The autoregressive model works on levels, so its points
+# lie on a fine grid. Diffusion gathers most of its points in the clusters, but bridges remain, and within a cluster its points lie too close together: compare it with the real points in the last column.
+
+# %% tags=["G3-narrow"]
+assert found["diffusion"][0] > 0.8
+assert found["diffusion"][2] < 0.9 * found["real points"][2]
+
+# %% [markdown]
 # ### Exact likelihood (G3)
 #
 # Flow and autoregression give a number for $p(x)$. Is it a probability? The density of the flow has to integrate to 1 over the
 # plane; the probabilities of the autoregressive model's 50 × 50 points have to sum to 1.
 
-# %% tags=["G3"]
+# %% tags=["G3-exact"]
 cells = (torch.arange(400) + 0.5) * (8 / 400) - 4
 levels = torch.linspace(-1, 1, 50)
 with torch.inference_mode():
@@ -894,12 +1138,12 @@ print("The flow's density integrates to 1; the autoregressive probabilities sum 
 
 # %% [markdown]
 # So the two can be compared with the truth on new data: the mean of $\log p(x)$ over 5,000 held-out points, the **log-likelihood** (로그 가능도), in
-# *nats* (the unit with natural logarithms). No model can score above the true density, except by chance; what it
+# *nats* (the unit with natural logarithms). No model can do better than the true density, except by chance; what it
 # lacks is the KL divergence from the truth to the model. For the autoregressive model we divide the probability of a level by the area of its
-# cell. For the VAE we have only a lower bound. A single Gaussian, fitted to the data, shows what no learning costs.
+# cell. For the VAE we have only a lower bound. A single Gaussian, fitted to the data, is the baseline.
 
-# %% tags=["G3", "nbval-ignore-output"]
-one = MultivariateNormal(torch.zeros(2), ring[0][0].T.cov())
+# %% tags=["G3-likelihood", "nbval-ignore-output"]
+one = MultivariateNormal(torch.zeros(2), torch.cat([x for (x,) in ring]).T.cov())
 with torch.inference_mode():
     log_likelihood = {
         "the true density": toy_log_prob("gaussians", held_out).mean().item(),
@@ -908,58 +1152,58 @@ with torch.inference_mode():
         "VAE (at least)": -vae.loss(held_out, generator=draw).item(),
         "one Gaussian": one.log_prob(held_out).mean().item(),
     }
-best, worst = log_likelihood["the true density"], log_likelihood["one Gaussian"]
-for name in ("flow", "autoregressive"):
-    assert worst + 1 < log_likelihood[name] < best + 0.02, name
-assert log_likelihood["VAE (at least)"] < best
-table(["model", "log-likelihood, nats a point"], list(log_likelihood.items()))
+best, *learned, worst = log_likelihood.values()
+for value in learned[:2]:  # flow, autoregressive
+    assert worst + 1 < value < best + 0.02
+assert worst < learned[2] < best
+table(["model", "log-likelihood, nats per point"], list(log_likelihood.items()))
 
 # %% [markdown]
-# ## 8 · Five families on digits (G3)
+# ## 9 · Five families on digits (G3)
 #
-# The same five, with the same losses, on real images. Only the networks grow: 196 numbers go in or come out in
-# place of 2. The flow and the autoregressive model see 8 grey levels; for the flow each level is spread evenly over an interval
-# (*dequantisation*), because a density needs numbers that vary continuously. Training all five takes most of a minute.
+# The same five, with the same losses, on real images. Only the networks grow: 196 numbers go in or come out instead of 2.
+# The flow and the autoregressive model see 8 grey levels; for the flow each level is spread evenly over an interval
+# (**dequantisation**, 역양자화), because a density needs numbers that vary continuously. Training all five takes about a minute on a plain laptop.
 
 # %%
 with seeded(0):
-    vae = VAE(mlp(196, 512, 256, 32), nn.Sequential(*mlp(16, 256, 512, 196), nn.Tanh()), codes=16, sigma=0.4)
+    vae = VAE(mlp(196, 256, 256, 32), nn.Sequential(*mlp(16, 256, 256, 196), nn.Tanh()), codes=16, sigma=0.4)
     paint = nn.Sequential(
-        nn.Linear(16, 32 * 49), nn.BatchNorm1d(32 * 49), nn.ReLU(), nn.Unflatten(1, (32, 7, 7)),
-        nn.ConvTranspose2d(32, 32, 4, stride=2, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
-        nn.Conv2d(32, 1, 3, padding=1), nn.Tanh(), nn.Flatten(),
+        nn.Linear(16, 16 * 49), nn.BatchNorm1d(16 * 49), nn.ReLU(), nn.Unflatten(1, (16, 7, 7)),
+        nn.ConvTranspose2d(16, 16, 4, stride=2, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.Conv2d(16, 1, 3, padding=1), nn.Tanh(), nn.Flatten(),
     )  # fmt: skip
     judge = nn.Sequential(
-        nn.Unflatten(1, (1, 14, 14)), nn.Conv2d(1, 32, 4, stride=2, padding=1), nn.LeakyReLU(0.2), nn.Dropout(0.2),
-        nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.LeakyReLU(0.2), nn.Dropout(0.2), nn.Flatten(), nn.Linear(64 * 16, 1),
+        nn.Unflatten(1, (1, 14, 14)), nn.Conv2d(1, 16, 4, stride=2, padding=1), nn.LeakyReLU(0.2), nn.Dropout(0.2),
+        nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.LeakyReLU(0.2), nn.Dropout(0.2), nn.Flatten(), nn.Linear(32 * 16, 1),
     )  # fmt: skip
     gan = GAN(paint, judge, codes=16).to(memory_format=torch.channels_last)
-    diffusion = Diffusion(mlp(196 + 8, 512, 512, 512, 196), d=196)
-    flow = CouplingFlow(196, layers=8, hidden=256, levels=8)
-    autoregressive = PixelCNN(14, 14, levels=8, channels=32, blocks=4)
+    diffusion = Diffusion(mlp(196 + 8, 384, 384, 384, 196), d=196)
+    flow = CouplingFlow(196, layers=8, hidden=128, levels=8)
+    autoregressive = PixelCNN(14, 14, levels=8, channels=32, blocks=2)
 
 # %%
 from course_utils.data import batches
 
 calm = {"betas": (0.5, 0.99)}
 plans = {  # model, objectives, batch size, steps
-    "VAE": (vae, [aim(vae, vae.loss, 2e-3)], 128, 900),
+    "VAE": (vae, [aim(vae, vae.loss, 2e-3)], 64, 700),
     "GAN": (gan, [aim(gan.judge, gan.discriminator_loss, 1e-3, name="discriminator", **calm),
-                  aim(gan.make, gan.generator_loss, 2e-3, name="generator", **calm)], 64, 800),
-    "diffusion": (diffusion, [aim(diffusion, diffusion.loss, 1e-3)], 128, 1500),
-    "flow": (flow, [aim(flow, flow.loss, 1e-3)], 128, 700),
-    "autoregressive": (autoregressive, [aim(autoregressive, autoregressive.loss, 5e-3)], 64, 450),
+                  aim(gan.make, gan.generator_loss, 2e-3, name="generator", **calm)], 64, 700),
+    "diffusion": (diffusion, [aim(diffusion, diffusion.loss, 2e-3, name="squared error")], 64, 1200),
+    "flow": (flow, [aim(flow, flow.loss, 2e-3)], 64, 500),
+    "autoregressive": (autoregressive, [aim(autoregressive, autoregressive.loss, 5e-3)], 32, 450),
 }  # fmt: skip
 
 
 def learn(name: str) -> torch.Tensor:
     model, objectives, batch_size, steps = plans[name]
-    shuffled = batches(train, batch_size, steps, generator=torch.Generator().manual_seed(7))
+    mixed = batches(train, batch_size, steps, generator=torch.Generator().manual_seed(7))
 
     def sample():
         return model.sample(10, generator=torch.Generator().manual_seed(8)).view(-1, 1, 14, 14).clamp(-1, 1)
 
-    return train_and_watch(objectives, shuffled, sample, progress=True)
+    return train_and_watch(objectives, mixed, sample, progress=True)
 
 
 # %%
@@ -978,52 +1222,63 @@ digit_films["flow"] = learn("flow")
 digit_films["autoregressive"] = learn("autoregressive")
 
 # %% [markdown]
-# Read the curves with care: each loss has a scale of its own. The VAE's, the flow's and the autoregressive model's are in nats
-# and ought to fall. The GAN's two are in a contest. When the discriminator can only guess, its loss is
+# Read the curves with care: each loss has a scale of its own. The VAE's, the flow's and the autoregressive model's are nats
+# per image and ought to fall. The GAN's two are in a contest. When the discriminator can only guess, its loss is
 # $2 \log 2 \approx 1.39$ and the generator's $\log 2 \approx 0.69$. Both hover about there and tell you little about the images. So look at them.
 
 # %%
 draw = torch.Generator().manual_seed(9)
 new = {
-    name: plan[0].sample(200, generator=draw).view(-1, 1, 14, 14).clamp(-1, 1) for name, plan in plans.items()
+    name: plan[0].sample(300, generator=draw).view(-1, 1, 14, 14).clamp(-1, 1) for name, plan in plans.items()
 }
 show_rows({"real": test.x[:16]} | {name: x[:16] for name, x in new.items()}, scale=0.5)
 
-# %% tags=["G3", "nbval-ignore-output"]
-readable = {"real test images": test.x, **new, "each pixel from another digit": shuffled}
-readable = {name: is_readable(x).double().mean().item() for name, x in readable.items()}
+# %% [markdown]
+# How many can be read? Two rows are a scale: each pixel drawn by itself, and the shipped GAN of section 1, which had
+# more time and a better network (its 28 × 28 pixels reduced to 14 × 14, then judged like all others).
+
+# %% tags=["G3-digits", "nbval-ignore-output"]
+compared = {"real test images": test.x, **new, "each pixel from another digit": shuffled}
+compared["the shipped GAN"] = resize(load_pretrained("gan-mnist", "cpu").sample(300, generator=draw), 14)
+readable = {name: share_readable(x) for name, x in compared.items()}
 for name in new:
-    assert readable[name] > readable["each pixel from another digit"] + 0.03, name
-assert readable["diffusion"] > 0.25
+    assert readable[name] > max(0.05, 5 * readable["each pixel from another digit"]), name
+for name in ("GAN", "flow", "autoregressive"):
+    assert readable["diffusion"] > readable[name] + 0.1, name
+assert readable["the shipped GAN"] > readable["GAN"] + 0.1
 table(["images", "share readable"], list(readable.items()))
 
 # %% [markdown]
-# Within a minute on a laptop, each family has learned something of what a digit is. Their characters show: the VAE's are smooth
-# and soft; the GAN's crisp, but most of them are not digits; the flow leaves specks; the autoregressive model draws clean strokes, but
-# after so little training most of them do not join into a digit. Diffusion does best here. That order holds for *these miniatures and this
-# minute*. It is no verdict on the families: the full ones come in the next notebooks, with better networks.
+# In about a minute of training, all together, each family has learned something of what a digit is. Their characters show. The VAE's images are smooth
+# and soft, and remember that they are means: a true draw would be full of noise. The GAN's are crisp, but most of them are not digits. The flow leaves specks. The autoregressive model
+# draws clean strokes, most of which do not join into a digit. Diffusion does best of the four that draw true samples (its images are soft, too, and this judge does not mind).
 #
-# Those with a likelihood can be compared in another way. In *bits per pixel* (the log-likelihood to base 2, divided by the number of
-# pixels, with the sign turned): how many bits does it take to store a test image with the model's help? For the flow this is an upper bound, because of
-# dequantisation. 8 levels need 3 bits without a model. A model of independent pixels, which only counts how often each has each level, sets the mark to beat.
+# That order holds for *these miniatures and this minute*; it is no verdict on the families. The shipped GAN shows what GANs can do with convolutions in the generator,
+# a penalty that keeps the discriminator smooth, and a longer training (notebook 05). A flow gets better with convolutions inside its couplings and many more
+# layers at several resolutions (Kingma and Dhariwal, 2018), and the autoregressive model with a deeper network that sees farther.
+#
+# Models with a likelihood can be compared in another way, in *bits per pixel*: how many bits per pixel does it take to store a test image with the model's help? It is the negative log-likelihood to base 2, divided by the number of pixels. For the flow this is an upper bound, because of
+# dequantisation. 8 levels need 3 bits without a model. A model of independent pixels, which only counts how often each has each level, is the baseline.
 
-# %% tags=["G3", "nbval-ignore-output"]
+# %% tags=["G3-bits", "nbval-ignore-output"]
 from course_utils.likelihood import dequantise, quantise
 
 k_train, k_test = (quantise(images.x, 8).flatten(1) for images in (train, test))
 counts = nn.functional.one_hot(k_train, 8).sum(dim=0) + 1.0  # (196, 8)
 alone = (counts / counts.sum(dim=1, keepdim=True)).log()
-per_pixel = {"independent pixels": alone[torch.arange(196), k_test].sum(dim=1).mean().item()}
+per_image = {"independent pixels": alone[torch.arange(196), k_test].sum(dim=1).mean().item()}
 with torch.inference_mode():
     v = dequantise(test.x.flatten(1), 8, generator=draw)
-    per_pixel["flow (at most)"] = flow.log_prob(v).mean().item() + 196 * math.log(2 / 8)
-    per_pixel["autoregressive"] = autoregressive.log_prob(test.x).mean().item()
-bits = {name: -value / (196 * math.log(2)) for name, value in per_pixel.items()}
-assert bits["autoregressive"] < bits["flow (at most)"] < bits["independent pixels"] < 3
+    per_image["flow (at most)"] = flow.log_prob(v).mean().item() + 196 * math.log(2 / 8)
+    per_image["autoregressive"] = autoregressive.log_prob(test.x).mean().item()
+bits = {name: -value / (196 * math.log(2)) for name, value in per_image.items()}
+assert bits["autoregressive"] < bits["flow (at most)"] - 0.1
+assert bits["flow (at most)"] < bits["independent pixels"] - 0.05
+assert abs(readable["autoregressive"] - readable["flow"]) < 0.1
 table(["model", "bits per pixel"], list(bits.items()))
 
 # %% [markdown]
-# The autoregressive model needs the fewest bits by far, and yet its samples were not the most readable. A good likelihood and good-looking
+# The autoregressive model needs far fewer bits than the flow, and yet hardly more of its samples can be read, if any. A good likelihood and good-looking
 # samples are two different things (Theis et al., 2016). How to measure the second is the subject of notebook 02.
 #
 # ### Try it: five families as training goes on
@@ -1059,19 +1314,17 @@ Explorer([slider], panels, title="Five families", index=[len(moments) - 1])
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# In the plane, VAE, flow and GAN begin with a blob, diffusion with a point. VAE, diffusion and flow find the ring first and the
-# clusters later: coarse before fine. The autoregressive model begins all over the square and goes straight to spots, at first in
-# rows and columns that do not fit together, then the eight clusters. The GAN jumps about for long before it finds the ring. With
-# digits, all begin with grey or noise. VAE and diffusion first draw one blurred average digit for everybody, then different
-# ones; the flow's digits come out of noise, the autoregressive model's strokes out of single specks.
+# In the plane, all but the autoregressive model begin with a blob or a single point. Diffusion finds the ring early and gathers its points in clusters later, not quite parting them; the VAE
+# first fills the whole disc: coarse before fine. The GAN swings from place to place for long before it finds the ring. The flow tears its blob into arms, then into
+# clusters joined by threads. The autoregressive model begins all over the square and goes straight to spots, at first in rows and columns that do not
+# fit together, then the eight clusters. With digits, VAE and diffusion first draw one blurred average digit for all, then different ones; the flow's digits come out of
+# noise, the autoregressive model's strokes out of single specks. GAN and autoregressive model draw crisp strokes long before these are digits.
 #
 # </details>
-
-# %% [markdown]
-# ## 9 · New, not copied (G1)
 #
-# A model that stored the 4,000 training images and showed one of them each time would look perfect. It would have learned nothing. A generative model is to learn the *distribution*
-# and draw *new* samples from it. To test that, find for each generated image the nearest training image, by the distance between
+# ## 10 · New, not copied (G1)
+#
+# A model that stored the 4,000 training images and showed one of them each time would look perfect. It would have learned nothing. A generative model should learn the *distribution* and draw *new* samples from it. To test that, find for each generated image the nearest training image, by the distance between
 # their pixels. Then do the same for real test images, which surely are not copies. Here are ten from the diffusion model, with the nearest training images.
 
 # %%
@@ -1080,59 +1333,138 @@ nearest = torch.cdist(x.flatten(1), train.x.flatten(1)).argmin(dim=1)
 show_rows({"generated": x[:10], "nearest training image": train.x[nearest[:10]]})
 
 # %% [markdown]
-# Similar, as there are only so many ways to write a 1, but not the same. Now in numbers. As a control we make a *copyist*: training images with a touch of noise.
-
-# %% tags=["G1", "nbval-ignore-output"]
-copyist = (train.x[:200] + 0.02 * torch.randn(200, 1, 14, 14, generator=draw)).clamp(-1, 1)
-nearest_distance = {
-    name: to_nearest(x, train.x) for name, x in {"test images": test.x, **new, "copyist": copyist}.items()
-}
-closest = nearest_distance["test images"].quantile(0.01)  # 99 % of the test images keep farther away
-rows = [
-    [name, d.median().item(), (d < closest / 2).double().mean().item()]
-    for name, d in nearest_distance.items()
-]
-for name, _, copies in rows[:-1]:
-    assert copies < 0.02, name
-assert rows[-1][2] > 0.95
-table(["images", "median distance to the nearest training image", "share suspiciously close"], rows)
+# Similar, as there are only so many ways to write a digit, but none is the same image: strokes end elsewhere and are softer. Now in numbers. It would be no use to ask for a small *distance*
+# alone: 1s lie close together anyway, 2s far apart. But a copy has *one* original. It is much nearer to it than to any other training image. So take the ratio of the distances
+# to the nearest and to the second nearest, and call an image **suspicious** if its ratio is smaller than that of 99 % of the real test images. One honest image in a hundred is then
+# suspected by mistake.
+#
+# A test is worth something only if it catches copies. So here are five copyists. They take training images and add a touch of noise; or more noise;
+# or take away a fifth of the contrast; or blur a little; or move the image by one pixel.
 
 # %%
-fig, ax = plt.subplots(figsize=(6.5, 2.6), layout="constrained")
-for number, (name, distances) in enumerate(nearest_distance.items()):
-    style = {"color": "black", "lw": 2} if name == "test images" else {"color": PALETTE[number]}
-    ax.ecdf(distances.numpy(), label=name, **style)
-ax.set(xlabel="distance to the nearest training image", ylabel="share of images below")
+
+from course_utils.nets import blur
+
+originals = train.x[:300]
+noises = 0.02, 0.1
+copyists = {
+    f"copies, noise {size}": originals + size * torch.randn(originals.shape, generator=draw)
+    for size in noises
+}
+copyists |= {
+    "copies, less contrast": 0.8 * (originals + 1) - 1,
+    "copies, blurred": blur(originals, 0.6),
+    "copies, moved by a pixel": originals.roll(1, dims=-1),
+}
+show_rows(
+    {"training images": originals[:10]} | {name: x[:10].clamp(-1, 1) for name, x in copyists.items()},
+    scale=0.5,
+)
+
+
+def two_nearest(x: torch.Tensor) -> torch.Tensor:
+    """The distances to the nearest and the second nearest training image: (n, 2)."""
+    return torch.cdist(x.flatten(1), train.x.flatten(1)).topk(2, largest=False).values
+
+
+# %% [markdown]
+# And a second test beside the first. It looks at each image in nine positions, moved by up to a pixel each way, and removes each image's mean and contrast before it
+# measures the distances.
+
+
+# %%
+def standard(x: torch.Tensor) -> torch.Tensor:
+    flat = x.flatten(1) - x.flatten(1).mean(dim=1, keepdim=True)
+    return flat / flat.norm(dim=1, keepdim=True)
+
+
+def two_nearest_moved(x: torch.Tensor) -> torch.Tensor:
+    moved = [x.roll((i, j), dims=(-2, -1)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    known = standard(train.x)
+    distances = torch.stack([torch.cdist(standard(m), known) for m in moved]).min(dim=0).values
+    return distances.topk(2, largest=False).values
+
+
+# %%
+groups = {"test images": test.x, **new, **copyists}
+suspicious = {name: [] for name in groups}
+for measure in (two_nearest, two_nearest_moved):
+    ratio = {name: (d := measure(x))[:, 0] / d[:, 1] for name, x in groups.items()}
+    limit = ratio["test images"].quantile(0.01)
+    for name, r in ratio.items():
+        suspicious[name].append((r < limit).double().mean().item())
+distance = {name: two_nearest(x)[:, 0] for name, x in groups.items()}
+
+# %% tags=["G1", "nbval-ignore-output"]
+assert max(share for name in new for share in suspicious[name]) < 0.1
+slight, noisier, paler, blurred, moved = (suspicious[name] for name in copyists)
+assert min(slight) > 0.95
+assert moved[0] < 0.1
+assert min(paler[1], moved[1]) > 0.95
+assert min(noisier[1], blurred[1]) > 0.4
+assert max(noisier[1], blurred[1]) < 0.95
+rows = [[name, distance[name].median().item(), *suspicious[name]] for name in groups]
+table(["images", "median distance to the nearest", "suspicious", "suspicious, moved and scaled"], rows)
+
+# %% [markdown]
+# Look at the copyists first. The first test catches the copyist with a touch of noise and lets the one who moves images by a pixel pass without an alarm. The second test
+# catches both, and the one with less contrast. Of the copies with more noise and of the blurred ones it catches most, but not all, and a copyist who turns or
+# bends the images would need a third test. So the honest conclusion is: *these tests* find no sign that the models copy. "It does not copy" is more than any test can say, a
+# difficulty that we will meet again in notebook 02.
+
+# %%
+fig, ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")
+for number, (name, distances) in enumerate(distance.items()):
+    style = {"color": "black", "lw": 2, "ls": "-"} if name == "test images" else curve(number)
+    if name not in copyists or name == "copies, moved by a pixel":
+        ax.ecdf(distances.numpy(), label=name, **style)
+ax.set(
+    xlabel="Euclidean distance to the nearest training image, in pixel values", ylabel="share of images below"
+)
 ax.legend(frameon=False, bbox_to_anchor=(1, 1), fontsize=8)
 plt.show()
 
 # %% [markdown]
-# None of the five models copies; the copyist stands by itself at the far left. GAN, flow and autoregressive model lie clearly to the right
-# of the test images (black). A model that draws *farther* from the training data than real images are is not more creative; it
-# is less accurate. VAE and diffusion cross the black curve and end up to its left: their images are smooth, and a smooth image
-# is closer to everything. "Suspiciously close" means closer than half the distance that 99 % of the test images keep.
-#
-# That the samples are new is half of G1; that they follow the distribution of the data is the other half. In the plane we saw it in the likelihood. For digits,
-# a simple test: does each digit come as often as it should?
-#
-# ## 10 · New images (G4)
-#
-# That is the first use of a generative model: new images. Here are sixty of the diffusion model, not selected, none of which existed before
-# you ran this cell.
+# Why not the distance alone? GAN, flow and autoregressive model draw *farther* from the training data than real images (black) are. That does not make them more creative; here it goes with
+# images that cannot be read. But copies that were moved by a pixel lie just as far. And VAE and diffusion lie close to the black curve, not because they are as good as real images: theirs are
+# smooth, and a smooth image is closer to everything.
 
-# %% tags=["G1", "G4"]
-fresh = diffusion.sample(1000, generator=draw).view(-1, 1, 14, 14).clamp(-1, 1)
-good = is_readable(fresh)
-share = torch.bincount(look(fresh)[1], minlength=10) / 1000  # of each digit, real ones have 0.1
-assert good.double().mean() > 0.25
-assert len(look(fresh[good])[1].unique()) == 10
-assert (share - 0.1).abs().sum() / 2 < 0.3
-show_images(fresh[:60], columns=20)
-print("All ten digits are among the readable ones.")
+# %% tags=["G1-distance"]
+median = {name: d.median().item() for name, d in distance.items()}
+assert min(median[name] for name in ("GAN", "flow", "autoregressive")) > 1.05 * median["test images"]
+assert median["copies, moved by a pixel"] > 1.2 * median["test images"]
+assert all(0.8 < median[name] / median["test images"] < 1.2 for name in ("VAE", "diffusion"))
 
 # %% [markdown]
-# The check in the middle compares how often the classifier sees each digit with how often it occurs in the data, one tenth each: less than 30 % of the images would
-# have to change their digit to make the shares equal.
+# That the samples are new is half of G1; that they follow the distribution of the data is the other half. In the plane we saw it in the likelihood. For digits, the next section has a simple test: does each digit come as often as it should?
+#
+# ## 11 · New images (G4)
+#
+# The first use of a generative model is to make new images. Here are sixty of the diffusion model, not selected.
+
+# %% tags=["G4", "nbval-ignore-output"]
+fresh = diffusion.sample(1000, generator=draw).view(-1, 1, 14, 14).clamp(-1, 1)
+good = reads_enlarged(enlarge(fresh))
+read_as = over_batches(classifier, enlarge(fresh)).argmax(dim=1)
+share = torch.bincount(read_as, minlength=10) / 1000  # of each digit, real ones have 0.1
+off = ((share - 0.1).abs().sum() / 2).item()
+assert good.double().mean() > 0.3
+assert len(read_as[good].unique()) == 10
+assert off < 0.3
+show_images(fresh[:60], columns=20)
+faithful = (
+    torch.multinomial(torch.full((10,), 0.1), 1000, replacement=True, generator=draw).bincount(minlength=10)
+    / 1000
+)
+by_chance = ((faithful - 0.1).abs().sum() / 2).item()
+assert off > 2 * by_chance
+table(
+    ["1,000 images", "share that would have to change"], [["the model", off], ["faithful draws", by_chance]]
+)
+
+# %% [markdown]
+# All ten digits are among the readable ones. The table compares how often the classifier sees each digit with how often it should, one time in ten: what share of the images would
+# have to change their digit? Even faithful draws do not come out quite even. The model is clearly worse than that: it does not have the right shares yet.
 #
 # ### What else they are used for, and where you will see it
 #
@@ -1149,7 +1481,7 @@ print("All ten digits are among the readable ones.")
 # And the course as a whole: 02 says how to judge generated images. 03 finds short codes for images. 04 to 07 take the families one by
 # one, and 08 puts the codes of 03 and 04 and the diffusion of 07 together.
 #
-# ## 11 · Questions
+# ## 12 · Questions
 #
 # Think first, then unfold the answer.
 #
@@ -1162,13 +1494,12 @@ print("All ten digits are among the readable ones.")
 #
 # </details>
 #
-# **2.** Naive Bayes and logistic regression both cut the space by flat boundaries. Why do they not end at the same one, however many
-# examples they get?
+# **2.** Naive Bayes and logistic regression both cut the space by flat boundaries. Why do they in general not end at the same one, however many examples they get?
 #
 # <details><summary>Answer</summary>
 #
 # They choose it by different aims. Naive Bayes takes the flat boundary that *would* be right if pixels were independent
-# within a class. Logistic regression takes the one under which the labels it saw are most probable. The two agree only if the assumption is true.
+# within a class. Logistic regression takes the one under which the labels it saw are most probable. If the assumption is true, both end at the same boundary, as the right-hand figure of section 4 suggests, where their errors approach each other. If it is wrong, they agree only by luck.
 #
 # </details>
 #
@@ -1186,19 +1517,27 @@ print("All ten digits are among the readable ones.")
 #
 # <details><summary>Answer</summary>
 #
-# An invertible differentiable map cannot change the number of dimensions. But if data lie near a sheet of few dimensions, most directions
-# of $z$ have to be squeezed almost flat, and each small error there shows as specks. VAE and GAN begin from a short code; they follow the assumption
+# An invertible differentiable map cannot change the number of dimensions. But if data lie near a sheet of few dimensions, most directions of $z$ have to be squeezed almost flat, and each small error there probably shows as specks. VAE and GAN begin from a short code; they follow the assumption
 # of few factors, and in return have no exact density.
 #
 # </details>
 #
-# **5.** A model generates images with a nearest-training-image distance of 0.3, ten times less than held-out real images have. Its authors call the images
+# **5.** In section 7 one Gaussian had to explain two bumps. Suppose you minimised $\mathrm{KL}(p_\theta \,\|\, p)$ instead, with the expectation over the
+# *model's* own draws. Would it still cover both bumps?
+#
+# <details><summary>Answer</summary>
+#
+# No, if it is free to move. Now a draw of the model where $p$ is almost 0 is expensive, and to leave one of two bumps uncovered costs only $\log 2$. It settles on one of the two.
+# Maximum likelihood fears missing data; the reverse fears implausible samples.
+#
+# </details>
+#
+# **6.** A model generates images whose distance to the nearest training image is a tenth of what held-out real images have. Its authors call the images
 # "extremely realistic". What do you say?
 #
 # <details><summary>Answer</summary>
 #
-# It almost certainly copies. Realistic images that were new would be about as far from the training set as real test images. Blur lowers the
-# distance too, but not ten times. Look at pairs of a generated image and its nearest training image.
+# The likeliest explanation is that it copies. First rule out that it draws only the easiest images: 1s lie much closer together than other digits, and blank images closer still. Blur lowers the distance, too, but not ten times. Then look at pairs of a generated image and its nearest training image.
 #
 # </details>
 #
@@ -1219,27 +1558,41 @@ print("All ten digits are among the readable ones.")
 # | anomaly | 이상, 이상치 (anomaly detection: 이상 탐지) | what does not belong to the normal data |
 # | one-class SVM | 단일 클래스 SVM | a tight boundary around the normal data |
 # | principal component analysis | 주성분 분석 | the best flat code of $d$ numbers |
+# | maximum likelihood | 최대 가능도 | choose the model under which the data are most probable |
+# | log-likelihood | 로그 가능도 | $\log p(x)$ of data under a model |
+# | KL divergence | KL 발산 | how far one distribution is from another |
+# | energy | 에너지 | $-\log p(x)$ up to a constant |
+# | score | 스코어 | $\nabla_x \log p(x)$, the direction in which data become more likely |
+# | Langevin dynamics | 랑주뱅 동역학 | steps along the score with noise; in the long run they end in draws from $p(x)$ |
 # | variational autoencoder | 변분 오토인코더 | decoder and encoder, trained on a bound of $\log p(x)$ |
 # | generative adversarial network | 생성적 적대 신경망 | a generator against a discriminator |
 # | diffusion model | 확산 모델 | removes noise in many steps |
 # | flow | 정규화 흐름(플로우) 모델 | an invertible map with an exact density |
+# | flow matching | 흐름 매칭(플로우 매칭) | learns the velocity that moves noise to data |
 # | autoregressive model | 자기회귀 모델 | one piece after another |
 # | change of variables | 변수 변환 | how a density changes under an invertible map |
 # | Jacobian | 야코비 행렬 | the matrix of derivatives of a map |
-# | KL divergence | KL 발산 | how far one distribution is from another |
-# | log-likelihood | 로그 가능도 | $\log p(x)$ of data under a model |
+# | dequantisation | 역양자화 | grey levels spread over intervals, so that images have a density |
 #
 # ## Read on
 #
 # - A. Ng and M. Jordan, *On discriminative vs. generative classifiers: a comparison of logistic regression and naive Bayes*, NIPS 2001: section 4.
+# - S. Santurkar et al., *Image synthesis with a single (robust) classifier*, NeurIPS 2019; W. Grathwohl et al., *Your classifier is secretly an
+#   energy based model and you should treat it like one*, ICLR 2020: what a classifier can draw after all.
 # - B. Schölkopf et al., *Estimating the support of a high-dimensional distribution*, Neural Computation 2001: the one-class SVM;
 #   D. Tax and R. Duin, *Support vector data description*, Machine Learning 2004: the same with balls.
-# - E. Facco et al., *Estimating the intrinsic dimension of datasets by a minimal neighborhood information*, Scientific Reports 2017.
+# - E. Facco et al., *Estimating the intrinsic dimension of datasets by a minimal neighborhood information*, Scientific Reports 2017;
+#   E. Levina and P. Bickel, *Maximum likelihood estimation of intrinsic dimension*, NIPS 2004; F. Denti et al., *The generalized ratios
+#   intrinsic dimension estimator*, Scientific Reports 2022.
 # - D. Kingma and M. Welling, *Auto-encoding variational Bayes*, ICLR 2014. I. Goodfellow et al., *Generative adversarial nets*, NIPS 2014.
 #   J. Ho, A. Jain, P. Abbeel, *Denoising diffusion probabilistic models*, NeurIPS 2020. L. Dinh, J. Sohl-Dickstein, S. Bengio,
 #   *Density estimation using Real NVP*, ICLR 2017. A. van den Oord, N. Kalchbrenner, K. Kavukcuoglu, *Pixel recurrent neural
-#   networks*, ICML 2016: the five families.
+#   networks*, ICML 2016: the five families. J. Song, C. Meng, S. Ermon, *Denoising diffusion implicit models*, ICLR 2021: the steps used here;
+#   A. Nichol and P. Dhariwal, *Improved denoising diffusion probabilistic models*, ICML 2021: the cosine.
+# - Y. Song and S. Ermon, *Generative modeling by estimating gradients of the data distribution*, NeurIPS 2019: the score. Y. Lipman et al., *Flow
+#   matching for generative modeling*, ICLR 2023. D. Kingma and P. Dhariwal, *Glow: generative flow with invertible 1×1 convolutions*, NeurIPS 2018.
 # - L. Theis, A. van den Oord, M. Bethge, *A note on the evaluation of generative models*, ICLR 2016: why likelihood and looks differ.
 # - E. Nalisnick et al., *Do deep generative models know what they don't know?*, ICLR 2019: why a high $p(x)$ does not yet mean "normal".
 #
-# Next: **02 · Evaluation metrics.**
+# **Homework 01** asks you to build a generative classifier whose classes have shapes of their own, a flow's density, a sampler that draws pixel by pixel, and a detector of
+# anomalies. Next: **02 · Evaluation metrics.**

@@ -29,8 +29,7 @@
 # 4. show why you cannot simply draw a random code and decode it, which is the reason for the next notebook.
 #
 # Marks such as (A1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the
-# notebook if what the text claims does not hold. It runs on a plain laptop without a GPU in about two and a half minutes and needs
-# no network. You need to know what a convolution and a gradient step are.
+# notebook if what the text claims does not hold. The notebook runs on a plain laptop without a GPU in less than three minutes and needs no network. You should know what a convolution and a gradient step are.
 
 # %% tags=["install"]
 import importlib.util
@@ -103,9 +102,7 @@ with seeded(0):  # layers draw their first weights at random; this makes them th
     )
 
 # %% [markdown]
-# The decoder goes the same way back. A *transposed* convolution with stride 2 does the opposite of a convolution
-# with stride 2: each input pixel paints a 4×4 patch, the patches are laid two pixels apart and added, and the
-# image has twice the size. The last layer is a `Tanh`, because pixels lie between -1 and 1.
+# The decoder goes the same way back. A *transposed* convolution with stride 2 doubles height and width, where a convolution with stride 2 halves them (it does not undo one): each input pixel paints a 4×4 patch, and the patches are laid two pixels apart and added; `padding=1` then cuts one pixel off each side. The last layer is a `Tanh`, because pixels lie between -1 and 1.
 #
 # The last line sets the first guess for every pixel to $\tanh(-1) = -0.76$, about the mean brightness of a digit.
 # Without it the first steps push all pixels towards the black background at once, often so far that `Tanh` is
@@ -143,7 +140,7 @@ print("The loss of a batch is one number, so its shape is", tuple(loss(train.x[:
 
 # %% [markdown]
 # That is the whole model. The course's package holds the same one, tested, as `Autoencoder`. From here on we use
-# that; this cell shows that the two are identical: with our weights it gives our loss.
+# that; this cell shows that the two are identical: given our weights, it computes the same loss.
 
 # %%
 model = Autoencoder(latent_dim=16)
@@ -207,10 +204,9 @@ assert plain_loss < 80
 
 # %% [markdown]
 # The faint line is the loss of each batch, the strong one its running mean. Early on the curve pauses
-# near 200. There the network draws nearly the same image for every input, the mean of all digits, whose error is 217
-# (see the table in section 5). Then the code begins to tell images apart, and the loss falls a second time.
+# near 200. That is little better than to answer every input with the mean of all digits, whose error on the test images is 217 (see the table in section 5): the code says hardly anything yet. Then it begins to tell images apart, and the loss falls a second time.
 #
-# Below, images that the network has never seen, and what is left of them after they went through 16 numbers.
+# Below, images that the network has never seen, and what comes back after each has been squeezed into 16 numbers.
 
 # %%
 reconstruct = autoencoder.cpu().reconstruct
@@ -219,17 +215,14 @@ with torch.inference_mode():
     show_rows({"image $x$": some, "16 numbers, back to $\\hat{x}$": reconstruct(some)})
 
 # %% [markdown]
-# You can read almost every digit. What is lost is fine detail: the ends of strokes are soft, unusual shapes
-# become more usual. That is what squared error rewards. Suppose a pixel is white (1) in half of the images with a
-# given code and black (-1) in the other half. To answer 1 costs $0$ or $4$, on average $2$; to answer grey, $0$,
-# always costs $1$.
+# Most of the digits can be read, though not every one is still the same digit: look at the 4 and the 5. The ends of strokes are soft, and unusual shapes become more usual. Squared error rewards soft, average answers. Suppose a pixel is white (1) in half of the images with a
+# given code and black (-1) in the other half. The answer 1 has squared error 0 in one half and $(1 - (-1))^2 = 4$ in the other, 2 on average. The answer 0, grey, always has squared error 1, so it is better.
 #
 # ## 5 · What a code is good for (A1)
 #
 # ### Compression (A1)
 #
-# 16 numbers instead of 784. The classical way to do that is **principal component analysis** (PCA, 주성분 분석). It
-# finds the $d$ directions along which the images differ most and keeps the coordinates along these. PCA is the
+# 16 numbers instead of 784. The classical way to do that is **principal component analysis** (PCA, 주성분 분석). It subtracts the mean image, finds the $d$ directions along which the images vary most, and keeps only the coordinates along these. PCA is the
 # best *linear* encoder and decoder there is for squared error. Is a nonlinear one better at the same code size?
 
 # %%
@@ -269,16 +262,14 @@ show_rows(
 # %% [markdown]
 # The first row of the table is the error of an answer that uses no code at all: the mean of the training images.
 # In the figure, look at the backgrounds. PCA adds and subtracts fixed patterns, so their ghosts shine through
-# around the digit. The autoencoder has learned that the background is black, whatever the code says. With 15
-# times the images and 16 times the steps the error falls to about a third.
+# around the digit. The autoencoder has learned that the background is black, whatever the code says. With 15 times the images, eleven times the steps and batches eight times as large, the error falls to about a third of ours. (Three things changed at once, so this does not say which of them helped most.)
 #
 # ### Features for few labels (A1)
 #
 # The code was learned without labels. If it puts images of the same digit close together, a classifier that sees
 # codes instead of pixels should need fewer labels. Let us test it. We draw a few labelled images of each class
 # and fit a *logistic regression* (로지스틱 회귀), which cuts the space of features by one flat boundary for each class.
-# The features are the pixels, 16 PCA coordinates, or the 16 numbers of an autoencoder. Each kind is centred and
-# divided by *one* number, so that its total variance is 1 per coordinate. (To scale each coordinate by itself would
+# The features are the pixels, 16 PCA coordinates, or the 16 numbers of an autoencoder. Each kind is centred and divided by *one* number, so that the variance, averaged over its coordinates, is 1. The classifier's settings are scikit-learn's defaults for all four; we did not tune them for each. (To scale each coordinate by itself would
 # be unfair to the pixels: it blows up those at the rim, which are hardly ever white.) We count how many of the 1,000
 # test images are classified correctly. Everything is repeated for five different draws.
 
@@ -325,10 +316,7 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# The bars are the spread over the five draws. Both codes lie above pixels and PCA, the shipped one far above where
-# labels are few. The images of digits lie on a curved surface in the space of pixels; PCA can only cut it with a
-# plane, the encoder can follow it. The upper curve has also seen 15 times as many images, all without labels. That is
-# the point: images without labels are cheap.
+# The bars are the spread over the five draws. On average both codes lie above pixels and PCA, the shipped one far above where labels are few. (The check asks this of the shipped code at one, two and five labels, and of ours for the mean of these three.) A likely reason: the images of digits lie near a curved surface in the space of pixels. PCA can only project it onto a flat space; the encoder can follow the curve. The encoder of the upper curve has also seen 15 times as many images, all without labels. That helps in practice, because images without labels are cheap.
 #
 # ### Removing noise (A1)
 #
@@ -336,8 +324,7 @@ plt.show()
 # noise cannot get through. We write $\tilde{x}$ for a **corrupted** (손상된) image, here $\tilde{x} = x + \sigma
 # \epsilon$ with $\epsilon$ drawn from a standard normal for each pixel, and $\sigma$ the strength of the noise.
 #
-# Is it good at that? Any claim needs something to compare with, so beside it stand four simple ways: to leave the
-# noisy image as it is; to answer with the mean image whatever was asked; PCA through 16 numbers; and a **blur** (흐림)
+# Is it good at that? A claim needs a comparison, so we also try four simple ways: to leave the noisy image as it is; to answer with the mean image, whatever the input; PCA through 16 numbers; and a **blur** (흐림)
 # as wide as suits the noise best, chosen on training images.
 
 # %% tags=["A1", "nbval-ignore-output"]
@@ -380,10 +367,7 @@ show_rows(
 )
 
 # %% [markdown]
-# No grain is left in the third row, and at $\sigma = 0.5$ most of the error is gone. But compare the rows: some digits
-# became other shapes. And the table is sobering. A blur, which knows nothing of digits, does better, and at $\sigma = 1$
-# so does PCA: the encoder has never seen a noisy image and does not know where to put it. A bottleneck alone makes a
-# poor denoiser. But denoising can be taught.
+# The third row, from the shipped autoencoder, has no grain left, and at $\sigma = 0.5$ its error is at least 40 % lower than that of the noisy image. But compare the rows: some digits became other shapes. And the table is sobering. A blur, which knows nothing of digits, does better, and at $\sigma = 1$ so does PCA. PCA has not seen noise either, but it is a projection: of the noise in 784 directions it keeps only that in 16, which adds about $16\,\sigma^2$ to its error. A nonlinear encoder has no such guarantee: nothing in its training says where a noisy image should go. A narrow code removes the grain; it does not ensure that the right digit comes out. But that can be taught.
 #
 # ## 6 · The denoising autoencoder (A2)
 #
@@ -408,8 +392,7 @@ show_rows({"clean": some} | rows)
 #   -1, our background, and without rescaling). Vincent et al. (2010) call this *masking noise*.
 # - `patch` covers 15 % of the area with one black square; you see it where it cuts a stroke.
 #
-# We train two denoising autoencoders, one on noise and one on dropout. Network, images, steps are those of the
-# plain autoencoder. From scratch, the loss is one line; the cell shows that the package's is the same.
+# We train two denoising autoencoders, one on noise and one on dropout. The network, the images and the number of steps are those of the plain autoencoder. From scratch, the loss is one line; the cell shows that the package's is the same.
 
 # %%
 with seeded(0):
@@ -432,8 +415,8 @@ table(["trained on", "loss at the end"],
       [["clean images", plain_loss], ["noise", noise_loss], ["dropout", dropout_loss]])  # fmt: skip
 
 # %% [markdown]
-# Both end higher than the plain one: their task is harder. Now clean up noise with $\sigma = 1$, half of the way
-# from black to white, beside the plain autoencoder and the best of the simple ways.
+# The table shows the loss of the last batch, the same 32 images for all three. Here both end higher than the plain one, as expected: their task is harder. Now clean up noise with $\sigma = 1$, half of the way
+# from black to white, beside the plain autoencoder and the blur. (The check compares the error with the best of the simple ways, whichever that is.)
 
 # %% tags=["A2"]
 on_noise.cpu(), on_dropout.cpu()
@@ -446,14 +429,11 @@ show_rows({"with noise": x_tilde[:10], "autoencoder": plain[:10], "blur": blur(x
            "denoising autoencoder": denoised[:10], "clean": some});  # fmt: skip
 
 # %% [markdown]
-# The plain autoencoder is lost here. The denoising one finds the digit, mostly the right one, and its error is below
-# that of every simple way, after less than a minute of training.
+# The plain autoencoder is lost here. The denoising one draws clean digits, most of these ten the right ones (not all: look at the 4). Over all test images its error is at least 15 % below that of every simple way, after about half a minute of training.
 #
 # ### Its code is robust (A2)
 #
-# Why does it work? The layers are the same; what changed is where the encoder puts a damaged image. It should
-# land where the clean image lands. We measure how far the code moves, with the distance between two different
-# images as the unit:
+# Why does it work? The layers are the same, so the training must have changed what they do. One thing we can measure is where the encoder puts a damaged image: ideally, where it puts the clean one. We measure how far the code moves. The unit is the mean distance between the codes of two different images:
 #
 # $$r = \frac{\text{mean of } \lVert f(\tilde{x}_i) - f(x_i) \rVert}
 # {\text{mean of } \lVert f(x_i) - f(x_j) \rVert}, \qquad i \neq j$$
@@ -494,19 +474,16 @@ table(["r of", *deformed], [[name, *values.values()] for name, values in r.items
 
 # %% [markdown]
 # Read the table by columns. Against noise, the one that saw noise moves least by far; against lost pixels, the
-# one that saw lost pixels. On a patch and a shift, which none of them saw, all are much alike. And each of the
+# one that saw lost pixels. For a patch and a shift, which none of them saw, the three differ much less (the check allows a factor of 1.7). And each of the
 # two is *more* fragile than the plain autoencoder to the other's damage: the one trained on dropout is thrown off
-# by noise. A code is robust to what it was trained on. Robustness does not come from the architecture: it comes from
-# $q$.
+# by noise. In this experiment a code is robust to the kind of damage it was trained on, and it pays for that elsewhere. The three have the same architecture, so the difference comes from $q$.
 #
 # ### What it learns is an arrow (A2)
 #
 # Why should cleaning up images be a way to *make* them? Look at it in the plane, where everything can be drawn. The
 # points are two half moons; noise of strength $\sigma = 0.3$ moves each somewhere, and a small network learns to say
 # where it came from. For one noisy point there are many answers, and for squared error the best is their mean,
-# $E[x \mid \tilde{x}]$. So the trained network gives every place an arrow, $g(f(\tilde{x})) - \tilde{x}$, towards where
-# the data lie. It is more than a picture: divided by $\sigma^2$ the arrow is the gradient of the log-density of the
-# noisy points, the **score** (스코어), as Alain and Bengio showed (the formula is called Tweedie's):
+# $E[x \mid \tilde{x}]$. So a well-trained network gives every place $\tilde{x}$ an arrow towards the data, from $\tilde{x}$ to the network's answer; our small network puts out this arrow directly. It is more than a picture. Write $p_\sigma$ for the density of the noisy points. The ideal arrow divided by $\sigma^2$ is the gradient of $\log p_\sigma$, called the **score** (스코어). This is Tweedie's formula; Vincent (2011) connected it with denoising autoencoders, and Alain and Bengio (2014) studied the limit of weak noise:
 #
 # $$\frac{E[x \mid \tilde{x}] - \tilde{x}}{\sigma^2} = \nabla_{\tilde{x}} \log p_\sigma(\tilde{x})$$
 #
@@ -553,9 +530,7 @@ for ax, score, title in zip(axes, (learned_score, exact_score), ("learned", "exa
 plt.show()
 
 # %% [markdown]
-# The arrows point to the data, and where noisy points lie the learned ones are nearly the exact ones: their squared
-# difference is a small part of the arrows' own squared length (the check allows a fifth). Follow the arrows from anywhere, and you arrive at something that looks like
-# data. Do that with images, from strong noise to weak, and you have a diffusion model: notebook 07.
+# The arrows point towards the data. Where noisy points lie, the learned ones agree well with the exact ones: averaged over such points, the squared difference is at most a fifth of the squared length. Far out, in the corners of the map, they differ, because the network saw hardly any points there. Following such arrows with images, from strong noise to weak, is the idea of a diffusion model: notebook 07.
 #
 # ### Try it
 #
@@ -572,10 +547,7 @@ NoiseExplorer(denoiser, test, baseline=shipped)
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# Against noise the denoising autoencoder keeps the digit even beyond the level it was trained on, while the plain one
-# loses it at about $\sigma = 0.6$. It also copes somewhat better with a black patch. With lost pixels the *plain* one copes
-# better: look at the squared errors from $p = 0.4$ on. The denoising one has learned to explain away dark pixels next to
-# bright ones as noise, together, so a digit full of black holes fades.
+# Against noise the denoising autoencoder keeps the digit even beyond the level it was trained on, while for many images the plain one begins to lose it at about $\sigma = 0.6$. With a black patch the denoising one often does a little better. With lost pixels it is usually the *plain* one: compare the squared errors from $p = 0.4$ on. A likely reason: the denoising one has learned to average a pixel with its neighbours, and where many pixels of a stroke are black this average makes the stroke fade.
 #
 # </details>
 
@@ -617,10 +589,9 @@ LatentExplorer(shipped, test)
 # how its codes should lie. Let us try a simple guess: fit one Gaussian to the codes of the training images (their mean
 # and covariance), draw from it, decode. The shipped model remembers that Gaussian, and `sample` draws from it.
 #
-# Who judges the result? The course ships a classifier that is right on more than 99.3 % of MNIST's test digits.
-# But it must choose one of ten digits and is sure even about pure noise. So we ask two things of a **readable**
-# image: the classifier gives one digit a probability above 95 %, *and* in its last layer the image lies as close to
-# some training image as 95 % of the real test images do. The second rules out what is not a digit at all.
+# Who judges the result? The course ships a classifier that is right on at least 99.3 % of MNIST's test digits.
+# But it must choose one of ten digits, and it can be sure even about an image that shows none. So we ask two things of a **readable**
+# image: the classifier gives one digit a probability above 95 %, *and* in the classifier's last hidden layer the image lies as close to some training image as 95 % of the real test images do. The second is meant to rule out what is not a digit at all. By construction one real test image in twenty fails it. Note what is *not* asked: that a reconstruction shows the same digit as its original.
 
 # %%
 judge = load_pretrained("classifier-mnist", "cpu")
@@ -668,13 +639,11 @@ show_images(drawn[~readable][:20], columns=20, title="random codes: not readable
 
 # %% [markdown]
 # A reconstruction is readable about as often as a real image; a decoded random code far less often. The lower row
-# shows what the others are: fragments and mixtures of digits. The decoder is not to blame, it was never trained
-# on such codes. One Gaussian covers the islands of the ten digits *and* the space between them. These empty regions,
+# shows what the others are: fragments and mixtures of digits. The decoder was never trained on such codes. If the codes of each digit form an island, as in the map of section 7, one Gaussian covers the islands *and* the space between them. These empty regions,
 # where likely codes have no training image near them, are called **holes** (빈 곳).
 #
 # So is it the autoencoder that fails, or our guess? A better guess is a **mixture** (혼합 모형) of Gaussians, several small
-# clouds instead of one large one. Its images might be mere copies of training images; so the table also shows how far,
-# in pixels, an image is from the nearest training image on average.
+# clouds instead of one large one. Its images might be mere copies of the 4,000 images to whose codes it was fitted; so the table also shows the distance in pixel space from an image to the nearest of these, on average.
 
 # %% tags=["A3", "nbval-ignore-output"]
 from sklearn.mixture import GaussianMixture
@@ -705,17 +674,14 @@ assert rows[4][2] > 0.9 * rows[0][2]
 table(["images", "share readable", "distance to the nearest training image"], rows)
 
 # %% [markdown]
-# With ten clouds most images can be read, with thirty almost nine in ten, and they are no copies: they lie about as far
-# from the nearest training image as reconstructions of test images do. So a plain autoencoder *can* be made to draw, if a
+# The share grows with the number of clouds: here about eight in ten images are readable with ten clouds and almost nine in ten with thirty. On average they lie about as far from the nearest of the 4,000 images as reconstructions of test images do, so they are not in general copies of these. (The decoder has seen 55,000 more, to which we do not compare.) So a plain autoencoder *can* be made to draw, if a
 # second model learns afterwards where its codes lie (Ghosh et al. call it *ex-post density estimation*). The holes are
-# no defect of the decoder; they are the price of a prior that does not fit. There are two roads from here. One builds
-# the prior into the training, so that a single simple Gaussian fits: the next notebook. The other learns the prior
+# no defect of the decoder; they show that our guess of how codes are distributed, called the **prior**, does not fit. There are two roads from here. One builds the prior into the training, so that a single simple Gaussian should fit: the next notebook. The other learns the prior
 # afterwards, and takes a stronger model for it than a mixture: that is latent diffusion, notebook 08.
 #
 # A second look, between real images. Take pairs of test images, go straight from one code to the other, and ask
 # the judge along the way, once for pairs of the same digit and once for pairs of different ones. To compare, mix
-# the pixels of the two images in the same way. (The test images come in the order 0, 1, …, 9, 0, 1, …, so ten places on
-# there is the same digit, one place on a different one.)
+# the pixels of the two images in the same way. (The test images come in the order 0, 1, …, 9, 0, 1, …, so ten places back there is the same digit, and one place back a different one: 1 with 0, 2 with 1, …, 0 with 9.)
 
 # %%
 ends = test.x[:300]
@@ -746,14 +712,11 @@ ax.legend(frameon=False, bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
-# Between two images of the same digit little is lost: the codes in the middle are better than a mix of the pixels.
-# The codes of one digit form an island. Between different digits the way leads through empty regions: shapes that are
-# neither the one nor the other. (Any continuous way from a 3 to an 8 must pass such a place. A generative model only
+# Between two images of the same digit hardly anything is lost, and half-way the decoded codes are readable more often than the mixed pixels. This fits the picture of one island per digit. Between different digits far fewer are readable half-way, as if the way led through empty regions. (The figure shows codes above pixels here too.) (Any continuous way from a 3 to an 8 must pass such a place. A generative model only
 # has to make sure that it is seldom drawn.)
 #
 # The **variational autoencoder** (VAE, 변분 오토인코더) of the next notebook takes the first road. Its encoder answers
-# with a small cloud instead of a point, and its loss pulls each cloud towards a standard normal, so that the codes
-# follow a distribution we know and every likely code has been decoded in training.
+# with a small cloud instead of a point, and its loss pulls each cloud towards a standard normal, so that all codes together come closer to a distribution we know, and likely codes lie near codes that were decoded in training. How well this works is measured there.
 #
 # ## 9 · Questions
 #
@@ -835,6 +798,7 @@ plt.show()
 # - P. Vincent, H. Larochelle, Y. Bengio, P.-A. Manzagol, *Extracting and composing robust features with denoising
 #   autoencoders*, ICML 2008.
 # - P. Vincent et al., *Stacked denoising autoencoders*, JMLR 2010: kinds of noise, and what each teaches.
+# - P. Vincent, *A connection between score matching and denoising autoencoders*, Neural Computation 2011.
 # - G. Alain and Y. Bengio, *What regularized auto-encoders learn from the data-generating distribution*, JMLR
 #   2014: why denoising learns the shape of the data; the bridge to diffusion.
 # - P. Ghosh, M. Sajjadi, A. Vergari, M. Black, B. Schölkopf, *From variational to deterministic autoencoders*,

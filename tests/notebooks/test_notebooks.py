@@ -15,7 +15,7 @@ from nbval_run import NbvalRun
 
 from course_utils.authoring import homework
 from course_utils.authoring import notebooks as notebook
-from course_utils.authoring.controls import controls_of
+from course_utils.authoring.controls import asserts, claim_cells, controls_of
 from course_utils.authoring.pages import to_html
 
 ROOT = Path(__file__).parents[2]
@@ -197,6 +197,17 @@ def test_each_claim_falls_under_its_controls(py: Path, run_once: Callable[[Path]
         assert not (run := run_once(py.with_suffix(".ipynb"))).controls, "\n\n".join(run.controls)
 
 
+def test_the_readme_counts_asserts_and_controls() -> None:
+    """Of the notebooks that have controls."""
+    seen_to = [py for py in NOTEBOOKS if controls_of(py)]
+    cells = [claim_cells(notebook.parse(py.read_text(encoding="utf-8"))).values() for py in seen_to]
+    held = sum(len(asserts(cell.source)) for each in cells for cell in each)
+    controls = sum(len(each) for py in seen_to for each in controls_of(py).values())
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    which = f"Notebooks {seen_to[0].stem[:2]} to {seen_to[-1].stem[:2]} hold {held} asserts, and {controls} [controls]"
+    assert which in readme, which
+
+
 @each_notebook
 def test_it_runs_in_time(py: Path, run_once: Callable[[Path], NbvalRun]) -> None:
     limit = SECONDS_LONGER.get(py.stem, SECONDS_A_NOTEBOOK)
@@ -239,6 +250,20 @@ def test_the_student_gets_no_outputs(source: Path) -> None:
     assert all(
         cell.outputs == [] and cell.execution_count is None for cell in cells if cell.cell_type == "code"
     )
+
+
+@pytest.mark.parametrize("source", HOMEWORKS[:4], ids=lambda path: path.stem)
+def test_the_open_question_is_answered_for_the_teacher_alone(source: Path) -> None:
+    """A model answer and a marking scheme in the solution; the student's version gives only the points."""
+    teachers, students = (
+        "\n".join(cell.source for cell in nbformat.read(built(source, kind), as_version=4).cells)
+        for kind in ("solution", "student")
+    )
+    question = students.partition("Open question")[2]
+    assert re.search(r"\*\d points\.\*", question)
+    for word in ("**A model answer.**", "**Marking.**"):
+        assert word in teachers
+        assert word not in students
 
 
 @each_homework
