@@ -1201,7 +1201,7 @@ controls = [
 ]
 depends = ("image", "dimension", "value")
 panels = [
-    Panel("decoded", frames, depends, strip="value"),
+    Panel("decoded", frames, depends),
     Panel("what changed", changed, depends, strip="value"),
 ]
 readout = Readout("the image's own value", own, ("image", "dimension"), maximum=3)
