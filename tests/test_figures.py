@@ -10,12 +10,8 @@ from course_utils.authoring import figures
 from course_utils.style import PALETTE, curve, rc
 
 
+@plt.rc_context(rc())
 def drawn(how: str) -> Figure:
-    with plt.rc_context(rc()):
-        return _drawn(how)
-
-
-def _drawn(how: str) -> Figure:
     figure, axes = plt.subplots(1, 2, sharey=True)
     axes[0].set(xlabel="x", ylabel="y", title="left")
     axes[1].set(xlabel="x")
@@ -88,6 +84,7 @@ def test_lightness_is_that_of_cielab() -> None:
 
 
 def test_a_watched_figure_stops_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    plt.close("all")  # what other tests left open would be looked at too
     shown: list[int] = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(len(plt.get_fignums())))
     figures.watch()

@@ -102,15 +102,8 @@ def _draw_head(axes: Any, explorer: Explorer) -> None:
     """The title, the state of the controls, and how to get the living one."""
     axes.set_axis_off()
     axes.text(0, 1, explorer.title, fontsize=10, weight="bold", va="top")
-    axes.text(
-        1,
-        1,
-        "A still. Run the notebook, or open its page, to drag.",
-        fontsize=7,
-        color="0.4",
-        ha="right",
-        va="top",
-    )
+    how = "A still. Run the notebook, or open its page, to drag."
+    axes.text(1, 1, how, fontsize=7, color="0.4", ha="right", va="top")
     said = [
         f"{control['name']}: {_label_of(control, number, [*explorer.index, 0])}"
         for number, control in enumerate(explorer.controls)
