@@ -5,15 +5,27 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
 THREADS = 2
-for library in ("OMP", "MKL", "OPENBLAS"):  # read once, when the library is loaded
-    os.environ[f"{library}_NUM_THREADS"] = str(THREADS)
+_SET = dict.fromkeys((f"{library}_NUM_THREADS" for library in ("OMP", "MKL", "OPENBLAS")), str(THREADS))
+os.environ.update(_SET)  # read once, when the library is loaded
 
 import psutil  # noqa: E402
+
+
+@contextmanager
+def as_a_reader() -> Iterator[None]:
+    """What is started meanwhile chooses its number of threads itself."""
+    for name in _SET:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(_SET)
 
 
 def header(packages: Iterable[str]) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""How threads should wait: a training step of the digits' U-Net alone, and beside processes that compute.
+"""How many threads should compute, and how they should wait: training steps alone, and beside programs that compute.
 
-    python benchmarks/threads.py            # a quarter of an hour on two cores; writes benchmarks/threads.md
+    python benchmarks/threads.py            # five minutes on two cores; writes benchmarks/threads.md
     python benchmarks/threads.py --quick    # one round; prints the report and writes nothing
 
 Each setting is a process of its own. They take turns in short blocks, alone and beside processes that run
@@ -26,46 +26,68 @@ from pathlib import Path
 import psutil
 from machine import header
 
-STEPS, ROUNDS, BUSY = 6, 3, (0, 1, 2)
+SECONDS, ROUNDS, BUSY = 0.5, 3, (0, 1, 2)
 STRANGERS = 0.05  # cores that strangers may take during a block
+NETS = {
+    "points": "MLP of points in the plane, 2-128-128-2, 256 points",
+    "MLP": "MLP of digits, 784-256-256-784, 64 images",
+    "convolutions": "convolutional autoencoder of digits, 16 and 32 channels, 64 images",
+    "U-Net": "the digits' U-Net, width 32, 32 images",
+}
 
-# name: (environment, what the process does once torch is loaded)
+# name: (environment, what the process does once torch and the course are loaded)
+TWO = {"OMP_NUM_THREADS": "2"}
 SETTINGS: dict[str, tuple[dict[str, str], str]] = {
-    "default": ({}, ""),
-    "OMP_WAIT_POLICY=PASSIVE": ({"OMP_WAIT_POLICY": "PASSIVE"}, ""),
-    "GOMP_SPINCOUNT=100": ({"GOMP_SPINCOUNT": "100"}, ""),
-    "GOMP_SPINCOUNT=1000": ({"GOMP_SPINCOUNT": "1000"}, ""),
-    "GOMP_SPINCOUNT=10000": ({"GOMP_SPINCOUNT": "10000"}, ""),
-    "`wait_asleep()` after torch": ({}, "from course_utils.threads import wait_asleep; assert wait_asleep()"),
-    "one thread": ({}, "torch.set_num_threads(1)"),
+    "two threads, PyTorch's default": (TWO, ""),
+    "two, OMP_WAIT_POLICY=PASSIVE": (TWO | {"OMP_WAIT_POLICY": "PASSIVE"}, ""),
+    "two, GOMP_SPINCOUNT=1000": (TWO | {"GOMP_SPINCOUNT": "1000"}, ""),
+    "two, GOMP_SPINCOUNT=10000": (TWO | {"GOMP_SPINCOUNT": "10000"}, ""),
+    "as the course sets it": ({}, "assert torch.get_num_threads() == 1 or os.cpu_count() != 2"),
 }
 READ_BY_LIBRARIES = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_")
 
 WORKER = """
-import json, sys, time
+import json, os, sys, time
 import torch
+from torch import nn
+from course_utils.nets import UNet
 {}
-from course_utils.diffusion import unet_diffusion
 torch.manual_seed(0)
-net = unet_diffusion((1, 28, 28), num_classes=10).to(memory_format=torch.channels_last).train()
-adam = torch.optim.Adam(net.parameters(), 1e-3)
-x, y = torch.rand(64, 1, 28, 28) * 2 - 1, torch.arange(64) % 10
+t = torch.arange(32) * 30
+unet = UNet(in_channels=1, width=32)
+digits = torch.rand(64, 1, 28, 28)
+nets = {{
+    "points": (nn.Sequential(nn.Linear(2, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU(), nn.Linear(128, 2)),
+               torch.rand(256, 2)),
+    "MLP": (nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 784)),
+            digits.flatten(1)),
+    "convolutions": (nn.Sequential(nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(),
+                                   nn.ConvTranspose2d(32, 16, 4, 2, 1), nn.ReLU(),
+                                   nn.ConvTranspose2d(16, 1, 4, 2, 1)), digits),
+    "U-Net": (unet, digits[:32]),
+}}
+adams = {{name: torch.optim.Adam(net.parameters(), 1e-3) for name, (net, _) in nets.items()}}
 
-def step():
-    adam.zero_grad()
-    net.loss(x, y, generator=torch.Generator().manual_seed(0)).backward()
-    adam.step()
+def step(name):
+    net, x = nets[name]
+    adams[name].zero_grad()
+    (net(x, t) if name == "U-Net" else net(x)).sub(x).square().mean().backward()
+    adams[name].step()
 
-for _ in range(3):
-    step()
+for name in nets:
+    for _ in range(3):
+        step(name)
 print("ready", flush=True)
 for line in sys.stdin:
-    seconds = []
-    for _ in range(int(line)):
-        start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
-    print(json.dumps(seconds), flush=True)
+    means = {{}}
+    for name in nets:
+        step(name)
+        start, steps = time.perf_counter(), 0
+        while time.perf_counter() < start + float(line):
+            step(name)
+            steps += 1
+        means[name] = (time.perf_counter() - start) / steps
+    print(json.dumps(means), flush=True)
 """
 
 
@@ -74,13 +96,16 @@ class Setting:
     """A process that trains when it is asked to, and what its blocks took."""
 
     process: subprocess.Popen[str]
-    clean: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))  # busy: seconds a step
-    disturbed: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    clean: dict[int, list[dict[str, float]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )  # busy: blocks
+    disturbed: dict[int, list[dict[str, float]]] = field(default_factory=lambda: defaultdict(list))
 
-    def steps(self, count: int) -> list[float]:
+    def steps(self) -> dict[str, float]:
+        """The mean seconds of each net's step."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        print(count, file=self.process.stdin, flush=True)
+        print(SECONDS, file=self.process.stdin, flush=True)
         return json.loads(self.process.stdout.readline())
 
 
@@ -122,13 +147,13 @@ def process_seconds(processes: list[psutil.Process]) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
-def block(setting: Setting, beside: list[psutil.Process], steps: int) -> tuple[float, float]:
-    """The median seconds of a step, and how many cores strangers took meanwhile."""
+def block(setting: Setting, beside: list[psutil.Process]) -> tuple[dict[str, float], float]:
+    """The seconds of each net's step, and how many cores strangers took meanwhile."""
     ours = [psutil.Process(), psutil.Process(setting.process.pid), *beside]
     before, start = machine_seconds() - process_seconds(ours), time.perf_counter()
-    seconds = setting.steps(steps)
+    seconds = setting.steps()
     strangers = machine_seconds() - process_seconds(ours) - before
-    return statistics.median(seconds), strangers / (time.perf_counter() - start)
+    return seconds, strangers / (time.perf_counter() - start)
 
 
 def measure(settings: dict[str, Setting], rounds: int, minutes: float, pause: float) -> None:
@@ -143,7 +168,7 @@ def measure(settings: dict[str, Setting], rounds: int, minutes: float, pause: fl
             for setting in wanting.values():
                 time.sleep(pause)
                 with busy(count) as beside:
-                    step, strangers = block(setting, beside, STEPS)
+                    step, strangers = block(setting, beside)
                     (setting.clean if strangers < STRANGERS else setting.disturbed)[count].append(step)
         first = False
         if all(len(s.clean[count]) >= rounds for s in settings.values() for count in BUSY):
@@ -151,31 +176,37 @@ def measure(settings: dict[str, Setting], rounds: int, minutes: float, pause: fl
 
 
 def report(settings: dict[str, Setting]) -> Iterator[str]:
-    yield "# How threads should wait"
+    yield "# How many threads, and how they should wait"
     yield ""
     yield "Made by `python benchmarks/threads.py`, all settings in turn in one run."
     yield ""
     yield from header(["torch"])
-    yield "- Step: forward, backward and Adam of the digits' U-Net, 64 images"
+    yield "- Step: forward, backward and Adam of"
+    yield from (f"  - {name}: {text}" for name, text in NETS.items())
     yield ""
-    yield "Milliseconds a step, the median of the blocks; in brackets over the best of the column."
-    yield "A `*` marks a time with blocks in it beside which strangers computed too."
-    yield ""
-    yield "| setting | alone | beside one busy process | beside two |"
-    yield "| --- | ---: | ---: | ---: |"
-    times = {(name, count): statistics.median(s.clean[count] or s.disturbed[count])
-             for name, s in settings.items() for count in BUSY}  # fmt: skip
-    for name, s in settings.items():
-        cells = []
-        for count in BUSY:
-            best = min(times[other, count] for other in settings)
+    yield "Milliseconds a step, the median of the blocks; in brackets over the best of the column. The last column is"
+    yield "the largest of a row's brackets. A `*` marks a time with blocks in it beside which strangers computed too."
+    for count in BUSY:
+        yield ""
+        yield ("Alone:", "Beside one busy process:", "Beside two:")[count]
+        yield ""
+        yield f"| setting | {' | '.join(NETS)} | worst |"
+        yield f"| --- |{' ---: |' * (len(NETS) + 1)}"
+        times = {
+            (setting, net): statistics.median(b[net] for b in s.clean[count] or s.disturbed[count])
+            for setting, s in settings.items()
+            for net in NETS
+        }
+        best = {net: min(times[setting, net] for setting in settings) for net in NETS}
+        for setting, s in settings.items():
             star = "" if s.clean[count] else " *"
-            cells.append(f"{1000 * times[name, count]:.0f} ({times[name, count] / best:.2f}){star}")
-        yield f"| {name} | {' | '.join(cells)} |"
+            over = {net: times[setting, net] / best[net] for net in NETS}
+            cells = [f"{1000 * times[setting, net]:.1f} ({over[net]:.2f}){star}" for net in NETS]
+            yield f"| {setting} | {' | '.join(cells)} | {max(over.values()):.2f} |"
     yield ""
     kept = sum(len(s.clean[count]) for s in settings.values() for count in BUSY)
     dropped = sum(len(s.disturbed[count]) for s in settings.values() for count in BUSY)
-    yield f"Blocks of {STEPS} steps: {kept} undisturbed, {dropped} with strangers on over {STRANGERS} of a core."
+    yield f"Blocks of {SECONDS} s a net: {kept} undisturbed, {dropped} with strangers on over {STRANGERS} of a core."
 
 
 def main() -> None:
@@ -183,7 +214,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="one round; write nothing")
-    parser.add_argument("--minutes", type=float, default=15, help="how long to wait for undisturbed blocks")
+    parser.add_argument("--minutes", type=float, default=8, help="how long to wait for undisturbed blocks")
     parser.add_argument("--pause", type=float, default=0, help="seconds that others have between two blocks")
     arguments = parser.parse_args()
     settings = {name: start(*how) for name, how in SETTINGS.items()}

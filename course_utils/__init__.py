@@ -4,8 +4,8 @@ ARCHITECTURE.md says which room holds what. Read from the bottom up: `data` and 
 `training`, and on top what shows them: `viz` and `explorers`.
 """
 
-from course_utils.threads import wait_asleep
+from course_utils.threads import use_one_of_two_cores
 
-wait_asleep()  # before torch is loaded, if it is not yet: a busy machine costs less then
+use_one_of_two_cores()
 
 __version__ = "0.1.0"

@@ -18,8 +18,6 @@ from urllib.parse import urlsplit
 import typer
 from typer.core import TyperGroup
 
-from course_utils.threads import wait_asleep
-
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -44,8 +42,6 @@ class Commands(TyperGroup):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
-        if "torch" not in sys.modules:
-            wait_asleep()
         if not (sys.argv[1:] if args is None else args):
             args = ["--help"]
         try:
@@ -377,7 +373,6 @@ def doctor() -> None:
     device = pick_device()
     typer.echo(f"Computes on {device}, {torch.get_num_threads()} threads, {os.cpu_count()} cores")
     line(device.type != "cpu", "a GPU", "none found; every notebook is made for a CPU")
-    line(wait_asleep(), "threads wait asleep", "set OMP_WAIT_POLICY=PASSIVE if other programs slow this down")
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     line(free > 5, f"{free:.0f} GB free on this disk", "a data set such as celeba needs more")
 

@@ -10,8 +10,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from course_utils.threads import wait_asleep
-
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ("[0-9][0-9]_*.ipynb", "homework/student/*.ipynb", "homework/solution/*.ipynb")
 
@@ -57,10 +55,9 @@ def trust(notebooks: Iterable[Path]) -> int:
 
 
 def set_environment() -> None:
-    """What kernels and terminals inherit: the course's commands and settings, and threads that wait asleep."""
+    """What kernels and terminals inherit: the course's commands and settings."""
     _prepend("PATH", Path(sys.executable).parent)
     _prepend("JUPYTER_CONFIG_PATH", ROOT / "jupyter")
-    wait_asleep()
 
 
 def _prepend(variable: str, folder: Path) -> None:

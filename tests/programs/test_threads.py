@@ -1,4 +1,4 @@
-"""Waiting threads sleep: what the OpenMP library says of itself, and the processor time that waiting takes."""
+"""How many threads compute, whether torch is loaded before the package or after it."""
 
 import os
 import subprocess
@@ -6,64 +6,31 @@ import sys
 
 import pytest
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="PyTorch's packages hold GNU's OpenMP on Linux only"),
-    pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core: nothing waits"),
-]
-
-# Fifty parallel sums with a pause after each, in which the second thread waits for more: seconds of processor time.
-WAITING = """
-import time, torch
-
-torch.set_num_threads(2)
-x = torch.linspace(0, 1, 200_000)
-
-def waiting():
-    x.sum()
-    start = time.process_time()
-    for _ in range(50):
-        x.sum()
-        time.sleep(0.01)
-    return time.process_time() - start
-"""
+AFTER = "import course_utils, torch"
+BEFORE = "import torch; import course_utils"
 
 
-def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+def threads(imports: str, cores: int, **environment: str) -> int:
+    """As a process sees it that may use so many cores, which needs no such machine: torch's own count stands in."""
+    ours = f"import os; os.sched_getaffinity = lambda _: range({cores})"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "MKL_"))}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True
+        [sys.executable, "-c", f"{ours}; {imports}; print(torch.get_num_threads())"],
+        env=kept | environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
-    return done
+    return int(done.stdout)
 
 
-def test_torch_that_is_loaded_later_is_told():
-    code = "from course_utils.threads import wait_asleep; assert wait_asleep(); import torch; assert wait_asleep()"
-    told = run(code, OMP_DISPLAY_ENV="VERBOSE").stderr
-    assert "OMP_WAIT_POLICY = 'PASSIVE'" in told
-    assert "GOMP_SPINCOUNT = '1000'" in told
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core: there is only one thread to begin with")
+@pytest.mark.parametrize("imports", [AFTER, BEFORE])
+def test_one_of_two_cores_computes(imports):
+    assert threads(imports, 2) == 1
+    assert threads(imports, 3) == threads("import torch", 3)
 
 
-def test_torch_that_is_loaded_already_waits_asleep_from_then_on():
-    code = f"""{WAITING}
-import threading
-before = waiting(), x.sum().item()
-from course_utils.threads import wait_asleep
-assert wait_asleep()
-threads = threading.active_count()
-assert wait_asleep() and threading.active_count() == threads == 2
-print(before[0], waiting(), before[1] == x.sum().item(), torch.get_num_threads())
-"""
-    code = code.replace("before = ", "import sys\nassert 'course_utils' not in sys.modules\nbefore = ")
-    spinning, asleep, same, threads = run(code).stdout.split()
-    assert float(spinning) > 0.03, "else there is nothing to save here"
-    assert float(asleep) < 0.5 * float(spinning)
-    assert (same, threads) == ("True", "2")
-
-
-def test_what_the_reader_asked_for_stays():
-    code = "from course_utils.threads import wait_asleep; print(wait_asleep())"
-    assert run(code, OMP_WAIT_POLICY="ACTIVE").stdout.split() == ["False"]
-    assert run(code, OMP_WAIT_POLICY="passive").stdout.split() == ["True"]
-    spins = "import os; wait_asleep(); print(os.environ['GOMP_SPINCOUNT'])"
-    assert run(f"{code}; {spins}", GOMP_SPINCOUNT="7").stdout.split() == ["True", "7"]
+@pytest.mark.parametrize("imports", [AFTER, BEFORE])
+def test_what_the_reader_asked_for_stays(imports):
+    assert threads(imports, 2, OMP_NUM_THREADS="2") == 2
