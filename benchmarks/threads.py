@@ -1,6 +1,6 @@
 """How many threads should compute, and how they should wait: training steps alone, and beside programs that compute.
 
-    python benchmarks/threads.py            # five minutes on two cores; writes benchmarks/threads.md
+    python benchmarks/threads.py            # seven minutes on two cores; writes benchmarks/threads.md
     python benchmarks/threads.py --quick    # one round; prints the report and writes nothing
 
 Each setting is a process of its own. They take turns in short blocks, alone and beside processes that run
@@ -26,13 +26,31 @@ from pathlib import Path
 import psutil
 from machine import header
 
-SECONDS, ROUNDS, BUSY = 0.5, 3, (0, 1, 2)
+SECONDS, ROUNDS, BUSY = 1.0, 5, (0, 1, 2)
 STRANGERS = 0.05  # cores that strangers may take during a block
+# name: (what it is, the net, its batch)
 NETS = {
-    "points": "MLP of points in the plane, 2-128-128-2, 256 points",
-    "MLP": "MLP of digits, 784-256-256-784, 64 images",
-    "convolutions": "convolutional autoencoder of digits, 16 and 32 channels, 64 images",
-    "U-Net": "the digits' U-Net, width 32, 32 images",
+    "points": (
+        "MLP of points in the plane, 2-128-128-2, 256 points",
+        "nn.Sequential(nn.Linear(2, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU(), nn.Linear(128, 2))",
+        "torch.rand(256, 2)",
+    ),
+    "MLP": (
+        "MLP of digits, 784-256-256-784, 64 images",
+        "nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 784))",
+        "torch.rand(64, 784)",
+    ),
+    "convolutions": (
+        "convolutional autoencoder of digits, 16 and 32 channels, 64 images",
+        "nn.Sequential(nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), "
+        "nn.ConvTranspose2d(32, 16, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(16, 1, 4, 2, 1))",
+        "torch.rand(64, 1, 28, 28)",
+    ),
+    "U-Net": (
+        "the digits' U-Net, width 32, 32 images",
+        "UNet(in_channels=1, width=32)",
+        "torch.rand(32, 1, 28, 28), torch.arange(32) * 30",
+    ),
 }
 
 # name: (environment, what the process does once torch and the course are loaded)
@@ -51,42 +69,29 @@ import json, os, sys, time
 import torch
 from torch import nn
 from course_utils.nets import UNet
-{}
+{prepare}
 torch.manual_seed(0)
-t = torch.arange(32) * 30
-unet = UNet(in_channels=1, width=32)
-digits = torch.rand(64, 1, 28, 28)
-nets = {{
-    "points": (nn.Sequential(nn.Linear(2, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU(), nn.Linear(128, 2)),
-               torch.rand(256, 2)),
-    "MLP": (nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 784)),
-            digits.flatten(1)),
-    "convolutions": (nn.Sequential(nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(),
-                                   nn.ConvTranspose2d(32, 16, 4, 2, 1), nn.ReLU(),
-                                   nn.ConvTranspose2d(16, 1, 4, 2, 1)), digits),
-    "U-Net": (unet, digits[:32]),
-}}
-adams = {{name: torch.optim.Adam(net.parameters(), 1e-3) for name, (net, _) in nets.items()}}
 
-def step(name):
-    net, x = nets[name]
-    adams[name].zero_grad()
-    (net(x, t) if name == "U-Net" else net(x)).sub(x).square().mean().backward()
-    adams[name].step()
+def step(net, adam, x, *t):
+    adam.zero_grad()
+    net(x, *t).sub(x).square().mean().backward()
+    adam.step()
 
-for name in nets:
+nets = [{nets}]
+trainings = [(net, torch.optim.Adam(net.parameters(), 1e-3), *batch) for net, batch in nets]
+for training in trainings:
     for _ in range(3):
-        step(name)
+        step(*training)
 print("ready", flush=True)
 for line in sys.stdin:
-    means = {{}}
-    for name in nets:
-        step(name)
+    means = []
+    for training in trainings:
+        step(*training)
         start, steps = time.perf_counter(), 0
         while time.perf_counter() < start + float(line):
-            step(name)
+            step(*training)
             steps += 1
-        means[name] = (time.perf_counter() - start) / steps
+        means.append((time.perf_counter() - start) / steps)
     print(json.dumps(means), flush=True)
 """
 
@@ -96,9 +101,8 @@ class Setting:
     """A process that trains when it is asked to, and what its blocks took."""
 
     process: subprocess.Popen[str]
-    clean: dict[int, list[dict[str, float]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )  # busy: blocks
+    # How many are busy beside it: the seconds of each net's step, block by block.
+    clean: dict[int, list[dict[str, float]]] = field(default_factory=lambda: defaultdict(list))
     disturbed: dict[int, list[dict[str, float]]] = field(default_factory=lambda: defaultdict(list))
 
     def steps(self) -> dict[str, float]:
@@ -106,13 +110,14 @@ class Setting:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(SECONDS, file=self.process.stdin, flush=True)
-        return json.loads(self.process.stdout.readline())
+        return dict(zip(NETS, json.loads(self.process.stdout.readline()), strict=True))
 
 
 def start(environment: dict[str, str], prepare: str) -> Setting:
     plain = {name: value for name, value in os.environ.items() if not name.startswith(READ_BY_LIBRARIES)}
+    nets = ", ".join(f"({net}, ({batch},))" for _, net, batch in NETS.values())
     process = subprocess.Popen(
-        [sys.executable, "-c", WORKER.format(prepare)],
+        [sys.executable, "-c", WORKER.format(prepare=prepare, nets=nets)],
         env=plain | environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -182,7 +187,7 @@ def report(settings: dict[str, Setting]) -> Iterator[str]:
     yield ""
     yield from header(["torch"])
     yield "- Step: forward, backward and Adam of"
-    yield from (f"  - {name}: {text}" for name, text in NETS.items())
+    yield from (f"  - {name}: {text}" for name, (text, _, _) in NETS.items())
     yield ""
     yield "Milliseconds a step, the median of the blocks; in brackets over the best of the column. The last column is"
     yield "the largest of a row's brackets. A `*` marks a time with blocks in it beside which strangers computed too."
@@ -214,7 +219,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="one round; write nothing")
-    parser.add_argument("--minutes", type=float, default=8, help="how long to wait for undisturbed blocks")
+    parser.add_argument("--minutes", type=float, default=9, help="how long to wait for undisturbed blocks")
     parser.add_argument("--pause", type=float, default=0, help="seconds that others have between two blocks")
     arguments = parser.parse_args()
     settings = {name: start(*how) for name, how in SETTINGS.items()}

@@ -13,9 +13,9 @@ def use_one_of_two_cores() -> None:
 
     Two threads that share a training step meet hundreds of times in it. By default the first to arrive spins until the
     other is there; where another program has the other's core, it spins away whole time slices. Asleep it would take
-    nothing, but to be woken takes as long as a small network's layer. So `benchmarks/threads.md` has it: one thread is
-    never far from the best choice, alone or on a busy machine, and both others are. Where there are more cores, the
-    number of threads stays PyTorch's.
+    nothing, but waking it takes as long as a small network's layer. In `benchmarks/threads.md` one thread is never far
+    from the best choice; two that spin are on a busy machine, two that sleep are on a quiet one. Where there are more
+    cores, the number of threads stays PyTorch's.
     """
     if "OMP_NUM_THREADS" in os.environ or _cores() != 2:
         return
