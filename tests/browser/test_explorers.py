@@ -159,9 +159,9 @@ def test_views_of_one_explorer_move_together(lab: Lab, executed: nbformat.Notebo
 
 def test_keyboard(lab: Lab, executed: nbformat.NotebookNode) -> None:
     shown = lab.open(lab.add(executed, "keyboard.ipynb"))
-    lab.stop_kernels()
     view = shown.locator(".cx").first
-    expect(view).to_be_visible(timeout=60_000)
+    expect(view).to_be_visible(timeout=60_000)  # JupyterLab asks the kernel before it shows a widget
+    lab.stop_kernels()
     pad = view.locator(".cx-board input").first
     pad.focus()
     cell = shown.locator(".jp-Cell.jp-mod-active").element_handle()
