@@ -978,3 +978,9 @@ def test_the_curve_in_a_notebook(names: list[str], monkeypatch: pytest.MonkeyPat
     assert len({line.get_color() for line in faint}) == len(names)
     assert " taken · " in figures[-1].axes[0].get_title(loc="left")
     assert {data["text/plain"] for data in shown} == {"training curve"}  # which nbval compares
+
+
+@pytest.mark.parametrize(("device", "steps"), [("cpu", 300), ("mps", 5000), ("cuda", 5000)])
+def test_a_live_cell_does_more_on_an_accelerator(monkeypatch: pytest.MonkeyPatch, device: str, steps: int):
+    monkeypatch.setattr(training.objective, "pick_device", lambda: torch.device(device))
+    assert training.budget(300, 5000) == steps

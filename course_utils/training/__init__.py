@@ -5,11 +5,13 @@ from course_utils.training.objective import (
     BatchSequence,
     Objective,
     Record,
+    budget,
     constant,
     exponential_average,
     warmup_cosine,
 )
 
 __all__ = [
-    "BatchSequence", "Objective", "Record", "Training", "constant", "exponential_average", "fit", "warmup_cosine",
+    "BatchSequence", "Objective", "Record", "Training", "budget", "constant", "exponential_average", "fit",
+    "warmup_cosine",
 ]  # fmt: skip

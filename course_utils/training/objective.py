@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from course_utils.inputs import check_at_least, pick_device
+
 
 def constant(done: float) -> float:
     """Learning-rate schedule: the optimiser's own rate throughout."""
@@ -25,6 +27,12 @@ def warmup_cosine(done: float, warmup: float = 0.05) -> float:
     if done < warmup:
         return done / warmup
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+
+
+def budget(processor: int, accelerator: int) -> int:
+    """How many steps (or images) a live cell takes: the first number on a CPU, the second where there is a GPU."""
+    check_at_least(1, processor=processor, accelerator=accelerator)
+    return processor if pick_device().type == "cpu" else accelerator
 
 
 class BatchSequence(Protocol):
