@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_utils import inputs, likelihood
-from course_utils.diffusion import process
+from course_utils.diffusion import flow, process
 from course_utils.nets import classifiers
 
 
@@ -46,6 +46,6 @@ def as_if_elsewhere(x: Tensor, *, each_step: bool = False) -> bool:
 def as_on_an_accelerator() -> Iterator[None]:
     """Arguments are looked at as on another device than the CPU, and nothing may wait."""
     with pytest.MonkeyPatch.context() as patch, NoWaiting():
-        for module in (inputs, process, classifiers, likelihood):
+        for module in (inputs, process, flow, classifiers, likelihood):
             patch.setattr(module, "can_look", as_if_elsewhere)
         yield

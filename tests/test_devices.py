@@ -475,6 +475,32 @@ def test_samplers(name: str, prediction_type: str) -> None:
                 check(step.x_t)
 
 
+@pytest.mark.parametrize("count", [None, 5])
+def test_flow_matching_and_what_it_is_as_a_diffusion(count: int | None) -> None:
+    flow = diffusion.FlowMatching(
+        nets.UNet(width=16, num_classes=count), num_classes=count, shape=(1, 8, 8), steps=3, guidance=2.0
+    ).to(DEVICE)
+    x, y = images(4), None if count is None else classes(4)
+    learn(flow, lambda: flow.loss(x, y, generator=seed()))
+    x_1, t = (
+        torch.randn(4, 1, 8, 8, generator=seed(), device=DEVICE),
+        torch.rand(4, generator=seed(), device=DEVICE),
+    )
+    learn(flow, lambda: flow.loss(x, y, noise=x_1, generator=seed()))
+    check(flow.sample(2), flow.sample(4, y, generator=seed()), flow.q_sample(x, t, x_1))
+    with torch.no_grad():
+        v = flow.velocity(x, t, y)
+    check(
+        v,
+        *diffusion.velocity_to_x0_eps(v, x, t)[:2],
+        diffusion.straight_time(diffusion.straight_alpha_bar(t)),
+    )
+    asked = {} if y is None else {"y": y, "guidance": 2.0, "negative": (y + 1) % 5}
+    for sampler in (diffusion.euler_sample, diffusion.midpoint_sample):
+        for step in sampler(flow, x_1, steps=3, **asked):
+            check(step.x_t)
+
+
 def test_images_are_edited() -> None:
     ddpm, x, y = model(), images(3), classes(3)
     mask = torch.arange(8, device=DEVICE) < 4

@@ -144,6 +144,27 @@ def times(T: int, *, first: int = 1, n: int = 12) -> Kind:
                 | {"before the first": low, "after T": high})  # fmt: skip
 
 
+def moments(*, n: int = 12) -> Kind:
+    """Times of a flow, float (n,) in [0, 1]."""
+    t = torch.linspace(0, 1, n)
+    before, after, spoilt = t - 0.1, t + 0.1, t.clone()
+    spoilt[3] = math.nan
+    wrong = {
+        "integers": t.long(),
+        "a list": t.tolist(),
+        "NumPy": t.numpy(),
+        "before 0": before,
+        "after 1": after,
+        "NaN": spoilt,
+    }
+    return Kind(t, wrong)
+
+
+def a_moment_each(*, n: int = 12) -> Kind:
+    kind = moments(n=n)
+    return Kind(kind.right, kind.wrong | {"too few": kind.right[1:], "in a column": kind.right[:, None]})
+
+
 def count(right: int = 2, *, least: int = 1, most: int | None = None) -> Kind:
     wrong = {str(least - 1): least - 1, "-1": -1, "2.5": 2.5, "True": True, "a word": "two"}
     return Kind(right, wrong if most is None else wrong | {str(most + 1): most + 1})
@@ -189,6 +210,8 @@ def small() -> SimpleNamespace:
             kl=codec, generator=generator, conditional=with_classes, judge=judge, knowing=knowing_judge,
             gan=gan.GAN(generator, judge), cgan=gan.GAN(with_classes, knowing_judge),
             ddpm=unet[None], classes=unet[5], ldm=ldm,
+            straight=diffusion.FlowMatching(nets.UNet(width=16), shape=(1, 8, 8), steps=2),
+            guided=diffusion.FlowMatching(nets.UNet(width=16, num_classes=5), num_classes=5, shape=(1, 8, 8), steps=2),
             flow=likelihood.CouplingFlow(64, hidden=8, levels=16), plane=likelihood.CouplingFlow(2, hidden=8),
             pixels=likelihood.PixelCNN(8, 8, channels=8, blocks=1),
             encoder=nets.Encoder(3, size=8), decoder=nets.Decoder(3, size=8), classifier=nets.Classifier(5),
@@ -213,6 +236,14 @@ def sampler(function: Callable[..., Iterator[diffusion.Step]], **more: Kind) -> 
 
     return row(call, x_T=maps(1, 8, 8, n=3), y=labels(5, n=3), negative=labels(5, n=3),
                **{"steps": count(2, most=T)} | more)  # fmt: skip
+
+
+def followed(function: Callable[..., Iterator[diffusion.Step]]) -> Row:
+    def call(**arguments: Any) -> list[diffusion.Step]:
+        return list(function(small().guided, **arguments))
+
+    return row(call, x_1=maps(1, 8, 8, n=3), steps=count(2), y=labels(5, n=3), negative=labels(5, n=3),
+               guidance=number(2.0, -1.0, math.nan, math.inf))  # fmt: skip
 
 
 def inpainted(**arguments: Any) -> list[diffusion.Step]:
@@ -408,6 +439,30 @@ TABLE: dict[str, Row] = {
                                    shape=DIGIT).bits_per_dimension(**a),
         x=images(*DIGIT), y=labels(5), variance=word("small"),
     ),
+    "diffusion.FlowMatching": row(
+        lambda **a: diffusion.FlowMatching(nets.UNet(width=16), **a), num_classes=count(3, least=2), steps=count(2),
+        p_uncond=number(0.1, -0.1, 1.1, math.nan), guidance=number(1.0, -1.0, math.nan, math.inf),
+    ),
+    "diffusion.FlowMatching.q_sample": row(of("straight", "q_sample"), x0=maps(*DIGIT), t=a_moment_each(),
+                                           eps=maps(*DIGIT, free=0)),
+    "diffusion.FlowMatching.loss": row(of("guided", "loss"), x=images(*DIGIT), y=labels(5),
+                                       noise=maps(*DIGIT, free=0)),
+    "diffusion.FlowMatching.check_data": row(of("straight", "check_data"), x=images(*DIGIT)),
+    "diffusion.FlowMatching.check_condition": row(lambda **a: small().guided.check_condition(n=12, **a), y=labels(5)),
+    "diffusion.FlowMatching.check_guidance": row(lambda **a: small().guided.check_guidance(labels(5).right, **a),
+                                                 guidance=number(2.0, -1.0, math.nan, math.inf)),
+    "diffusion.FlowMatching.velocity": row(
+        of("guided", "velocity"), x_t=maps(*DIGIT), t=a_moment_each(), y=labels(6), negative=labels(6),
+        guidance=number(2.0, -1.0, math.nan, math.inf),
+    ),
+    "diffusion.FlowMatching.sample": row(of("guided", "sample"), n=count(12), y=labels(5), negative=labels(5),
+                                         guidance=number(2.0, -1.0, math.nan, math.inf)),
+    "diffusion.euler_sample": followed(diffusion.euler_sample),
+    "diffusion.midpoint_sample": followed(diffusion.midpoint_sample),
+    "diffusion.straight_alpha_bar": row(diffusion.straight_alpha_bar, t=moments()),
+    "diffusion.straight_time": row(diffusion.straight_time, alpha_bar=moments()),
+    "diffusion.velocity_to_x0_eps": row(diffusion.velocity_to_x0_eps, velocity=maps(*DIGIT, free=0),
+                                        x_t=but(maps(*DIGIT, free=0), "another size"), t=a_moment_each()),
     "diffusion.IdealDenoiser": row(
         lambda **a: diffusion.IdealDenoiser(diffusion.cosine_schedule(), **a), means=CENTRES,
         std=number(0.5, -1.0, math.nan), weights=Kind(torch.tensor([0.2, 0.3, 0.5]), {
@@ -525,6 +580,11 @@ NOT_IN_THE_TABLE = {
     "diffusion.DiffusionModel.set_extra_state": "what torch calls for a state_dict; see test_diffusion",
     "diffusion.DiffusionModel.sizes": "a part of the checks of others",
     "diffusion.DiffusionModel.drop_condition": "a part of `loss`, which checks",
+    "diffusion.DiffusionModel.check_state": "what `predict` and the samplers check, which are in the table",
+    "diffusion.FlowMatching.check_state": "what `velocity` and the samplers check, which are in the table",
+    "diffusion.FlowMatching.sizes": "a part of the checks of others",
+    "diffusion.FlowMatching.drop_condition": "a part of `loss`, which checks",
+    "diffusion.FlowMatching.known_velocity": "`velocity` for arguments that are known to be right",
     "diffusion.DiffusionModel.known_predict": "`predict` for arguments that are known to be right",
     "diffusion.DiffusionModel.clipped": "a part of samplers and bound, which check",
     "diffusion.Schedule.agrees": "compares any numbers",
@@ -560,21 +620,25 @@ def drawn(function: Callable[..., None], **arguments: Any) -> None:
 
 
 def public_functions() -> set[str]:
-    """All public functions, constructors and methods of these modules."""
+    """All public functions, constructors and methods of these modules; the methods of a base class that a module keeps
+    to itself are those of the classes made from it."""
     found = set()
     for name in MODULES:
         module = importlib.import_module(f"course_utils.{name}")
         own = [key for key, value in vars(module).items()
                if not key.startswith("_") and getattr(value, "__module__", None) == module.__name__]  # fmt: skip
-        for key in getattr(module, "__all__", own):
+        public = getattr(module, "__all__", own)
+        for key in public:
             value = getattr(module, key)
             if inspect.isfunction(value):
                 found.add(f"{name}.{key}")
             elif inspect.isclass(value):
                 if "__init__" in vars(value) and not hasattr(value, "__dataclass_fields__"):
                     found.add(f"{name}.{key}")
+                kept = [base for base in value.__mro__[1:]
+                        if base.__module__.startswith(module.__name__) and base.__name__ not in public]  # fmt: skip
                 found |= {
-                    f"{name}.{key}.{method}" for method, function in vars(value).items()
+                    f"{name}.{key}.{method}" for part in (value, *kept) for method, function in vars(part).items()
                     if not method.startswith("_") and inspect.isfunction(getattr(function, "__func__", function))
                 }  # fmt: skip
     return found
@@ -649,6 +713,12 @@ ALIKE = [
     ("gan.gradient_penalty", "fake"),
     ("gan.Generator.forward", "y"),
     ("diffusion.DiffusionModel.q_sample", "eps"),
+    ("diffusion.FlowMatching.loss", "noise"),
+    ("diffusion.FlowMatching.q_sample", "eps"),
+    ("diffusion.FlowMatching.q_sample", "t"),
+    ("diffusion.FlowMatching.velocity", "t"),
+    ("diffusion.velocity_to_x0_eps", "t"),
+    ("diffusion.velocity_to_x0_eps", "velocity"),
     ("diffusion.inpaint", "known"),
     ("diffusion.super_resolve", "small"),
     ("metrics.perceptual_path_length", "z1"),
@@ -696,6 +766,8 @@ def families() -> dict[str, Family]:
         "conditional GAN, generator": Family(s.cgan.generator_loss, s.conditional.sample, digit, labels(5)),
         "DiffusionModel": Family(s.ddpm.loss, s.ddpm.sample, digit),
         "DiffusionModel with classes": Family(s.classes.loss, s.classes.sample, digit, labels(5)),
+        "FlowMatching": Family(s.straight.loss, s.straight.sample, digit),
+        "FlowMatching with classes": Family(s.guided.loss, s.guided.sample, digit, labels(5)),
         "LatentDiffusion": Family(s.ldm.loss, s.ldm.sample, images(3, 64, 64, n=12), WORDS),
         "CouplingFlow": Family(s.flow.loss, s.flow.sample, flat),
         "PixelCNN": Family(s.pixels.loss, s.pixels.sample, digit),
@@ -826,6 +898,7 @@ def test_noisy_images_are_taken_by_networks() -> None:
         assert model.reconstruct(noisy).isfinite().all()
     assert s.unet(x, times(T).right, labels(5).right).isfinite().all()
     assert s.ddpm.predict(x, times(T).right).x0.isfinite().all()
+    assert s.straight.velocity(x, moments().right).isfinite().all()
     assert s.judge(x).isfinite().all()
     assert all(seen.isfinite().all() for seen in s.reader.feature_maps(3 * torch.randn(2, 3, 64, 64)))
     assert s.reader.loss(BIG.right, FACTS, generator=seed()).isfinite()  # which spoils them
@@ -843,6 +916,14 @@ def test_points_of_the_plane_are_taken() -> None:
                            prediction_type="x0", shape=(2,), steps=2)  # fmt: skip
     assert model.loss(points, generator=seed()).isfinite()
     assert model.sample(3, generator=seed()).shape == (3, 2)
+
+    class Still(nn.Module):
+        def forward(self, x: Tensor, t: Tensor) -> Tensor:
+            return x
+
+    straight = diffusion.FlowMatching(Still(), clip_x0=False, shape=(2,), steps=2)
+    assert straight.loss(points, generator=seed()).isfinite()
+    assert straight.sample(3, generator=seed()).shape == (3, 2)
     assert small().plane.loss(points).isfinite()
 
     class Plane(nn.Module):
@@ -855,7 +936,7 @@ def test_points_of_the_plane_are_taken() -> None:
     assert gan.GAN(Plane(), net).discriminator_loss(points, generator=seed()).isfinite()
 
 
-@pytest.mark.parametrize("name", ["autoencoder", "denoising", "vae", "ddpm", "pixels"])
+@pytest.mark.parametrize("name", ["autoencoder", "denoising", "vae", "ddpm", "straight", "pixels"])
 def test_models_in_bfloat16_take_images_in_bfloat16(name: str) -> None:
     model, x = getattr(small(), name), images(*DIGIT).right.bfloat16()
     before = {key: value.clone() for key, value in model.state_dict().items()}

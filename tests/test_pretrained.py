@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from course_utils import autoencoders, diffusion, files, pretrained, recipes
 from course_utils.autoencoders import VAE, Autoencoder
-from course_utils.diffusion import DiffusionModel, Schedule, cosine_schedule, zero_terminal_snr
+from course_utils.diffusion import DiffusionModel, FlowMatching, Schedule, cosine_schedule, zero_terminal_snr
 from course_utils.likelihood import CouplingFlow, PixelCNN
 from course_utils.nets import UNet
 from course_utils.pretrained import Model, load_pretrained, read_card, save_pretrained, shipped_models
@@ -76,12 +76,14 @@ def test_what_is_loaded_computes_the_same(tmp_path: Path) -> None:
     net = randomised(UNet(width=16, num_classes=3))
     model = DiffusionModel(net, zero_terminal_snr(cosine_schedule(40)), prediction_type="v", num_classes=3,
                            shape=(1, 8, 8), sampler="ddim", steps=3, guidance=1.5)  # fmt: skip
-    save_pretrained(model, tmp_path / "m")
-    one, other = (
-        m.sample(3, torch.arange(3), generator=torch.Generator().manual_seed(0))
-        for m in (model, load_pretrained(tmp_path / "m", "cpu"))
-    )
-    assert torch.equal(one, other)
+    flow = FlowMatching(net, num_classes=3, shape=(1, 8, 8), steps=3, guidance=1.5)
+    for drawing in (model, flow):
+        save_pretrained(drawing, tmp_path / "m")
+        one, other = (
+            m.sample(3, torch.arange(3), generator=torch.Generator().manual_seed(0))
+            for m in (drawing, load_pretrained(tmp_path / "m", "cpu"))
+        )
+        assert torch.equal(one, other)
 
 
 def test_every_shipped_model_is_what_its_card_says() -> None:
@@ -249,6 +251,10 @@ def test_settings_changed_after_the_model_was_made_are_kept(tmp_path: Path) -> N
     assert load_pretrained(tmp_path / "vae", "cpu").beta == 4
     recipe = RECIPES["ldm-scenes"]
     ldm = recipe.model(**recipe.arguments)
+    flow = FlowMatching(UNet(width=16))
+    flow.guidance, flow.steps, flow.p_uncond, flow.clip_x0 = 5.0, 7, 0.2, False
+    save_pretrained(flow, tmp_path / "flow")
+    assert_alike(load_pretrained(tmp_path / "flow", "cpu"), flow)
     ldm.diffusion.guidance, ldm.diffusion.steps, ldm.diffusion.p_uncond = 5.0, 7, 0.2
     save_pretrained(ldm, tmp_path / "ldm")
     assert_alike(load_pretrained(tmp_path / "ldm", "cpu"), ldm)
@@ -315,6 +321,7 @@ def test_the_dtype_of_the_weights_is_kept(dtype: torch.dtype, tmp_path: Path) ->
     for model in (
         CouplingFlow(2, layers=2),
         DiffusionModel(UNet(width=16), cosine_schedule(30), shape=(1, 4, 4)),
+        FlowMatching(UNet(width=16), shape=(1, 4, 4)),
     ):
         save_pretrained(model.to(dtype), tmp_path / "m")
         again = load_pretrained(tmp_path / "m", "cpu")

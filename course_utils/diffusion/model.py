@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from course_utils.diffusion.guided import Condition, GuidedModel, check_pair
 from course_utils.diffusion.process import (
     PREDICTION_TYPES,
     VARIANCES,
@@ -25,17 +25,10 @@ from course_utils.diffusion.process import (
 from course_utils.diffusion.samplers import SAMPLERS, full_times
 from course_utils.diffusion.schedule import Schedule, cosine_schedule, describe
 from course_utils.inputs import (
-    Model,
     at_least_float32,
-    check_at_least,
     check_choice,
     check_images,
-    check_labels,
-    check_maps,
-    check_not_negative,
-    check_num_classes,
     check_times,
-    check_tokens,
     noise_like,
     widest_float,
 )
@@ -44,7 +37,7 @@ from course_utils.nets import UNet
 # ---------------------------------------------------------------------------------------------- the model
 
 
-class DiffusionModel(Model):
+class DiffusionModel(GuidedModel):
     """A network that sees through noise, and the schedule that it is trained with.
 
     Source: Ho, Jain, Abbeel, "Denoising diffusion probabilistic models", 2020; the classes are left out at random as
@@ -84,28 +77,19 @@ class DiffusionModel(Model):
         steps: int = 10,
         guidance: float = 1.0,
     ):
-        super().__init__()
+        super().__init__(
+            net, num_classes=num_classes, condition_shape=condition_shape, p_uncond=p_uncond, clip_x0=clip_x0,
+            shape=shape, steps=steps, guidance=guidance,
+        )  # fmt: skip
         check_choice(PREDICTION_TYPES, prediction_type=prediction_type)
         check_choice(WEIGHTINGS, weighting=weighting)
-        check_num_classes(num_classes)
-        check_at_least(1, steps=steps)
-        check_not_negative(guidance=guidance)
-        if not 0 <= p_uncond <= 1:
-            raise ValueError(f"p_uncond={p_uncond} must lie in 0 … 1")
         if prediction_type == "eps" and schedule.alpha_bar[-1] == 0:
             raise ValueError(
                 "prediction_type='eps' says nothing where alpha_bar is 0, at t = T; use 'v' or 'x0'"
             )
         check_choice(tuple(SAMPLERS), sampler=sampler)
-        known = getattr(net, "num_classes", num_classes)
-        if known not in (None, num_classes):
-            raise ValueError(f"num_classes={num_classes}, but the network was made for num_classes={known}")
-        self.net, self.schedule = net, schedule
-        self.prediction_type, self.weighting, self.num_classes = prediction_type, weighting, num_classes
-        self.condition_shape, self.p_uncond = tuple(condition_shape), p_uncond
-        self.learn_variance, self.clip_x0 = learn_variance, clip_x0
-        self.shape = None if shape is None else tuple(shape)
-        self.sampler, self.steps, self.guidance = sampler, steps, guidance
+        self.schedule, self.prediction_type, self.weighting = schedule, prediction_type, weighting
+        self.learn_variance, self.sampler = learn_variance, sampler
 
     def get_extra_state(self) -> Tensor:
         """What goes with the weights beside the weights: the schedule's ᾱ."""
@@ -129,10 +113,7 @@ class DiffusionModel(Model):
 
     def q_sample(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """x_t = √ᾱ_t x₀ + √(1 - ᾱ_t) ε (Ho et al., equation 4): (N, …), t int64 (N,), (N, …) → (N, …)."""
-        check_maps(x0, self.sizes(x0), "x0")
-        check_maps(eps, tuple(x0.shape[1:]), "eps")
-        if len(eps) != len(x0):
-            raise ValueError(f"eps must be {tuple(x0.shape)} as x0, not {tuple(eps.shape)}")
+        check_pair(x0, eps, self.sizes(x0))
         signal, noise = self.schedule.signal_noise(t, x0)
         return signal * x0 + noise * eps
 
@@ -160,51 +141,6 @@ class DiffusionModel(Model):
             loss = loss + 0.001 * self.schedule.T * bound.mean().to(loss.dtype)
         return loss
 
-    def drop_condition(self, y: Tensor | None, generator: torch.Generator | None) -> Tensor | None:
-        """Conditions int64 (N, …), the share `p_uncond` of them replaced by "no class"; None for a model without."""
-        if self.num_classes is None or y is None:
-            return None
-        dropped = torch.rand(len(y), generator=generator, device=y.device) < self.p_uncond
-        return y.masked_fill(dropped.view(-1, *[1] * (y.ndim - 1)), self.num_classes)
-
-    def check_data(self, x: Tensor, name: str = "x") -> Tensor:
-        """x in float32 or wider, or ValueError unless it is a float batch (N, …): of images, if `clip_x0` says so."""
-        check = check_images if self.clip_x0 else check_maps
-        check(x, self.sizes(x), name)
-        return at_least_float32(x)
-
-    def sizes(self, x: Tensor) -> tuple[int | None, ...]:
-        """What a batch must have after its N: as many sizes as `shape`, the first of them the channels."""
-        return (
-            (None,) * max(0, x.ndim - 1)
-            if self.shape is None
-            else (self.shape[0], *[None] * (len(self.shape) - 1))
-        )
-
-    def check_condition(self, y: Tensor | None, n: int, name: str = "y", *, nothing: bool = False) -> None:
-        """Raise ValueError unless y is None, or a condition for each of n images that this model knows.
-
-        nothing: whether a class may also be the number `num_classes`, "no class"; a word always may.
-        """
-        if y is None:
-            return
-        if self.num_classes is None:
-            check_labels(y, n, None, name)
-        else:
-            count = self.num_classes + bool(nothing or self.condition_shape)
-            check_tokens(y, (n, *self.condition_shape), count, name)
-
-    def check_guidance(self, y: Tensor | None, guidance: float, negative: Tensor | None = None) -> None:
-        """Raise ValueError unless guidance is a number that fits what is asked for and what is to be avoided."""
-        if not 0 <= guidance < math.inf:
-            raise ValueError(f"guidance={guidance} must be a number of at least 0")
-        if guidance != 1 and (self.num_classes is None or (y is None and negative is None)):
-            raise ValueError(f"guidance={guidance} needs a model with classes, and y or negative")
-        if negative is not None and not guidance > 1:
-            raise ValueError(
-                f"negative was given, but guidance={guidance}; it leads away only above 1, try 2"
-            )
-
     def predict(
         self,
         x_t: Tensor,
@@ -223,10 +159,7 @@ class DiffusionModel(Model):
         negative: a condition that guidance leads away from, in place of "no class"; for words known as a negative
             prompt. It needs a guidance above 1: up to there it would be approached, or would have no say.
         """
-        check_maps(x_t, self.sizes(x_t), "x_t")
-        self.check_condition(y, len(x_t), nothing=True)
-        self.check_condition(negative, len(x_t), "negative", nothing=True)
-        self.check_guidance(y, guidance, negative)
+        self.check_state(x_t, "x_t", Condition(y, guidance, negative), nothing=True)
         check_times(t, len(x_t), self.schedule.T, first=1)
         return self.known_predict(at_least_float32(x_t), t, y, guidance, negative)
 
@@ -239,17 +172,7 @@ class DiffusionModel(Model):
         negative: Tensor | None = None,
     ) -> Prediction:
         """`predict` for arguments that are known to be right: nothing waits for the device to read them."""
-        if guidance == 1:
-            output, variance_share = self._output(x_t, t, y)
-        elif guidance == 0:
-            output, variance_share = self._output(x_t, t, None)
-        else:
-            nothing = self._no_condition(len(x_t), t.device)
-            both = torch.cat([nothing if y is None else y, nothing if negative is None else negative])
-            output, variance_share = self._output(torch.cat([x_t, x_t]), t.repeat(2), both)
-            towards, away = output.chunk(2)
-            output = away + guidance * (towards - away)
-            variance_share = None if variance_share is None else variance_share[: len(x_t)]
+        output, variance_share = self._guided(x_t, t, y, guidance, negative)
         signal, noise = self.schedule.known_signal_noise(t, x_t)
         seen = known_x0_eps(output, x_t, signal, noise, self.prediction_type)
         return seen._replace(variance_share=variance_share)
@@ -262,19 +185,9 @@ class DiffusionModel(Model):
         x0 = seen.x0.clamp(-1, 1)
         return Prediction(x0, (x_t - signal * x0) / noise, seen.variance_share)
 
-    def _no_condition(self, n: int, device: torch.device) -> Tensor:
-        """ "No class" for each of n images."""
-        assert self.num_classes is not None
-        return torch.full((n, *self.condition_shape), self.num_classes, device=device)
-
     def _output(self, x_t: Tensor, t: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """The network's output for what `prediction_type` names, and for the variance in [0, 1]; the network works in
-        the dtype of its weights, what it says has at least that of float32."""
-        x = x_t.to(_dtype(self.net, x_t))
-        if self.num_classes is None:
-            output = self.net(x, t)
-        else:
-            output = self.net(x, t, self._no_condition(len(t), t.device) if y is None else y)
+        """The network's output for what `prediction_type` names, and for the variance in [0, 1]."""
+        output = self._run(x_t, t, y)
         n, channels, *size = x_t.shape
         shape = (n, channels * (2 if self.learn_variance else 1), *size)
         if output.shape != shape:
@@ -282,7 +195,6 @@ class DiffusionModel(Model):
                 f"net gives {tuple(output.shape)} for x_t {tuple(x_t.shape)}; with learn_variance="
                 f"{self.learn_variance} it must be {shape}"
             )
-        output = at_least_float32(output).to(x_t.dtype)
         if not self.learn_variance:
             return output, None
         output, variance = output.chunk(2, dim=1)
@@ -304,21 +216,9 @@ class DiffusionModel(Model):
         guidance: see `predict`; None: the model's own, or 1 where there is nothing to lead to or away from.
         negative: see `predict`; int64 (n, *condition_shape), or one for all, (*condition_shape).
         """
-        check_at_least(1, n=n)
-        if self.shape is None:
-            raise ValueError(
-                "shape is None; give the model the shape of one image, or call a sampler with x_T"
-            )
-        if guidance is None:
-            guidance = 1.0 if y is None and negative is None else self.guidance
-        if isinstance(negative, Tensor) and negative.ndim == len(self.condition_shape):
-            negative = negative.expand(n, *self.condition_shape)
-        weight = _a_weight(self)
-        x_T = noise_like(at_least_float32(weight).expand(n, *self.shape), generator)
-        *_, last = SAMPLERS[self.sampler](
-            self, x_T, steps=self.steps, y=y, guidance=guidance, negative=negative, generator=generator
-        )
-        return last.x_t.to(weight.dtype)
+        x_T, asked = self._noise_and_condition(n, y, guidance, negative, generator)
+        *_, last = SAMPLERS[self.sampler](self, x_T, steps=self.steps, **asked._asdict(), generator=generator)
+        return last.x_t.to(self._weight().dtype)
 
     @torch.no_grad()
     def bits_per_dimension(
@@ -398,17 +298,3 @@ def unet_diffusion(
 
 def _part_of_one_step(k: int, alpha_bar: Tensor) -> Tensor:
     return one_step(alpha_bar)[k]
-
-
-def _dtype(net: nn.Module, x: Tensor) -> torch.dtype:
-    """The dtype that a network works in: of its weights; of x for one that has none."""
-    weight = next((p for p in net.parameters() if p.is_floating_point()), None)
-    return x.dtype if weight is None else weight.dtype
-
-
-def _a_weight(model: nn.Module) -> Tensor:
-    """A single number of the dtype and on the device of a model's weights; of its buffers where it has none."""
-    for tensor in chain(model.parameters(), model.buffers()):
-        if tensor.is_floating_point():
-            return tensor.new_zeros(())
-    return torch.zeros(())

@@ -28,6 +28,11 @@ class Prediction(NamedTuple):
     eps: Tensor
     variance_share: Tensor | None = None
 
+    @property
+    def velocity(self) -> Tensor:
+        """ε̂ - x̂₀, dx_t / dt on the straight path from image to noise: see `FlowMatching`."""
+        return self.eps - self.x0
+
 
 def to_x0_eps(output: Tensor, x_t: Tensor, signal: Tensor, noise: Tensor, prediction_type: str) -> Prediction:
     """The clean image and the noise that a network's output stands for; x_t = √ᾱ x₀ + √(1 - ᾱ) ε holds for both.

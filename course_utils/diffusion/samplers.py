@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
+from course_utils.diffusion.guided import Condition
 from course_utils.diffusion.process import VARIANCES, Prediction, log_variance, posterior
 from course_utils.inputs import (
     at_least_float32,
     check_at_least,
     check_choice,
-    check_maps,
     check_whole,
     noise_like,
 )
@@ -25,21 +25,18 @@ if TYPE_CHECKING:
     from course_utils.diffusion.schedule import Schedule
 
 
+Time = TypeVar("Time", int, float)
+
 SIGMA_MAX = 80.0  # Karras et al., 2022, table 1: above it there is nothing to see but the data's mean
 
 
-class Condition(NamedTuple):
-    """What is asked for: see `DiffusionModel.predict`."""
-
-    y: Tensor | None = None
-    guidance: float = 1.0
-    negative: Tensor | None = None
-
-
 class Step(NamedTuple):
-    """Where a sampler stands: at time t the image x_t, and what the network last saw in it (None at the start)."""
+    """Where a sampler stands: at time t the image x_t, and what the network last saw in it (None at the start).
 
-    t: int
+    t: a time step T … 0 of diffusion, or a time 1 … 0 of a flow.
+    """
+
+    t: float
     x_t: Tensor
     x0_hat: Tensor | None
     eps_hat: Tensor | None
@@ -95,29 +92,26 @@ def walk(
     States in half precision are kept in float32. spacing: gives the times of a schedule, a start and a number of
     steps; None: `time_steps`.
     """
-    check_maps(x_T, model.sizes(x_T), "x_T")
-    model.check_condition(condition.y, len(x_T))
-    model.check_condition(condition.negative, len(x_T), "negative")
-    model.check_guidance(*condition)
+    model.check_state(x_T, "x_T", condition)
     start = model.schedule.T if start is None else start
     check_whole(start=start)
     if not 1 <= start <= model.schedule.T:
         raise ValueError(f"start={start} must lie in 1 … T = {model.schedule.T}")
     times = time_steps(start, steps) if spacing is None else spacing(model.schedule, start, steps)
-    return _steps(model, at_least_float32(x_T), times, condition, update)
+    return states(lambda x, t: predict(model, x, t, condition), at_least_float32(x_T), times, update)
 
 
 @torch.no_grad()
-def _steps(
-    model: DiffusionModel,
+def states(
+    see: Callable[[Tensor, Time], Prediction],
     x: Tensor,
-    times: list[int],
-    condition: Condition,
-    update: Callable[[Tensor, Prediction, int, int], Tensor],
+    times: list[Time],
+    update: Callable[[Tensor, Prediction, Time, Time], Tensor],
 ) -> Iterator[Step]:
+    """The start, and what `update(x_t, see(x_t, t), t, s)` makes of it from each time t to the next, s."""
     yield Step(times[0], x, None, None)
     for t, s in pairwise(times):
-        seen = predict(model, x, t, condition)
+        seen = see(x, t)
         x = update(x, seen, t, s)
         yield Step(s, x, seen.x0, seen.eps)
 
