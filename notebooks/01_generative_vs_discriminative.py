@@ -90,8 +90,7 @@ show_rows({"A": made["gan-mnist"], "B": some, "C": made["vae-mnist"], "D": made[
 #
 # ## 2 · Two questions to the same data
 #
-# Think of nature as drawing pairs $(x, y)$ at random from a **joint distribution** (결합 분포) $p(x, y)$. Two others follow
-# from it.
+# Think of nature as drawing pairs $(x, y)$ at random from a **joint distribution** (결합 분포) $p(x, y)$. Two other distributions follow from it.
 #
 # - $p(x) = \sum_y p(x, y)$: how likely is this $x$, whatever its label? For images, $p(x)$ is high where $x$ looks like
 #   a digit and practically zero elsewhere.
@@ -195,7 +194,7 @@ for ax, (title, (values, colours)) in zip(axes, maps.items(), strict=True):
     ax.set(title=title, aspect="equal", xlim=(-4, 4), ylim=(-4, 4), xlabel="$x_1$", ylabel="$x_2$")
 axes[0].contour(line, line, log_joint(grid).diff(dim=1).view(161, 161).T, [0.0], colors="black")
 axes[1].contour(line, line, p_y1.view(161, 161).T, [0.5], colors="black")
-axes[0].legend(loc="lower left", fontsize=8)
+axes[0].legend(loc="upper left", fontsize=8)
 plt.show()
 
 # %% [markdown]
@@ -214,7 +213,7 @@ print("Surer than 99 % in two places where p(x) is lower than at any of 50,000 p
 # ### Try it: overlap two classes
 #
 # Now on a line instead of a plane, so that all curves can be drawn. The upper picture shows $p(x, y)$ for each class
-# and their sum $p(x)$. The lower one shows $p(y = 1 \mid x)$; dashed vertical lines are the boundary. The grey area is the Bayes error: the probability that a point lies on its wrong side. Push the classes together. Then make class 1 wider than class 0, and then rarer.
+# and their sum $p(x)$. The lower one shows $p(y = 1 \mid x)$; dashed vertical lines are the boundary. The grey area is the Bayes error: the probability that a point lies on the wrong side of even the best boundary. Push the classes together. Then make class 1 wider than class 0, and then rarer.
 
 # %%
 from course_utils.explorers import Explorer, Panel, Readout, Slider
@@ -248,10 +247,10 @@ def overlap(distance: float, spread: float, prior: float) -> tuple[torch.Tensor,
 
 
 # %%
-distances, spreads, priors = (0, 1, 2, 3, 4, 5), (1, 2, 3), (0.5, 0.1)
+distances, spreads, priors = (0, 1, 2, 3, 4), (1, 2, 3), (0.5, 0.1)
 shown = [overlap(d, s1, p) for d in distances for s1 in spreads for p in priors]
-frames = torch.stack([frame for frame, _ in shown]).unflatten(0, (6, 3, 2))
-errors = torch.tensor([error for _, error in shown]).unflatten(0, (6, 3, 2))
+frames = torch.stack([frame for frame, _ in shown]).unflatten(0, (5, 3, 2))
+errors = torch.tensor([error for _, error in shown]).unflatten(0, (5, 3, 2))
 names = "distance of the means", "spread of class 1", "share of class 1"
 Explorer(
     [Slider(name, ticks) for name, ticks in zip(names, (distances, spreads, priors), strict=True)],
@@ -265,8 +264,7 @@ Explorer(
 # <details><summary>What you should have seen</summary>
 #
 # At distance 0 with equal spreads, $p(y = 1 \mid x)$ is flat: $x$ says nothing about $y$, and the error is that of always
-# saying the more frequent class. With unequal spreads and equal shares there are *two* boundaries, even at distance 0: far out on either side only
-# the wide class reaches. (At a large distance one of them lies outside the picture.) A rarer class 1 pushes the boundary towards itself: at distance 1
+# saying the more frequent class. With unequal spreads and equal shares there are *two* boundaries, even at distance 0, because far out, on both sides, the wide class is the more likely one. (At a large distance one of them lies outside the picture.) A rarer class 1 pushes the boundary towards itself: at distance 1
 # and a share of 0.1 it lies at about 2.2, beyond the mean of class 1. At distance 0 with equal spreads and a rarer class 1
 # there is no boundary at all: the best answer is then never "class 1".
 #
@@ -312,11 +310,11 @@ print("Two different p(x), one p(y | x): on average the two models differ by les
 
 # %% [markdown]
 # The two models answer alike, although more than a fifth of the second world's points lie where the first world has
-# practically none. Whoever holds only $p(y \mid x)$ cannot know which of the two worlds it came from, and cannot draw its points.
+# practically none. If you have only $p(y \mid x)$, you cannot know which of the two worlds it came from, and you cannot draw its points.
 #
 # What does that mean for images? The course ships a classifier that reads more than 99 % of MNIST's test digits correctly.
 # Ask it for images in the only way it can answer: start somewhere and climb along the gradient of $\log p(y \mid x)$, towards
-# images that it takes for a certain digit. We climb from three places, with the same 40 draws of noise: from grey, from black, and from the mean of all training digits.
+# images that it takes for a certain digit. We climb to forty images, four of each digit, from each of three places, with the same noise: from grey, from black, and from the mean of all training digits.
 
 # %%
 from course_utils.features import readability
@@ -349,8 +347,7 @@ show_rows({name: x[:10] for name, x in climbed.items()} | {"real": test28.x[:10]
 # %% [markdown]
 # The images were asked for as 0, 1, 2, …, 9. Who is to judge them? Here and later we call an image **readable** if the
 # shipped classifier gives one digit a probability above 95 %, *and* the image lies, in the classifier's last
-# layer, as close to some training image as 95 % of real test images do. Beside it stands a judge who knows nothing of the
-# classifier: is the nearest training image, pixel by pixel, one of the digit that was asked for? (By chance one in ten is.)
+# layer, as close to some training image as 95 % of real test images do. A second judge knows nothing of the classifier: is the nearest training image, pixel by pixel, one of the digit that was asked for? (By chance one in ten is.)
 
 
 # %%
@@ -389,8 +386,8 @@ table(["images", "least p(asked digit | image)", "share readable", "nearest neig
 # chance. The classifier was never asked whether $x$ looks like a digit. It was asked *which* digit, and it answers. (Note also that some of the specks in the second row are called
 # readable. "Readable" is judged by the very network that was climbed, and a network cannot judge images that were made to please it. Keep this in mind for notebook 02.)
 #
-# The third row is more interesting: now you can see some digits, and the second judge sees about half of them, too. Where do they come from?
-# What makes the 0 differ from the 7 is the classifier's. That the result looks like a digit at all is owed to what we put in ourselves: the mean of all digits is a piece of
+# The third row is more interesting: now you can see some digits, and the second judge finds the asked digit in about half of the forty. Where do they come from?
+# What makes the 0 differ from the 7 is the classifier's. That the result looks like a digit at all is due to what we put in ourselves: the mean of all digits is a piece of
 # knowledge about $p(x)$. Better starts, and classifiers trained to resist small changes, give better pictures still (Santurkar et al., 2019), and a classifier can be
 # trained to be a generative model at the same time (Grathwohl et al., 2020). But then knowledge of $p(x)$ has been added elsewhere. $p(y \mid x)$ alone does
 # not contain it; that is what the two worlds show.
@@ -403,9 +400,9 @@ table(["images", "least p(asked digit | image)", "share readable", "nearest neig
 #
 # - **Naive Bayes** (나이브 베이즈), generative: each pixel is black or white and, given the digit, independent of the others,
 #   $p(x \mid y) = \prod_j p(x_j \mid y)$, where $x_j$ is pixel number $j$. To train it is to count how often each pixel is white in
-#   each class. (Both counts begin at 1, so that no probability is 0.)
-# - **Logistic regression**, discriminative, for ten classes: $p(y \mid x) \propto e^{w_y \cdot x + b_y}$. By Bayes' rule naive
-#   Bayes has that very form too; only its $w_y$ and $b_y$ come from the counts.
+#   each class. (The counts of white and of black both begin at 1, so that no probability is 0.)
+# - **Logistic regression**, discriminative, for ten classes: $p(y \mid x) \propto e^{w_y \cdot x + b_y}$. By Bayes' rule naive Bayes has the same form: $x_j$ is 0 or 1, so $\log p(x_j \mid y)$ is a straight-line function
+#   of $x_j$, and so is the sum over all pixels. Only its $w_y$ and $b_y$ come from the counts.
 #
 # Counts that begin at 1 are a mild belief ("every pixel is sometimes white"), so it is fair to give logistic regression
 # one as well. We run it twice: plain, and with a *penalty* $\tfrac12 \lVert w \rVert^2$, the belief that weights are small.
@@ -492,16 +489,15 @@ print(
 # Left, on real digits. With one image of each digit nobody knows much and the three can hardly be told apart (bars: standard deviation over five
 # draws). Plain logistic regression then lags behind, most of all around 32 images of each digit. A likely reason: there it can just fit its 320 examples almost perfectly, in a way that does not generalise. Between 64 and 128 it overtakes naive Bayes, which hardly improves any more: the pixels of a digit are *not* independent, and no number of examples mends that.
 #
-# The dotted curve warns against too simple a moral. With a penalty logistic regression is never clearly worse than naive Bayes on real digits, at any $n$. What helped here, with few labels, was a good prior belief. A generative
-# model has one built in, for better (right) or worse (left); a discriminative model can be given one.
+# The dotted curve warns against too simple a moral. With a penalty logistic regression is never clearly worse than naive Bayes on real digits, at any $n$. What helped here, with few labels, was a good prior belief. A generative model has one built in. Where it is true, it helps (right); where it is false, it holds the model back once labels are many (left). A discriminative model can be given one, too.
 #
 # ## 5 · What discriminative models are used for (D3)
 #
 # ### Classification (D3)
 #
 # Where there are labels and the task is to predict them, use a discriminative model. Three of them, from the same 4,000
-# labels or from more: logistic regression on all 784 pixels; a support vector machine, whose curved boundary
-# comes from comparing an image with training images; and the convolutional network from above, which learned its own
+# labels or from more: logistic regression on all 784 pixels; a support vector machine (SVM), whose curved boundary
+# comes from comparing an image with training images; and the shipped classifier of section 3, a convolutional network, which learned its own
 # features from 59,000 labels.
 
 # %% tags=["D3", "nbval-ignore-output"]
@@ -534,7 +530,7 @@ table(["classifier", "share of test digits classified correctly"], list(right.it
 # $$f(x) = \sum_i \alpha_i\, e^{-\gamma \lVert x - x_i \rVert^2} - \rho .$$
 #
 # Each training image $x_i$ raises a small hill of width $1/\sqrt{2\gamma}$. The weights $\alpha_i \geq 0$ and the level $\rho$ are chosen such that the
-# level line $f(x) = 0$ leaves about a share $\nu$ of the training data outside. Only points on the edge or outside it get a weight at all. It never estimates a density, only this one boundary: a borderline case of a discriminative model, since the boundary says where data are and not which class. It is one level line of a density, too little to draw from.
+# level line $f(x) = 0$ leaves about a share $\nu$ of the training data outside. Only points on the edge or outside it get a weight at all. The method does not estimate a density, only this one boundary. That makes it a borderline case of a discriminative model: like a generative model it says where data are, not which class they have, but all it knows is one line, and that is too little to draw from.
 #
 # First in two dimensions, to see it: images of a 0, reduced to two numbers, the coordinates along the two directions in
 # which training images of all digits vary most (PCA, explained in section 6).
@@ -568,9 +564,9 @@ assert (around.decision_function(outside) < 0).mean() > 0.5
 # In this plane, the black line was drawn from the dots alone. About a tenth of them lie outside, and so do most of the crosses. Those
 # crosses that lie inside look like a 0 to two coordinates. So use all 196 pixels.
 #
-# How good is it? Take $-f(x)$ as a score of anomaly. **AUROC** is the chance that a random anomaly gets a higher score
+# How good is it? Take $-f(x)$ as a score of anomaly. **AUROC** (the area under the receiver operating characteristic) is the chance that a random anomaly gets a higher score
 # than a random normal image: 0.5 is guessing, 1 is perfect. It needs no choice of a threshold. Each digit in turn is
-# the normal one; the nine others are the anomalies. Two simple scores stand beside it: the distance to the mean image of
+# the normal one; the nine others are the anomalies. For comparison, there are two simple scores: the distance to the mean image of
 # the normal digit, and the distance to its nearest training image.
 
 # %%
@@ -614,7 +610,7 @@ show_rows({"3s, most normal": test.x[threes[:10]], "3s, most anomalous": test.x[
            "others, most normal": test.x[rest[:10]], "others, most anomalous": test.x[rest[-10:]]})  # fmt: skip
 
 # %% [markdown]
-# The boundary does better than the distance to the mean for every digit. On average it is about as good as looking up the nearest image, and it keeps only the training images at the edge. The pictures show the case in which 3 is normal. The other digits that look most like a 3 to it (third row) have a 3's curves; the 3s that raise an alarm (second row) are unusual ones. All three scores compare pixels. With better features they would probably be better.
+# The boundary does better than the distance to the mean for every digit. On average it is about as good as looking up the nearest image, and it has to store only the training images on or outside the edge, not all of them. The pictures show the case in which 3 is normal. The other digits that look most like a 3 to it (third row) have a 3's curves; the 3s that raise an alarm (second row) are unusual ones. All three scores compare pixels. With better features they would probably be better.
 #
 # ## 6 · The assumption behind it all: few essential factors (G2)
 #
@@ -693,7 +689,7 @@ plt.show()
 
 # %% [markdown]
 # With 16 numbers PCA keeps most of a digit and very little of noise. And PCA can only use flat directions.
-# The course ships an autoencoder (notebook 03), a curved code of 16 numbers. What does it keep?
+# The course ships an autoencoder (notebook 03): two neural networks, one from an image to 16 numbers and one back, so that what is kept may lie on a curved sheet. What does it keep?
 
 # %%
 autoencoder = load_pretrained("autoencoder-mnist", "cpu")
@@ -719,7 +715,7 @@ table(["28 × 28 pixels, through 16 numbers", "share of variance kept"], [["digi
 # The curved code keeps more of a digit than the flat one. (PCA keeps less than in the figure above, because these images have 28 × 28 pixels.) It has no use for noise: it answers with strokes, and a negative
 # share says that the plain mean of all noise images would be the better answer.
 #
-# **Third**, without any code: if the data lie on a curved sheet of few dimensions, distances tell. Let $r_1$ and $r_2$ be
+# **Third**, without any code: if the data lie on a curved sheet of few dimensions, the distances between them reveal how many. Let $r_1$ and $r_2$ be
 # the distances from a point to its nearest and second nearest neighbour. In $d$ dimensions the number of points within a radius grows as
 # $r^d$, so the larger $d$, the closer $r_2 / r_1$ is to 1. That is the idea of Facco et al. (2017), who fit a line to the ratios. We
 # take the maximum-likelihood estimate, which for $N$ points is one line (Levina and Bickel, 2004; Denti et al., 2022):
@@ -741,11 +737,12 @@ five = torch.randn(4000, 5, generator=draw) @ torch.randn(5, 196, generator=draw
 d_hat = {"5 numbers, bent": dimension(five.sin()), "digits": dimension(train.x),
          "each pixel from another digit": dimension(shuffled), "random pixels": dimension(noise)}  # fmt: skip
 assert 4 < d_hat["5 numbers, bent"] < 7
-assert d_hat["digits"] < 20 < d_hat["each pixel from another digit"] < d_hat["random pixels"]
+assert 8 < d_hat["digits"] < 11
+assert 20 < d_hat["each pixel from another digit"] < d_hat["random pixels"]
 table(["data (196 pixels)", "estimated dimension"], list(d_hat.items()))
 
 # %% [markdown]
-# For digits the estimate is below 20 of 196. Take it as an order of magnitude: with 4,000 points the estimate is too low where the true
+# For digits the estimate is about 9, of 196 possible. Take it as an order of magnitude: with 4,000 points the estimate is too low where the true
 # dimension is high. (Random pixels have 196, and it says far less.)
 #
 # ## Halfway
@@ -770,7 +767,7 @@ table(["data (196 pixels)", "estimated dimension"], list(d_hat.items()))
 # $\mathrm{KL}(p \,\|\, p_\theta) = \mathbb{E}_{x \sim p} \log \frac{p(x)}{p_\theta(x)} \geq 0$, is the **KL divergence** (KL 발산), 0 only if $p_\theta = p$. So to
 # make the data likely is to bring the model's density close to that of the data.
 #
-# On the line, let $p$ be two bumps and the model one Gaussian around 0, with its spread as the only weight. We measure the mean
+# On the line, let $p$ be two bumps and the model one Gaussian around 0, with its spread as the only weight. We measure, in *nats* (the unit that goes with natural logarithms), the mean
 # log-likelihood of 20,000 draws from $p$, and compute $H$ and KL from the densities.
 
 # %%
@@ -873,7 +870,7 @@ plt.show()
 #
 # A generative model turns random numbers that are easy to draw into data. The families differ in what they draw from and in how they learn.
 #
-# | family | the idea | its density $p(x)$ | in full |
+# | family | the idea | its density $p(x)$ | notebook |
 # | --- | --- | --- | --- |
 # | VAE (변분 오토인코더) | a decoder makes $x$ from a code $z$; an encoder guesses the code | a lower bound | 04 |
 # | GAN (생성적 적대 신경망) | a generator tries to fool a discriminator | none | 05, 06 |
@@ -931,7 +928,7 @@ class VAE(nn.Module):
 #
 # The **generator** makes $x$ from noise. The **discriminator** is a discriminative model: it learns to tell real from
 # made, and its gradient teaches the generator. (The discriminator gives a number $a$, a *logit*, and $p(\text{real}) = 1 / (1 + e^{-a})$ as in logistic regression. With $\operatorname{softplus}(a) = \log(1 + e^a)$, $-\log p(\text{real})$ is $\operatorname{softplus}(-a)$ and $-\log p(\text{made})$ is $\operatorname{softplus}(a)$.) No density
-# appears anywhere. Notebook 05.
+# appears anywhere. Notebook 05 has the details.
 
 
 # %%
@@ -1039,7 +1036,9 @@ moments = (0, 0.03, 0.1, 0.3, 0.6, 1)
 
 
 def aim(module: nn.Module, loss, lr: float, schedule=warmup_cosine, betas=(0.9, 0.999), name="loss, nats"):
-    return Objective(module, loss, torch.optim.Adam(module.parameters(), lr, betas), name, schedule)
+    return Objective(
+        module, loss, torch.optim.Adam(module.parameters(), lr, betas, fused=True), name, schedule
+    )
 
 
 def train_and_watch(objectives, data, sample, progress=False) -> torch.Tensor:
@@ -1070,7 +1069,7 @@ def grid_loss(x: torch.Tensor, generator=None) -> torch.Tensor:
 # %%
 steady = {"lr": 1e-3, "betas": (0.5, 0.9), "schedule": constant}
 families = {  # model, objectives, steps
-    "VAE": (vae, [aim(vae, vae.loss, 4e-3)], 1000),
+    "VAE": (vae, [aim(vae, vae.loss, 4e-3)], 800),
     "GAN": (gan, [aim(gan.judge, gan.discriminator_loss, name="discriminator", **steady),
                   aim(gan.make, gan.generator_loss, name="generator", **steady)], 1000),
     "diffusion": (diffusion, [aim(diffusion, diffusion.loss, 3e-3)], 1000),
@@ -1114,11 +1113,11 @@ plt.show()
 # All five find the ring, and each has its own way of being wrong. The VAE leaves many points between the clusters: its decoder is a
 # continuous map of one blob of codes, and the Gaussian around each decoded point forgives bridges. The GAN likes to draw a line from cluster to cluster; how well it does changes
 # a lot with the random seed. The flow has thin threads, since a smooth invertible map cannot tear the one Gaussian of $z$ into eight. The autoregressive model works on levels, so its points
-# lie on a fine grid. Diffusion gathers most of its points in the clusters, but bridges remain, and within a cluster its points lie too close together: compare it with the real points in the last column.
+# lie on a fine grid. Diffusion puts far more of its points near the centres than an even ring would (0.57 in the table's first column), but bridges remain, and near a centre its points lie too close to it: in the last column of the table its number is smaller than that of the real points.
 
 # %% tags=["G3-narrow"]
 assert found["diffusion"][0] > 0.8
-assert found["diffusion"][2] < 0.9 * found["real points"][2]
+assert found["diffusion"][2] < 0.97 * found["real points"][2]
 
 # %% [markdown]
 # ### Exact likelihood (G3)
@@ -1137,10 +1136,7 @@ assert abs(total - 1) < 1e-3
 print("The flow's density integrates to 1; the autoregressive probabilities sum to 1.")
 
 # %% [markdown]
-# So the two can be compared with the truth on new data: the mean of $\log p(x)$ over 5,000 held-out points, the **log-likelihood** (로그 가능도), in
-# *nats* (the unit with natural logarithms). No model can do better than the true density, except by chance; what it
-# lacks is the KL divergence from the truth to the model. For the autoregressive model we divide the probability of a level by the area of its
-# cell. For the VAE we have only a lower bound. A single Gaussian, fitted to the data, is the baseline.
+# So the two can be compared with the truth on new data: the mean of $\log p(x)$ over 5,000 held-out points, the **log-likelihood** (로그 가능도), in nats. No model can do better than the true density, except by chance; the gap to it is the KL divergence $\mathrm{KL}(p \,\|\, p_\theta)$. For the autoregressive model we divide the probability of a pair of levels by the area of its cell. For the VAE we have only a lower bound. A single Gaussian, fitted to the data, is the baseline.
 
 # %% tags=["G3-likelihood", "nbval-ignore-output"]
 one = MultivariateNormal(torch.zeros(2), torch.cat([x for (x,) in ring]).T.cov())
@@ -1179,7 +1175,7 @@ with seeded(0):
     )  # fmt: skip
     gan = GAN(paint, judge, codes=16).to(memory_format=torch.channels_last)
     diffusion = Diffusion(mlp(196 + 8, 384, 384, 384, 196), d=196)
-    flow = CouplingFlow(196, layers=8, hidden=128, levels=8)
+    flow = CouplingFlow(196, layers=6, hidden=128, levels=8)
     autoregressive = PixelCNN(14, 14, levels=8, channels=32, blocks=2)
 
 # %%
@@ -1189,10 +1185,10 @@ calm = {"betas": (0.5, 0.99)}
 plans = {  # model, objectives, batch size, steps
     "VAE": (vae, [aim(vae, vae.loss, 2e-3)], 64, 700),
     "GAN": (gan, [aim(gan.judge, gan.discriminator_loss, 1e-3, name="discriminator", **calm),
-                  aim(gan.make, gan.generator_loss, 2e-3, name="generator", **calm)], 64, 700),
+                  aim(gan.make, gan.generator_loss, 2e-3, name="generator", **calm)], 32, 900),
     "diffusion": (diffusion, [aim(diffusion, diffusion.loss, 2e-3, name="squared error")], 64, 1200),
     "flow": (flow, [aim(flow, flow.loss, 2e-3)], 64, 500),
-    "autoregressive": (autoregressive, [aim(autoregressive, autoregressive.loss, 5e-3)], 32, 450),
+    "autoregressive": (autoregressive, [aim(autoregressive, autoregressive.loss, 5e-3)], 32, 400),
 }  # fmt: skip
 
 
@@ -1242,7 +1238,7 @@ compared = {"real test images": test.x, **new, "each pixel from another digit": 
 compared["the shipped GAN"] = resize(load_pretrained("gan-mnist", "cpu").sample(300, generator=draw), 14)
 readable = {name: share_readable(x) for name, x in compared.items()}
 for name in new:
-    assert readable[name] > max(0.05, 5 * readable["each pixel from another digit"]), name
+    assert readable[name] > max(0.03, 5 * readable["each pixel from another digit"]), name
 for name in ("GAN", "flow", "autoregressive"):
     assert readable["diffusion"] > readable[name] + 0.1, name
 assert readable["the shipped GAN"] > readable["GAN"] + 0.1
@@ -1251,7 +1247,7 @@ table(["images", "share readable"], list(readable.items()))
 # %% [markdown]
 # In about a minute of training, all together, each family has learned something of what a digit is. Their characters show. The VAE's images are smooth
 # and soft, and remember that they are means: a true draw would be full of noise. The GAN's are crisp, but most of them are not digits. The flow leaves specks. The autoregressive model
-# draws clean strokes, most of which do not join into a digit. Diffusion does best of the four that draw true samples (its images are soft, too, and this judge does not mind).
+# draws clean strokes, most of which do not join into a digit. Diffusion does best by this judge, which does not mind that its images are soft, too.
 #
 # That order holds for *these miniatures and this minute*; it is no verdict on the families. The shipped GAN shows what GANs can do with convolutions in the generator,
 # a penalty that keeps the discriminator smooth, and a longer training (notebook 05). A flow gets better with convolutions inside its couplings and many more
@@ -1278,7 +1274,7 @@ assert abs(readable["autoregressive"] - readable["flow"]) < 0.1
 table(["model", "bits per pixel"], list(bits.items()))
 
 # %% [markdown]
-# The autoregressive model needs far fewer bits than the flow, and yet hardly more of its samples can be read, if any. A good likelihood and good-looking
+# The autoregressive model needs far fewer bits than the flow, and yet its samples are not clearly easier to read (see the table before). A good likelihood and good-looking
 # samples are two different things (Theis et al., 2016). How to measure the second is the subject of notebook 02.
 #
 # ### Try it: five families as training goes on
@@ -1315,7 +1311,7 @@ Explorer([slider], panels, title="Five families", index=[len(moments) - 1])
 # <details><summary>What you should have seen</summary>
 #
 # In the plane, all but the autoregressive model begin with a blob or a single point. Diffusion finds the ring early and gathers its points in clusters later, not quite parting them; the VAE
-# first fills the whole disc: coarse before fine. The GAN swings from place to place for long before it finds the ring. The flow tears its blob into arms, then into
+# first fills the whole disc: coarse before fine. The GAN swings from place to place for a long time before it finds the ring. The flow pulls its blob out into arms, then into
 # clusters joined by threads. The autoregressive model begins all over the square and goes straight to spots, at first in rows and columns that do not
 # fit together, then the eight clusters. With digits, VAE and diffusion first draw one blurred average digit for all, then different ones; the flow's digits come out of
 # noise, the autoregressive model's strokes out of single specks. GAN and autoregressive model draw crisp strokes long before these are digits.
@@ -1368,7 +1364,7 @@ def two_nearest(x: torch.Tensor) -> torch.Tensor:
 
 
 # %% [markdown]
-# And a second test beside the first. It looks at each image in nine positions, moved by up to a pixel each way, and removes each image's mean and contrast before it
+# Now a second test. It looks at each image in nine positions, moved by up to a pixel each way, and removes each image's mean and contrast before it
 # measures the distances.
 
 
@@ -1436,11 +1432,11 @@ assert median["copies, moved by a pixel"] > 1.2 * median["test images"]
 assert all(0.8 < median[name] / median["test images"] < 1.2 for name in ("VAE", "diffusion"))
 
 # %% [markdown]
-# That the samples are new is half of G1; that they follow the distribution of the data is the other half. In the plane we saw it in the likelihood. For digits, the next section has a simple test: does each digit come as often as it should?
+# A generative model should draw samples that are new; that is one half. The other is that they follow the distribution of the data. In the plane, the likelihood measured that for the models that have one. For digits, the next section has a simple test: does each digit come as often as it should?
 #
 # ## 11 · New images (G4)
 #
-# The first use of a generative model is to make new images. Here are sixty of the diffusion model, not selected.
+# The first use of a generative model is to make new images. Here are sixty from the diffusion model, not selected.
 
 # %% tags=["G4", "nbval-ignore-output"]
 fresh = diffusion.sample(1000, generator=draw).view(-1, 1, 14, 14).clamp(-1, 1)
@@ -1478,8 +1474,7 @@ table(
 # | style transfer (스타일 변환): same content, another look | noise an image half way, denoise it under another condition | 08 |
 # | an image from a sentence | draw from $p(x \mid \text{text})$ | 08 |
 #
-# And the course as a whole: 02 says how to judge generated images. 03 finds short codes for images. 04 to 07 take the families one by
-# one, and 08 puts the codes of 03 and 04 and the diffusion of 07 together.
+# And the course as a whole: 02 says how to judge generated images. 03 finds short codes for images. 04 to 07 take three of the families (VAE, GAN, diffusion) one by one, and 08 puts the codes of 03 and 04 and the diffusion of 07 together.
 #
 # ## 12 · Questions
 #
@@ -1489,7 +1484,7 @@ table(
 #
 # <details><summary>Answer</summary>
 #
-# $p(y \mid x) = p(x, y) / \sum_{y'} p(x, y')$. The other way there is no way: $p(x, y) = p(y \mid x)\, p(x)$, and nothing tells you
+# $p(y \mid x) = p(x, y) / \sum_{y'} p(x, y')$. The other way round is impossible: $p(x, y) = p(y \mid x)\, p(x)$, and nothing tells you
 # $p(x)$. Section 3 showed two worlds with the same $p(y \mid x)$.
 #
 # </details>
@@ -1557,6 +1552,7 @@ table(
 # | linear discriminant analysis | 선형 판별 분석 | a Gaussian for each class, with one covariance |
 # | anomaly | 이상, 이상치 (anomaly detection: 이상 탐지) | what does not belong to the normal data |
 # | one-class SVM | 단일 클래스 SVM | a tight boundary around the normal data |
+# | AUROC | ROC 곡선 아래 면적 | how often an anomaly gets a higher score than a normal image |
 # | principal component analysis | 주성분 분석 | the best flat code of $d$ numbers |
 # | maximum likelihood | 최대 가능도 | choose the model under which the data are most probable |
 # | log-likelihood | 로그 가능도 | $\log p(x)$ of data under a model |

@@ -93,7 +93,7 @@ show_rows({"real": test.x[:10], "same digit": same_digit[:10], "mean": mean_imag
 table(["compared with a real image", "squared error"], list(error.items()))
 
 # %% [markdown]
-# The grey smear wins. Whoever judges by the distance to *one* right answer will prefer the mean to a perfect image,
+# The grey smear wins. Anyone who judges by the distance to *one* right answer will prefer the mean to a perfect image,
 # because there are many right answers and the blur lies between them. Generated images have to be judged as a **set**
 # against a set.
 #
@@ -232,17 +232,16 @@ show_rows({"A": shuffled(generated[:10]), "B": shuffled(test.x[:10])})
 
 # %% [markdown]
 # Which row is real, A or B? (It is B.) Is the information gone, or are you just no expert? Ask two judges to name the
-# digit. The first is the classifier above, an expert for digits that has never seen shuffled ones. The second is an expert
-# for this field: it has 4,000 *shuffled* training images with their labels at hand and names the label of the nearest.
+# digit. The first is the classifier above, an expert on digits that has never seen shuffled ones. The second is an expert in this field: it has 4,000 *shuffled* training images with their labels at hand and names the label of the nearest.
 
 # %% tags=["M1", "nbval-ignore-output"]
 known, asked = shuffled(train.x), shuffled(test.x)
 by_layman = see(asked).probs.argmax(dim=1)
 by_expert = train.y[torch.cdist(asked.flatten(1), known.flatten(1)).argmin(dim=1)]
-right = {"expert for digits": by_layman, "expert for shuffled digits": by_expert}
+right = {"expert on digits": by_layman, "expert on shuffled digits": by_expert}
 right = {name: (answer == test.y).double().mean().item() for name, answer in right.items()}
-assert right["expert for digits"] < 0.2
-assert right["expert for shuffled digits"] > 0.85
+assert right["expert on digits"] < 0.2
+assert right["expert on shuffled digits"] > 0.85
 table(["share of shuffled test images named correctly", ""], list(right.items()))
 
 # %% [markdown]
@@ -333,8 +332,7 @@ axes[1, 0].set_ylabel("p(y), mean of all")
 plt.show()
 
 # %% [markdown]
-# Upper row: the classifier's answer to one image of each set, chosen so that a tenth of the set is less certain. Lower
-# row: its mean answer. Only the first set has both, one high bar above and a flat floor below. Note the lower bars of
+# Upper row: the classifier's answer to one image of each set, a rather uncertain one (it is less certain about only a tenth of the set). Lower row: its mean answer over the whole set. Only the first set has both, one high bar above and a flat floor below. Note the lower bars of
 # the soft sets: blurred digits are often taken for an 8. In the narrow set such misreadings count as diversity; in the
 # varied one they make $p(y)$ less flat.
 #
@@ -473,8 +471,7 @@ path = attack(noise, torch.arange(200) % 10, steps=20)
 attacked = [see(x) for x in path]
 
 # %% [markdown]
-# For comparison the noise also moves in a random direction, as far as the attack has moved it. Clipping shortens such a
-# move, so we lengthen it until it is right. All sets in the table have 200 images.
+# For comparison the noise also moves in a random direction, as far as the attack has moved it. Clipping shortens such a move, so we lengthen it until the distances match. All sets in the table have 200 images.
 
 # %%
 under_attack = [inception_score(look.probs, splits=1).mean for look in attacked]
@@ -516,7 +513,7 @@ Explorer(
     [Panel("ten of the 200 images", frames, ("attack",), columns=5)],
     [
         Readout("Inception Score ↑", under_attack[::2], ("attack",), maximum=10),
-        Readout("distance to the nearest training image ↓", distances, ("attack",)),
+        Readout("distance to the nearest training image", distances, ("attack",)),
     ],
     title="Raising the score of noise",
 )
@@ -532,8 +529,7 @@ Explorer(
 # The **Fréchet Inception Distance** (FID, 프레셰 인셉션 거리; Heusel et al., 2017) compares with real images. It uses the
 # classifier only as a maker of features $f(x) \in \mathbb{R}^d$ ($d = 128$ here, 2,048 for the Inception network),
 # describes the features of the real images by a Gaussian with mean $\mu_r$ and covariance $\Sigma_r$, those of the
-# generated ones by a Gaussian with $\mu_g$ and $\Sigma_g$, and takes the *square* of the **Fréchet distance** (프레셰 거리)
-# between the two Gaussians, in spite of its name:
+# generated ones by a Gaussian with $\mu_g$ and $\Sigma_g$, and, despite its name, is the *square* of the **Fréchet distance** (프레셰 거리) between the two Gaussians:
 #
 # $$\mathrm{FID} = \lVert \mu_r - \mu_g \rVert^2 + \operatorname{tr}\big( \Sigma_r + \Sigma_g - 2\,(\Sigma_r \Sigma_g)^{1/2} \big)$$
 #
@@ -619,9 +615,7 @@ table(["set", "images", "compared with", "FID"],
 # Three things that misled IS do not mislead FID: it sees that ten images are not all there is, which model missed the
 # point, and that the attacked noise is no digit. (An attack aimed at the features themselves is another matter.)
 #
-# A look at what is compared: the features of the real test images and of two other sets, along the two directions in
-# which the real ones vary most, each with the ellipse of its Gaussian (two standard deviations): dots and solid lines are
-# real, crosses and dashed lines the other set.
+# The next figure shows what FID compares. Its axes are the two directions in which the real features vary most. Each panel shows the real test images (dots) and one other set (crosses). The ellipses are the fitted Gaussians, drawn at two standard deviations: solid for the real images, dashed for the other set.
 
 # %%
 mean_r, cov_r = unseen.features.mean(dim=0), unseen.features.T.cov()
@@ -645,8 +639,7 @@ plt.show()
 # only three classes: three of the clumps, and an ellipse of another shape.
 #
 # The digits form several clumps, and their distribution is not Gaussian at all. FID sees only mean and covariance. To
-# see what it misses, draw 1,000 points from one Gaussian with the mean and the covariance of the training features. They
-# are features of no image whatever.
+# see what it misses, draw 1,000 points from one Gaussian with the mean and the covariance of the training features. They are not the features of any image.
 
 # %%
 centre, covariance = seen.features.double().mean(dim=0), seen.features.double().T.cov()
@@ -668,8 +661,7 @@ table(["set", "FID", "median distance to the nearest other training image (featu
       [[name, cloud_fids[name], nearest[name]] for name in clouds])  # fmt: skip
 
 # %% [markdown]
-# For FID they are as good as real images, although they lie far from all of them. Nearly all of them have negative
-# coordinates, which no image's features have.
+# To FID these points are about as good as real images, although they lie far from the features of every real image. Nearly all the points even have negative coordinates, which the features of an image never have here.
 #
 # Now more and more damage of three kinds. FID should rise with each step.
 
@@ -696,7 +688,7 @@ ax.legend(frameon=False, bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
-# It does, for all three, also for classes left out. Such tests, in the paper too, made FID the standard. They compare
+# It does, for all three kinds, including the classes left out. Such tests, in the paper too, made FID the standard. They compare
 # steps of one kind of damage only; whether noise or blur is worse depends on the network (section 6).
 #
 # ## 6 · FID in practice (M5)
@@ -747,8 +739,7 @@ axes[0].annotate("blur, σ = 0.5, N = 1,000", (560, lightly_blurred + 0.08), col
 plt.show()
 
 # %% [markdown]
-# The bars show the spread (one standard deviation) of sixteen draws. FID of *perfect* samples rises as their number
-# falls: with 100 it is more than twice what images blurred with σ = 0.5 have with 1,000. (The errors of the estimated
+# The bars show the spread (one standard deviation) of sixteen draws. The FID of *perfect* samples rises as their number falls. With 100 images it is more than twice as high as that of 1,000 *blurred* images (dashed line): counted unequally, perfect images lose to blurred ones. (The errors of the estimated
 # means and covariances enter as squares: they never cancel, and they grow as N falls.) KID scatters widely where images
 # are few, but around 0, as it should: it is **unbiased** (불편).
 #
@@ -846,9 +837,7 @@ table(["FID to the test images, by", *verdicts],
 # ## 7 · What FID cannot tell (M6)
 #
 # FID is one number for two things. Two models can then have the same FID for opposite reasons. The first makes sharp
-# digits, but only 0 to 6. The second is the autoencoder: all digits, many of them broken. Its codes are drawn from a
-# Gaussian, with the mean `code_mean` and a root `code_factor` of the covariance; the wider we draw (factor $s$ on the
-# deviation) beyond $s = 1$, the worse they get. We look for the $s$ at which both models have the same FID, by halving
+# digits, but only 0 to 6. The second is the autoencoder: all digits, many of them broken. Its codes are drawn from a Gaussian with mean `code_mean`; `code_factor` is a matrix square root of its covariance. We multiply each deviation from the mean by a factor $s$: the farther $s$ rises above 1, the worse the images. We look for the $s$ at which both models have the same FID, by halving
 # an interval.
 
 # %%
@@ -898,8 +887,7 @@ table([f"model (s = {s:.2f})", "FID", "fidelity", "diversity"],
 #
 # $$\text{precision (정밀도)} = \frac{TP}{TP + FP}, \qquad \text{recall (재현율)} = \frac{TP}{TP + FN}.$$
 #
-# Precision asks how much of what was marked is right; recall, how much of what should be marked was. Our detector marks
-# a noisy test image if the classifier gives the 3 a probability above a threshold, a strict one or a generous one.
+# Precision asks how much of what was marked is right; recall, how much of what should be marked was. Our detector marks a test image if the classifier gives the 3 a probability above a threshold, strict or generous. (We add noise to the images; otherwise it would hardly ever err.)
 
 # %%
 grainy = (test.x + 0.4 * torch.randn(test.x.shape, generator=seeded(0))).clamp(-1, 1)
@@ -916,7 +904,7 @@ assert detectors[0.02][1] > 0.75 > detectors[0.5][1]
 table(["threshold", "precision", "recall"], [[threshold, *row] for threshold, row in detectors.items()])
 
 # %% [markdown]
-# The strict detector is nearly always right and misses many 3s; the generous one finds more and errs more.
+# What the strict detector marks is nearly always a 3, but it misses many of them; the generous one finds more and errs more.
 #
 # ### The generative kind (M7)
 #
@@ -991,8 +979,7 @@ plt.show()
 
 # %% [markdown]
 # Higher is sharper; farther right is more varied, provided that the images look real to the network. "0 to 6 only" and
-# "broken, all digits", which had the same FID, stand far apart. The soft sets are low *and* far left, also the one with
-# all ten digits: blurred features leave the real region, and the region they fill holds hardly any sharp image. And
+# "broken, all digits", which had the same FID, stand far apart. The soft sets are low *and* far left, even the one with all ten digits: blurred features leave the real region, and the region they fill holds hardly any sharp image. And
 # note where "sharp, varied" stands: real images, and yet not at (1, 1).
 #
 # See the balls at work. The points are a toy set in the plane: real features are dots, generated ones squares. Those
@@ -1138,8 +1125,7 @@ table(["images of noise among 400", "precision", "recall", "FID"],
       [[n, *row] for n, row in with_junk.items()])  # fmt: skip
 
 # %% [markdown]
-# One image of noise, and recall jumps from one tenth to most of the real digits, nines and all. The junk is so far from
-# the ones that its ball swallows half the space. With four of them recall is back where it was: each now has $k = 3$
+# A single image of noise lifts recall from one tenth to more than half, as if the model could also make all the other digits. The noise lies so far from the 1s that its ball covers most of the real images. With four of them recall is back where it was: each now has $k = 3$
 # neighbours among the junk, and their balls are small. FID changes by less than a tenth, and in
 # the wrong direction.
 #
@@ -1243,11 +1229,10 @@ table(["against another draw of itself", "k", "precision", "recall", "density", 
 # Real digits against real digits have a precision of 0.88 at $k = 3$. A model above that is not better than reality; it
 # may simply keep to typical images. So report real against real beside the value of a model.
 #
-# What does a perfect model get? For recall it depends on the data, and widely: compare the three rows with $k = 3$.
+# What does a perfect model get? For recall that depends strongly on the data: compare the three rows with $k = 3$.
 # Coverage need not be nearer to 1 than recall at the same $k$: it is about equal for the digits at $k = 3$, lower in
-# 2-D, far higher in 128-D. Its advantage is another: a *perfect* model with as many images as there are real ones gets
-# on average the same value on any data, about $1 - 2^{-k}$. (Among the $k$ nearest neighbours of a real point, real or
-# generated, it is enough if one is generated, and each is so with probability ½.) That is why its authors take $k = 5$,
+# 2-D, far higher in 128-D. Its advantage lies elsewhere: a *perfect* model with as many images as there are real ones gets
+# on average the same value on any data, about $1 - 2^{-k}$. (Take the $k$ nearest neighbours of a real point among all the others, real and generated. Its ball holds no generated image only if all $k$ are real. Each is real with probability ½, so this happens with probability $2^{-k}$.) That is why its authors take $k = 5$,
 # which gives 0.97.
 #
 # ### The remedy at work, and its own limit (M8)
@@ -1283,8 +1268,7 @@ table(["k = 3", "recall", "density", "coverage"], [[name, *row] for name, row in
 
 # %% [markdown]
 # Where recall jumped, coverage stays. But look at the last two rows: recall calls "broken, all digits" the more
-# diverse, coverage the *less* diverse of the two. Who is right? It makes all ten digits, so in the sense of section 2
-# it is broader. Recall says so, though partly for a bad reason: poor images lie far apart, so their balls are wide.
+# diverse, coverage the *less* diverse of the two. Which is right? "Broken, all digits" makes all ten digits, so in the sense of section 2 it is the more diverse. Recall says so, though partly for a bad reason: poor images lie far apart, so their balls are wide.
 # Coverage needs an image *inside* the small ball of a real one, and poor images are inside few: **coverage needs
 # fidelity too**. Neither number measures diversity alone.
 #
@@ -1328,8 +1312,8 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# From 500 to 4,000 images the time of precision and recall grows far more than that of FID. With 2,048 features and
-# 10,000 images FID took 1.7 s, precision and recall 7.0 s; with 50,000 images the latter took 189 s
+# From 500 to 4,000 images the time of precision and recall grows far more than that of FID, though less than N² (dashed): with so few images the fixed costs still count. The square shows in larger sets. With 2,048 features and
+# 10,000 images FID took 1.7 s, precision and recall 7.0 s; with 50,000 images, five times as many, the latter took 189 s, 27 times as long
 # (`benchmarks/metrics.md` in the course's repository).
 #
 # ## 10 · Perceptual path length (M9)
@@ -1420,9 +1404,8 @@ ax.set_xlabel("place t on the path")
 plt.show()
 
 # %% [markdown]
-# We take two lengths of the step. (The package leaves out the longest and the shortest 1 % of the paths, as the paper's code
-# does. The jumps of the third decoder are few and long, so here we keep all: `discard=0`.) Beside the lengths stands the FID
-# of the images halfway, at $t = \tfrac12$, to the test images.
+# We take two step sizes. (The package leaves out the longest and the shortest 1 % of the paths, as the paper's code
+# does. The jumps of the third decoder are few and long, so here we keep all: `discard=0`.) The last column is the FID between the images halfway, at $t = \tfrac12$, and the test images.
 
 
 # %%
@@ -1449,10 +1432,8 @@ table(["decoder", "PPL, ε = 0.1", "PPL, ε = 0.01", "FID halfway"],
       [[name, *row, halfway_fid[name]] for name, row in lengths.items()])  # fmt: skip
 
 # %% [markdown]
-# The smooth space of 16 numbers scores far lower than the rough one of two, and its number depends little on the step.
-# (The plane's number still doubles: its borders are so steep that a step of 0.1 crosses them.) The
-# decoder that jumps has no such limit: a jump stays just as long however short the step, so its number grows as the step
-# shrinks. Yet each single image that it shows is a perfect, real digit, and its FID halfway is the best of all.
+# The smooth 16-D space has a far lower PPL than the rough 2-D one, and its PPL depends little on the step: as $\epsilon$ shrinks, it settles at a limit.
+# (The PPL of the plane still doubles: its borders are so steep that a step of 0.1 crosses them.) For the decoder that jumps there is no such limit: a jump stays just as long however short the step, so its PPL grows as the step shrinks. Yet each single image that it shows is a perfect, real digit, and its FID halfway is the best of all.
 #
 # PPL in turn is blind to quality. The decoder that ignores its code has a perfect 0. And the cross-fade? Its number is close
 # to that of the 16-D codes, so let us measure both again with four draws of $t$.
@@ -1483,7 +1464,7 @@ table(["decoder", "PPL, mean of four draws", "spread", "FID halfway"],
 # 4. what the number of images alone does to each metric;
 # 5. a set for which one outlier changes recall, and one for which it does not.
 #
-# The table below the laboratory lists what it says of nine settings. Try it yourself first.
+# (The laboratory uses $k = 3$ for precision and recall, $k = 5$ for density and coverage.) The table below it shows nine settings. Try it yourself first.
 
 # %%
 from course_utils.explorers import MetricsExplorer
@@ -1507,7 +1488,7 @@ table(["setting", *laboratory.METRICS], [[name, *row.values()] for name, row in 
 # %% [markdown]
 # Two things deserve a closer look. Where only zeros are left, what does noise with $\sigma = 0.3$ do to the two terms
 # of FID? And how large is the ball of the outlier, with all classes and with zeros? (Of the 1,000 digits 100 are zeros;
-# the laboratory repeats each of them ten times. That is why its recall for one class begins at 0: see question 4.)
+# the laboratory repeats each of them ten times. That is why its recall for one class begins at 0: see question 4 of section 13.)
 
 # %%
 zeros = train.x[:1000][train.y[:1000] == 0]
@@ -1571,7 +1552,7 @@ assert balls["an outlier"][1] < 0.01 < 0.1 < balls["one class, an outlier"][1]
 #
 # | metric | fidelity | diversity | notices copies | what fools it | use it for |
 # | --- | --- | --- | --- | --- | --- |
-# | log-likelihood of test images (notebook 01) | hardly | yes | yes: copies do not explain new images | bad samples: see question 5 | models that have one |
+# | log-likelihood of test images (notebook 01) | hardly | yes | yes: copies do not explain new images | bad samples: see question 5 of section 13 | models that have one |
 # | Inception Score | by certainty | between classes only | no | one image per class; an attack; data the classifier does not know | comparing with old papers |
 # | FID | yes, mixed | yes, mixed | no | sharp but narrow equals broad but poor; few images; resizing | the one overall number; always with its recipe |
 # | KID | yes, mixed | yes, mixed | no | as FID, except small sets | small sets |

@@ -17,7 +17,7 @@
 #
 # 오토인코더와 잡음 제거 오토인코더
 #
-# A picture of a handwritten digit has 784 pixels, but you could describe it in far fewer words: which digit, how
+# A picture of a handwritten digit has 784 pixels, but a few facts nearly describe it: which digit, how
 # slanted, how thick, how round. An **autoencoder** (오토인코더) finds such a short description by itself, from images
 # without labels: it squeezes each image into a few numbers and learns to draw the image again from them.
 #
@@ -76,8 +76,7 @@ show_images(train.x[:20], title="twenty of the 4,000 training images")
 # $$L = \frac{1}{N} \sum_{i=1}^{N} \lVert x_i - g(f(x_i)) \rVert^2$$
 #
 # where $\lVert \cdot \rVert^2$ is the sum of squares over the 784 pixels. No label appears in it. Since $d$ is
-# much smaller than 784, the network cannot copy the image through. It has to find what the images have in common
-# and put only the rest into the code. This narrow place is called the **bottleneck** (병목).
+# much smaller than 784, the network cannot copy the image through. What all images have in common it has to keep in its weights, so that the code need only hold what tells one image from another. This narrow place is called the **bottleneck** (병목).
 
 # %% [markdown]
 # ## 3 · From scratch
@@ -106,7 +105,7 @@ with seeded(0):  # layers draw their first weights at random; this makes them th
 #
 # The last line sets the first guess for every pixel to $\tanh(-1) = -0.76$, about the mean brightness of a digit.
 # Without it the first steps push all pixels towards the black background at once, often so far that `Tanh` is
-# flat there, and where a function is flat no gradient leads back. (Try it: take the line away, run the cells from
+# flat there, and where a function is flat no gradient leads back. (Try it: take the line away and run the cells from
 # here to the forty steps again. Every output becomes the same black image, and the check fails.)
 
 # %%
@@ -139,8 +138,7 @@ def loss(x: torch.Tensor) -> torch.Tensor:
 print("The loss of a batch is one number, so its shape is", tuple(loss(train.x[:100]).shape))
 
 # %% [markdown]
-# That is the whole model. The course's package holds the same one, tested, as `Autoencoder`. From here on we use
-# that; this cell shows that the two are identical: given our weights, it computes the same loss.
+# That is the whole model. The course package contains the same model, tested, as `Autoencoder`. From here on we use it; this cell shows that the two are identical: given our weights, it computes the same loss.
 
 # %%
 model = Autoencoder(latent_dim=16)
@@ -150,8 +148,8 @@ assert torch.allclose(model.loss(test.x), loss(test.x), rtol=1e-4)
 print("The package's autoencoder is ours.")
 
 # %% [markdown]
-# Training is a loop of four lines: forget the last gradient, compute the loss, compute its gradient, make a step.
-# `batches` is a list of shuffled batches, each with images and labels; the labels (`_`) we do not use. It is
+# Training is a loop of four lines: forget the last gradient, compute the loss, compute its gradient, take a step.
+# `batches` returns a list of shuffled batches, each with images and labels; the labels (`_`) we do not use. It is
 # shuffled by a random generator of its own, so that you get the same order again. Here are forty steps.
 
 # %%
@@ -168,7 +166,7 @@ print("Forty steps take more than a fifth off the loss on the test images.")
 
 # %% [markdown]
 # The package's loop is `fit`. It does these four lines too, picks a GPU where there is one, shows a curve, and
-# can go on after an interruption. It is told what to lower by an `Objective`: a module, its loss, and the
+# can go on after an interruption. An `Objective` tells it what to lower: a module, its loss, and the
 # optimiser that moves its weights. After each step it *yields* a short record, so that the caller can look, plot
 # or stop; `list` lets it run to the end. Forty steps with it, from the same start and with the same batches, lead
 # to the same place.
@@ -184,15 +182,15 @@ print("Our loop and the package's arrive at the same loss.")
 # %% [markdown]
 # ## 4 · Train it
 #
-# Now for real: 700 steps with batches of 32 images, so each image is seen five or six times. The learning rate rises for
+# Now for real: 800 steps with batches of 16 images, so each image is seen three times or so. The learning rate rises for
 # a moment and then falls to zero along a cosine. On a plain laptop this takes half a minute.
 
 
 # %%
 def train_live(model: Autoencoder) -> float:
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3, fused=True)
     objective = Objective(model, model.loss, optimizer, schedule=warmup_cosine)
-    shuffled = batches(train, 32, steps=700, generator=torch.Generator().manual_seed(0))
+    shuffled = batches(train, 16, steps=800, generator=torch.Generator().manual_seed(0))
     records = list(fit(objective, shuffled))
     return records[-1].loss
 
@@ -223,7 +221,7 @@ with torch.inference_mode():
 # ### Compression (A1)
 #
 # 16 numbers instead of 784. The classical way to do that is **principal component analysis** (PCA, 주성분 분석). It subtracts the mean image, finds the $d$ directions along which the images vary most, and keeps only the coordinates along these. PCA is the
-# best *linear* encoder and decoder there is for squared error. Is a nonlinear one better at the same code size?
+# best *linear* encoder and decoder there is for squared error. Is a nonlinear one better at the same code size? (`over_batches(model, x)` applies a model to many images, a batch at a time and without gradients.)
 
 # %%
 from sklearn.decomposition import PCA
@@ -261,15 +259,14 @@ show_rows(
 
 # %% [markdown]
 # The first row of the table is the error of an answer that uses no code at all: the mean of the training images.
-# In the figure, look at the backgrounds. PCA adds and subtracts fixed patterns, so their ghosts shine through
-# around the digit. The autoencoder has learned that the background is black, whatever the code says. With 15 times the images, eleven times the steps and batches eight times as large, the error falls to about a third of ours. (Three things changed at once, so this does not say which of them helped most.)
+# In the figure, look at the backgrounds. PCA adds and subtracts fixed patterns, so faint grey traces of them remain around the digit. The autoencoder has learned that the background is black, whatever the code says. With 15 times the images, ten times the steps and batches sixteen times as large, the error falls to about a third of ours. (Three things changed at once, so this does not say which of them helped most.)
 #
 # ### Features for few labels (A1)
 #
 # The code was learned without labels. If it puts images of the same digit close together, a classifier that sees
 # codes instead of pixels should need fewer labels. Let us test it. We draw a few labelled images of each class
 # and fit a *logistic regression* (로지스틱 회귀), which cuts the space of features by one flat boundary for each class.
-# The features are the pixels, 16 PCA coordinates, or the 16 numbers of an autoencoder. Each kind is centred and divided by *one* number, so that the variance, averaged over its coordinates, is 1. The classifier's settings are scikit-learn's defaults for all four; we did not tune them for each. (To scale each coordinate by itself would
+# The features are the pixels, the 16 PCA coordinates, the 16 numbers of our autoencoder, or those of the shipped one. Each of the four is centred and divided by *one* number, so that the variance, averaged over its coordinates, is 1. The classifier's settings are scikit-learn's defaults for all four; we did not tune them for each. (To scale each coordinate by itself would
 # be unfair to the pixels: it blows up those at the rim, which are hardly ever white.) We count how many of the 1,000
 # test images are classified correctly. Everything is repeated for five different draws.
 
@@ -304,7 +301,7 @@ means = {name: values.mean(dim=1) for name, values in reached.items()}
 baseline = torch.maximum(means["784 pixels"], means["PCA, 16 numbers"])
 assert (means["code, shipped"][:3] > baseline[:3] + 0.05).all()
 assert means["code, trained here"][:3].mean() > baseline[:3].mean() + 0.01
-print("With one, two and five labels per class, both codes beat pixels and PCA.")
+print("With few labels per class, both codes beat pixels and PCA.")
 
 # %%
 fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
@@ -351,7 +348,7 @@ def errors_of_noisy(sigma: float) -> dict[str, float]:
 
 
 weak, strong = errors_of_noisy(0.5), errors_of_noisy(1.0)
-assert weak["autoencoder, shipped"] < 0.6 * min(weak["left as it is"], weak["always the mean"])
+assert weak["autoencoder, shipped"] < 0.5 * min(weak["left as it is"], weak["always the mean"])
 assert weak["blur"] < weak["autoencoder, shipped"]
 assert min(strong["blur"], strong["PCA, 16 numbers"]) < 0.7 * strong["autoencoder, shipped"]
 table(["squared error per image", "σ = 0.5", "σ = 1"], [[name, weak[name], strong[name]] for name in weak])
@@ -367,11 +364,11 @@ show_rows(
 )
 
 # %% [markdown]
-# The third row, from the shipped autoencoder, has no grain left, and at $\sigma = 0.5$ its error is at least 40 % lower than that of the noisy image. But compare the rows: some digits became other shapes. And the table is sobering. A blur, which knows nothing of digits, does better, and at $\sigma = 1$ so does PCA. PCA has not seen noise either, but it is a projection: of the noise in 784 directions it keeps only that in 16, which adds about $16\,\sigma^2$ to its error. A nonlinear encoder has no such guarantee: nothing in its training says where a noisy image should go. A narrow code removes the grain; it does not ensure that the right digit comes out. But that can be taught.
+# The third row, from the shipped autoencoder, has no grain left, and at $\sigma = 0.5$ its error is less than half that of the noisy image. But compare the rows: some digits became other shapes. And the table is sobering. A blur, which knows nothing of digits, does better, and at $\sigma = 1$ so does PCA. PCA has not seen noise either, but it is a projection: of the noise in 784 directions it keeps only that in 16, which adds about $16\,\sigma^2$ to its error. A nonlinear encoder has no such guarantee: nothing in its training says where a noisy image should go. A narrow code removes the grain; it does not ensure that the right digit comes out. But that can be taught.
 #
 # ## 6 · The denoising autoencoder (A2)
 #
-# Change one thing in the loss: the encoder sees the corrupted image, the error is measured against the *clean*
+# Change one thing in the loss: the encoder sees the corrupted image, but the error is measured against the *clean*
 # one.
 #
 # $$L = \frac{1}{N} \sum_{i=1}^{N} \lVert x_i - g(f(\tilde{x}_i)) \rVert^2,
@@ -392,7 +389,7 @@ show_rows({"clean": some} | rows)
 #   -1, our background, and without rescaling). Vincent et al. (2010) call this *masking noise*.
 # - `patch` covers 15 % of the area with one black square; you see it where it cuts a stroke.
 #
-# We train two denoising autoencoders, one on noise and one on dropout. The network, the images and the number of steps are those of the plain autoencoder. From scratch, the loss is one line; the cell shows that the package's is the same.
+# We train two denoising autoencoders, one on noise of strength $\sigma = 1$, stronger than in the figure, and one on dropout with probability 0.4. The network, the images and the number of steps are those of the plain autoencoder. From scratch, the loss is one line; the cell shows that the package's is the same.
 
 # %%
 with seeded(0):
@@ -415,21 +412,25 @@ table(["trained on", "loss at the end"],
       [["clean images", plain_loss], ["noise", noise_loss], ["dropout", dropout_loss]])  # fmt: skip
 
 # %% [markdown]
-# The table shows the loss of the last batch, the same 32 images for all three. Here both end higher than the plain one, as expected: their task is harder. Now clean up noise with $\sigma = 1$, half of the way
-# from black to white, beside the plain autoencoder and the blur. (The check compares the error with the best of the simple ways, whichever that is.)
+# The table shows the loss of the last batch, the same 16 images for all three. Here both end higher than the plain one, as expected: their task is harder. Now clean up noise with $\sigma = 1$, half of the way
+# from black to white, beside the plain autoencoder and the blur.
 
-# %% tags=["A2"]
+# %% tags=["A2", "nbval-ignore-output"]
 on_noise.cpu(), on_dropout.cpu()
 x_tilde = noisy(test.x, 1.0)
 plain, denoised = over_batches(autoencoder, x_tilde), over_batches(on_noise, x_tilde)
 simple = min(strong["PCA, 16 numbers"], strong["blur"], strong["always the mean"])
-assert squared_error(denoised, test.x).mean() < 0.5 * squared_error(plain, test.x).mean()
+assert squared_error(denoised, test.x).mean() < 0.7 * squared_error(plain, test.x).mean()
 assert squared_error(denoised, test.x).mean() < 0.85 * simple
+by_plain, by_denoising = (squared_error(x, test.x).mean() for x in (plain, denoised))
+print(
+    f"squared error: autoencoder {by_plain:.0f}, best simple way {simple:.0f}, denoising {by_denoising:.0f}"
+)
 show_rows({"with noise": x_tilde[:10], "autoencoder": plain[:10], "blur": blur(x_tilde[:10], best_blur(1.0)),
            "denoising autoencoder": denoised[:10], "clean": some});  # fmt: skip
 
 # %% [markdown]
-# The plain autoencoder is lost here. The denoising one draws clean digits, most of these ten the right ones (not all: look at the 4). Over all test images its error is at least 15 % below that of every simple way, after about half a minute of training.
+# The plain autoencoder is lost here. The denoising one draws clean digits, most of these ten the right ones (not all: look at the 4). Over all test images its error is at least 15 % below that of every simple way, after less than a minute of training.
 #
 # ### Its code is robust (A2)
 #
@@ -464,7 +465,7 @@ def moved(model: Autoencoder, x_tilde: torch.Tensor) -> float:
 # %% tags=["A2", "nbval-ignore-output"]
 models = {"autoencoder": autoencoder, "denoising, noise": on_noise, "denoising, dropout": on_dropout}
 r = {name: {what: moved(model, x) for what, x in deformed.items()} for name, model in models.items()}
-assert r["denoising, noise"]["noise 0.5"] < 0.5 * r["autoencoder"]["noise 0.5"]
+assert r["denoising, noise"]["noise 0.5"] < 0.6 * r["autoencoder"]["noise 0.5"]
 assert r["denoising, dropout"]["dropout 0.3"] < 0.7 * r["autoencoder"]["dropout 0.3"]
 assert r["denoising, noise"]["dropout 0.3"] > 1.05 * r["autoencoder"]["dropout 0.3"]
 assert r["denoising, dropout"]["noise 0.5"] > 1.05 * r["autoencoder"]["noise 0.5"]
@@ -475,19 +476,19 @@ table(["r of", *deformed], [[name, *values.values()] for name, values in r.items
 # %% [markdown]
 # Read the table by columns. Against noise, the one that saw noise moves least by far; against lost pixels, the
 # one that saw lost pixels. For a patch and a shift, which none of them saw, the three differ much less (the check allows a factor of 1.7). And each of the
-# two is *more* fragile than the plain autoencoder to the other's damage: the one trained on dropout is thrown off
+# two is disturbed *more* than the plain autoencoder by the other's damage: the one trained on dropout is thrown off
 # by noise. In this experiment a code is robust to the kind of damage it was trained on, and it pays for that elsewhere. The three have the same architecture, so the difference comes from $q$.
 #
 # ### What it learns is an arrow (A2)
 #
-# Why should cleaning up images be a way to *make* them? Look at it in the plane, where everything can be drawn. The
+# Removing noise turns out to be more than cleaning: it is a way to *make* images (notebook 07). To see why, look at it in the plane, where everything can be drawn. The
 # points are two half moons; noise of strength $\sigma = 0.3$ moves each somewhere, and a small network learns to say
 # where it came from. For one noisy point there are many answers, and for squared error the best is their mean,
 # $E[x \mid \tilde{x}]$. So a well-trained network gives every place $\tilde{x}$ an arrow towards the data, from $\tilde{x}$ to the network's answer; our small network puts out this arrow directly. It is more than a picture. Write $p_\sigma$ for the density of the noisy points. The ideal arrow divided by $\sigma^2$ is the gradient of $\log p_\sigma$, called the **score** (스코어). This is Tweedie's formula; Vincent (2011) connected it with denoising autoencoders, and Alain and Bengio (2014) studied the limit of weak noise:
 #
 # $$\frac{E[x \mid \tilde{x}] - \tilde{x}}{\sigma^2} = \nabla_{\tilde{x}} \log p_\sigma(\tilde{x})$$
 #
-# Where the data are a list of points we can compute the right side exactly, and compare.
+# If the data are a list of points, $p_\sigma$ is the average of Gaussians of width $\sigma$, one around each point, so we can compute the right side exactly, and compare.
 
 # %%
 points, sigma, steps = load_images("toy:moons", n=2000).x, 0.3, 800
@@ -504,7 +505,7 @@ for step in range(steps):
     ).mean().backward()  # the denoised point against the clean one
     adam.step()
 
-# %% tags=["A2"]
+# %% tags=["A2", "nbval-ignore-output"]
 
 
 def exact_score(x_tilde: torch.Tensor) -> torch.Tensor:
@@ -520,6 +521,7 @@ def learned_score(x_tilde: torch.Tensor) -> torch.Tensor:
 places = points + sigma * torch.randn(points.shape, generator=draw)
 away = (learned_score(places) - exact_score(places)).square().sum() / exact_score(places).square().sum()
 assert away < 0.2
+print(f"squared difference, as a share of the squared length: {away:.2f}")
 
 grid = torch.cartesian_prod(torch.linspace(-2.8, 2.8, 21), torch.linspace(-1.8, 1.8, 15))
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
@@ -565,19 +567,18 @@ NoiseExplorer(denoiser, test, baseline=shipped)
 #
 # $$z_t = (1 - t)\, z_A + t\, z_B, \qquad 0 \le t \le 1.$$
 #
-# A *spherical* one (구면 보간) goes along an arc around the origin. Here the origin has no special meaning; in the next
-# notebook it will.
+# A *spherical* one (구면 보간) goes along an arc around the origin. Here there is no strong reason for it: the extra term only keeps the codes from running off. In the next notebook there will be one.
 
 # %%
 plane = load_pretrained("autoencoder-2d-mnist", "cpu")
 LatentExplorer(plane, test, live=True)
 
 # %% [markdown]
-# Things to find: the islands of each digit; borders where one digit turns into another through shapes that are
+# Things to find: digits with a region of their own (the 0s, the 1s) and digits that are crowded together in the middle; borders where one digit turns into another through shapes that are
 # neither; regions without dots, where the decoder still draws something, and what it draws there.
 #
 # The same for the 16 numbers. A screen has two dimensions, so the map shows a plane through the space of codes,
-# the one along which they vary most. The walk between two images uses all 16.
+# the one along which they vary most (PC 1 and PC 2 are the first two directions of a PCA of the codes). The walk between two images uses all 16.
 
 # %%
 LatentExplorer(shipped, test)
@@ -587,7 +588,7 @@ LatentExplorer(shipped, test)
 #
 # To make a *new* digit we would need a code to decode. Which one? Nothing in the loss of the 16-number model says
 # how its codes should lie. Let us try a simple guess: fit one Gaussian to the codes of the training images (their mean
-# and covariance), draw from it, decode. The shipped model remembers that Gaussian, and `sample` draws from it.
+# and covariance), draw from it, decode. The shipped model stores such a Gaussian, and `sample` draws from it.
 #
 # Who judges the result? The course ships a classifier that is right on at least 99.3 % of MNIST's test digits.
 # But it must choose one of ten digits, and it can be sure even about an image that shows none. So we ask two things of a **readable**
@@ -639,11 +640,11 @@ show_images(drawn[~readable][:20], columns=20, title="random codes: not readable
 
 # %% [markdown]
 # A reconstruction is readable about as often as a real image; a decoded random code far less often. The lower row
-# shows what the others are: fragments and mixtures of digits. The decoder was never trained on such codes. If the codes of each digit form an island, as in the map of section 7, one Gaussian covers the islands *and* the space between them. These empty regions,
+# shows what the others are: many are fragments and mixtures of digits. (The judge is a network, and in both rows you may disagree with it on single images.) The decoder was never trained on such codes. If in 16 dimensions the codes of each digit form an island, as those of the 0s and 1s do in the first map of section 7, one Gaussian covers the islands *and* the space between them. These empty regions,
 # where likely codes have no training image near them, are called **holes** (빈 곳).
 #
 # So is it the autoencoder that fails, or our guess? A better guess is a **mixture** (혼합 모형) of Gaussians, several small
-# clouds instead of one large one. Its images might be mere copies of the 4,000 images to whose codes it was fitted; so the table also shows the distance in pixel space from an image to the nearest of these, on average.
+# clouds instead of one large one. Its images might be mere copies of the 4,000 images to whose codes it was fitted; so the table also shows the distance in pixel space from an image to the nearest of these, on average. (One Gaussian is the guess from before, fitted again to these 4,000.)
 
 # %% tags=["A3", "nbval-ignore-output"]
 from sklearn.mixture import GaussianMixture
@@ -712,7 +713,7 @@ ax.legend(frameon=False, bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
-# Between two images of the same digit hardly anything is lost, and half-way the decoded codes are readable more often than the mixed pixels. This fits the picture of one island per digit. Between different digits far fewer are readable half-way, as if the way led through empty regions. (The figure shows codes above pixels here too.) (Any continuous way from a 3 to an 8 must pass such a place. A generative model only
+# Between two images of the same digit hardly anything is lost, and half-way the decoded codes are readable more often than the mixed pixels. This fits the picture of one island per digit in the space of 16 numbers. Between different digits far fewer are readable half-way, as if the way led through empty regions. Here too the codes stay above the pixels. (Any continuous way from a 3 to an 8 must pass through shapes that are neither. A generative model only
 # has to make sure that it is seldom drawn.)
 #
 # The **variational autoencoder** (VAE, 변분 오토인코더) of the next notebook takes the first road. Its encoder answers

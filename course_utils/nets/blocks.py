@@ -26,7 +26,7 @@ def conv_block(in_channels: int, out_channels: int, *, kernel: int = 3, stride: 
 
 
 @torch.no_grad()
-def over_batches(model: Callable[[Tensor], Tensor], x: Tensor, batch_size: int = 1000) -> Tensor:
+def over_batches(model: Callable[[Tensor], Tensor], x: Tensor, batch_size: int = 250) -> Tensor:
     """A model's output for any number of inputs (N, …), a batch at a time, without gradients."""
     check_at_least(1, batch_size=batch_size)
     if isinstance(model, nn.Module):

@@ -9,7 +9,7 @@
 # | | seed 0 | 1 | 2 | bound |
 # | --- | --- | --- | --- | --- |
 # | M1.2, gap of copies over that of half B, mean of ten splits (of one split: 1.04, 1.62, 1.13) | 1.03 | 1.02 | .96 | .67 … 1.5 |
-# | M1.4, expert for digits on shuffled ones | .110 | .119 | .108 | < .2 |
+# | M1.4, expert on digits on shuffled ones | .110 | .119 | .108 | < .2 |
 # | M4.4, IS of attacked noise | 9.96 | 9.93 | 9.96 | > 9 |
 # | M4.4, its smallest distance to a training image (twice the median of real ones: 20.6) | 29.5 | 29.5 | 29.4 | > 20.6 |
 # | M5.2, FID of copies over that of half B, 1,000 each | .88 | .95 | 1.31 | .67 … 1.5 |
@@ -77,8 +77,8 @@ shifted = shifted | {"copies, shifted by one pixel": over_shifts(train.x[:500].r
 shifted = shifted | {"the autoencoder's samples": shifted["copies, shifted by one pixel"]}
 
 # %% claim="M1.4"
-# Nothing is shuffled, so that the expert for digits is no layman.
-right = right | {"expert for digits": (see(test.x).probs.argmax(dim=1) == test.y).double().mean().item()}
+# Nothing is shuffled, so that the expert on digits is no layman.
+right = right | {"expert on digits": (see(test.x).probs.argmax(dim=1) == test.y).double().mean().item()}
 
 # %% claim="M1.4"
 # Each image is shuffled in a way of its own, which does destroy the information.
@@ -87,7 +87,7 @@ known, asked = (
     x.flatten(1).gather(1, torch.rand(len(x), 784, generator=own).argsort(dim=1)) for x in (train.x, test.x)
 )
 by_expert = train.y[torch.cdist(asked, known).argmin(dim=1)]
-right = right | {"expert for shuffled digits": (by_expert == test.y).double().mean().item()}
+right = right | {"expert on shuffled digits": (by_expert == test.y).double().mean().item()}
 
 # %% claim="M2"
 # Blurred digits in the place of the sharp ones.
