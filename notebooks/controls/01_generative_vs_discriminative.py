@@ -166,6 +166,10 @@ d_hat = d_hat | {"5 numbers, bent": dimension(more.sin())}
 # Noise in the place of digits.
 d_hat = d_hat | {"digits": d_hat["random pixels"]}
 
+# %% claim="G2.4"
+# Digits, whose pixels do depend on each other, in the place of independent pixels.
+d_hat = d_hat | {"each pixel from another digit": dimension(test.x)}
+
 # %% claim="G1.1"
 # The KL divergence the other way round.
 kl = torch.stack([(normal(0, w) * (normal(0, w) / p).log()).sum() * ds for w in widths])

@@ -230,7 +230,9 @@ readable, distance = (
 
 # %% claim="V1.2"
 # One Gaussian in the place of ten.
-readable = readable | {"shipped AE, 10 Gaussians": readable["shipped AE, 1 Gaussian"]}
+readable, distance = (
+    part | {"shipped AE, 10 Gaussians": part["shipped AE, 1 Gaussian"]} for part in (readable, distance)
+)
 
 # %% claim="V1.2"
 # The 16-number VAE in the place of the two-number one.
