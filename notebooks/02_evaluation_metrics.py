@@ -30,8 +30,8 @@
 # 4. choose the metric that answers your question, and read a table of results in a paper with care.
 #
 # Marks such as (M1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the notebook if
-# what the text claims does not hold. The notebook runs on a plain laptop, without a GPU or an internet connection, in
-# about two minutes. You need to know what a classifier and a covariance are.
+# what the text claims does not hold. The notebook runs on a plain laptop without a GPU in less than three minutes
+# and needs no network. You need to know what a classifier and a covariance are.
 
 # %% tags=["install"]
 import importlib.util

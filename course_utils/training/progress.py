@@ -86,7 +86,7 @@ class Progress:
         axes.set_title(self._line(), loc="left", size=9, wrap=True)
         axes.spines[["top", "right"]].set_visible(False)
         if len(self.curves) > 1:
-            axes.legend(frameon=False, loc="upper right")
+            axes.legend(frameon=False, loc="center right")
         file = io.BytesIO()
         FigureCanvasAgg(figure).print_png(file)
         return base64.b64encode(file.getvalue()).decode()
