@@ -30,7 +30,7 @@ def best_score(log_p, log_q):
 
 
 # %%
-# WRONG q1: the score of made against real
+# WRONG q1: the score of generated against real
 def best_score(log_p, log_q):
     return log_q - log_p
 
@@ -61,638 +61,572 @@ def best_score(log_p, log_q):
 
 
 # %%
-# WRONG q2: the logarithm of a σ that is rounded to 0 or 1
-def discriminator_loss(real, made):
-    return -torch.log(torch.sigmoid(real)).mean() - torch.log(1 - torch.sigmoid(made)).mean()
+# WRONG q2: least squares without the half
+def losses(real, fake, kind):
+    if kind == "least-squares":
+        return ((real - 1) ** 2).mean() + (fake**2).mean(), ((fake - 1) ** 2).mean()
+    if kind == "hinge":
+        return relu(1 - real).mean() + relu(1 + fake).mean(), -fake.mean()
+    raise ValueError(f"kind={kind!r} is unknown; allowed: least-squares, hinge")
 
 
 # %%
-# WRONG q2: a small number against log 0
-def discriminator_loss(real, made):
-    D_real, D_made = torch.sigmoid(real), torch.sigmoid(made)
-    return -torch.log(D_real + 1e-8).mean() - torch.log(1 - D_made + 1e-8).mean()
+# WRONG q2: the generator's least squares towards 0
+def losses(real, fake, kind):
+    if kind == "least-squares":
+        return ((real - 1) ** 2).mean() / 2 + (fake**2).mean() / 2, (fake**2).mean() / 2
+    if kind == "hinge":
+        return relu(1 - real).mean() + relu(1 + fake).mean(), -fake.mean()
+    raise ValueError(f"kind={kind!r} is unknown; allowed: least-squares, hinge")
 
 
 # %%
-# WRONG q2: cross-entropy from probabilities, which torch cuts off at 100
-def discriminator_loss(real, made):
-    D_real, D_made = torch.sigmoid(real), torch.sigmoid(made)
-    of_real = F.binary_cross_entropy(D_real, torch.ones_like(real))
-    return of_real + F.binary_cross_entropy(D_made, torch.zeros_like(made))
+# WRONG q2: the discriminator's targets exchanged
+def losses(real, fake, kind):
+    if kind == "least-squares":
+        return (real**2).mean() / 2 + ((fake - 1) ** 2).mean() / 2, ((fake - 1) ** 2).mean() / 2
+    if kind == "hinge":
+        return relu(1 - real).mean() + relu(1 + fake).mean(), -fake.mean()
+    raise ValueError(f"kind={kind!r} is unknown; allowed: least-squares, hinge")
+
+
+# %%
+# WRONG q2: least squares of D, not of the score
+def losses(real, fake, kind):
+    if kind == "least-squares":
+        return ((real.sigmoid() - 1) ** 2).mean() / 2 + (fake.sigmoid() ** 2).mean() / 2, (
+            (fake - 1) ** 2
+        ).mean() / 2
+    if kind == "hinge":
+        return relu(1 - real).mean() + relu(1 + fake).mean(), -fake.mean()
+    raise ValueError(f"kind={kind!r} is unknown; allowed: least-squares, hinge")
 
 
 # %%
 # WRONG q2: one mean over both batches
-def discriminator_loss(real, made):
-    return torch.cat([-logsigmoid(real), -logsigmoid(-made)]).mean()
+def losses(real, fake, kind):
+    if kind == "least-squares":
+        return torch.cat([(real - 1) ** 2, fake**2]).mean(), ((fake - 1) ** 2).mean() / 2
+    if kind == "hinge":
+        return 2 * torch.cat([relu(1 - real), relu(1 + fake)]).mean(), -fake.mean()
+    raise ValueError(f"kind={kind!r} is unknown; allowed: least-squares, hinge")
 
 
 # %%
-# WRONG q2: twice the mean over both batches
-def discriminator_loss(real, made):
-    return 2 * torch.cat([-logsigmoid(real), -logsigmoid(-made)]).mean()
+# WRONG q2: a hinge in the generator's loss
+def losses(real, fake, kind):
+    if kind == "least-squares":
+        return ((real - 1) ** 2).mean() / 2 + (fake**2).mean() / 2, ((fake - 1) ** 2).mean() / 2
+    if kind == "hinge":
+        return relu(1 - real).mean() + relu(1 + fake).mean(), relu(1 - fake).mean()
+    raise ValueError(f"kind={kind!r} is unknown; allowed: least-squares, hinge")
 
 
 # %%
-# WRONG q2: half of the sum
-def discriminator_loss(real, made):
-    return (-logsigmoid(real).mean() - logsigmoid(-made).mean()) / 2
+# WRONG q2: the hinge the wrong way round
+def losses(real, fake, kind):
+    if kind == "least-squares":
+        return ((real - 1) ** 2).mean() / 2 + (fake**2).mean() / 2, ((fake - 1) ** 2).mean() / 2
+    if kind == "hinge":
+        return relu(1 + real).mean() + relu(1 - fake).mean(), -fake.mean()
+    raise ValueError(f"kind={kind!r} is unknown; allowed: least-squares, hinge")
 
 
 # %%
-# WRONG q2: the value of the game, not its negative
-def discriminator_loss(real, made):
-    return logsigmoid(real).mean() + logsigmoid(-made).mean()
+# WRONG q2: a hinge at 0
+def losses(real, fake, kind):
+    if kind == "least-squares":
+        return ((real - 1) ** 2).mean() / 2 + (fake**2).mean() / 2, ((fake - 1) ** 2).mean() / 2
+    if kind == "hinge":
+        return relu(-real).mean() + relu(fake).mean(), -fake.mean()
+    raise ValueError(f"kind={kind!r} is unknown; allowed: least-squares, hinge")
 
 
 # %%
-# WRONG q2: takes made ones for real, too
-def discriminator_loss(real, made):
-    return -logsigmoid(real).mean() - logsigmoid(made).mean()
+# WRONG q2: no hinge at all
+def losses(real, fake, kind):
+    if kind == "least-squares":
+        return ((real - 1) ** 2).mean() / 2 + (fake**2).mean() / 2, ((fake - 1) ** 2).mean() / 2
+    if kind == "hinge":
+        return (1 - real).mean() + (1 + fake).mean(), -fake.mean()
+    raise ValueError(f"kind={kind!r} is unknown; allowed: least-squares, hinge")
 
 
 # %%
-# WRONG q2: exchanges real and made
-def discriminator_loss(real, made):
-    return -logsigmoid(-real).mean() - logsigmoid(made).mean()
+# WRONG q2: the two losses exchanged
+def losses(real, fake, kind):
+    if kind == "least-squares":
+        return ((fake - 1) ** 2).mean() / 2, ((real - 1) ** 2).mean() / 2 + (fake**2).mean() / 2
+    if kind == "hinge":
+        return -fake.mean(), relu(1 - real).mean() + relu(1 + fake).mean()
+    raise ValueError(f"kind={kind!r} is unknown; allowed: least-squares, hinge")
 
 
 # %%
-# WRONG q2: sums in place of means
-def discriminator_loss(real, made):
-    return -logsigmoid(real).sum() - logsigmoid(-made).sum()
+# WRONG q2: takes any unknown kind for hinge
+def losses(real, fake, kind):
+    if kind == "least-squares":
+        return ((real - 1) ** 2).mean() / 2 + (fake**2).mean() / 2, ((fake - 1) ** 2).mean() / 2
+    return relu(1 - real).mean() + relu(1 + fake).mean(), -fake.mean()
 
 
 # %%
-# WRONG q2: cuts the made scores off from the gradient
-def discriminator_loss(real, made):
-    return -logsigmoid(real).mean() - logsigmoid(-made.detach()).mean()
+# WRONG q2: a message that does not say what is allowed
+def losses(real, fake, kind):
+    if kind == "least-squares":
+        return ((real - 1) ** 2).mean() / 2 + (fake**2).mean() / 2, ((fake - 1) ** 2).mean() / 2
+    if kind == "hinge":
+        return relu(1 - real).mean() + relu(1 + fake).mean(), -fake.mean()
+    raise ValueError(f"unknown kind: {kind}")
 
 
 # %%
-# WRONG q2: returns a plain number
-def discriminator_loss(real, made):
-    return (-logsigmoid(real).mean() - logsigmoid(-made).mean()).item()
+# WRONG q2: a KeyError for an unknown kind
+def losses(real, fake, kind):
+    least = ((real - 1) ** 2).mean() / 2 + (fake**2).mean() / 2, ((fake - 1) ** 2).mean() / 2
+    hinge = relu(1 - real).mean() + relu(1 + fake).mean(), -fake.mean()
+    return {"least-squares": least, "hinge": hinge}[kind]
 
 
 # %%
-# WRONG q3: exchanges minimax and non-saturating
-def generator_loss(made, kind):
-    losses = {
-        "minimax": softplus(-made),
-        "non-saturating": -softplus(made),
-        "hinge": -made,
-        "least-squares": (made - 1) ** 2 / 2,
-    }
-    if kind not in losses:
-        raise ValueError(f"kind={kind!r}; allowed: {list(losses)}")
-    return losses[kind].mean()
-
-
-# %%
-# WRONG q3: the minimax loss as a positive number
-def generator_loss(made, kind):
-    losses = {
-        "minimax": softplus(made),
-        "non-saturating": softplus(-made),
-        "hinge": -made,
-        "least-squares": (made - 1) ** 2 / 2,
-    }
-    if kind not in losses:
-        raise ValueError(f"kind={kind!r}; allowed: {list(losses)}")
-    return losses[kind].mean()
-
-
-# %%
-# WRONG q3: the discriminator's hinge
-def generator_loss(made, kind):
-    losses = {
-        "minimax": -softplus(made),
-        "non-saturating": softplus(-made),
-        "hinge": F.relu(1 - made),
-        "least-squares": (made - 1) ** 2 / 2,
-    }
-    if kind not in losses:
-        raise ValueError(f"kind={kind!r}; allowed: {list(losses)}")
-    return losses[kind].mean()
-
-
-# %%
-# WRONG q3: least squares without the half
-def generator_loss(made, kind):
-    losses = {
-        "minimax": -softplus(made),
-        "non-saturating": softplus(-made),
-        "hinge": -made,
-        "least-squares": (made - 1) ** 2,
-    }
-    if kind not in losses:
-        raise ValueError(f"kind={kind!r}; allowed: {list(losses)}")
-    return losses[kind].mean()
-
-
-# %%
-# WRONG q3: least squares towards 0, as for the discriminator
-def generator_loss(made, kind):
-    losses = {
-        "minimax": -softplus(made),
-        "non-saturating": softplus(-made),
-        "hinge": -made,
-        "least-squares": made**2 / 2,
-    }
-    if kind not in losses:
-        raise ValueError(f"kind={kind!r}; allowed: {list(losses)}")
-    return losses[kind].mean()
-
-
-# %%
-# WRONG q3: least squares of D, not of the score
-def generator_loss(made, kind):
-    losses = {
-        "minimax": -softplus(made),
-        "non-saturating": softplus(-made),
-        "hinge": -made,
-        "least-squares": (made.sigmoid() - 1) ** 2 / 2,
-    }
-    if kind not in losses:
-        raise ValueError(f"kind={kind!r}; allowed: {list(losses)}")
-    return losses[kind].mean()
+# WRONG q2: cuts the generated scores off from the gradient
+def losses(real, fake, kind):
+    cut = fake.detach()
+    if kind == "least-squares":
+        return ((real - 1) ** 2).mean() / 2 + (cut**2).mean() / 2, ((fake - 1) ** 2).mean() / 2
+    if kind == "hinge":
+        return relu(1 - real).mean() + relu(1 + cut).mean(), -fake.mean()
+    raise ValueError(f"kind={kind!r} is unknown; allowed: least-squares, hinge")
 
 
 # %%
 # WRONG q3: the logarithm of a σ that is rounded to 0 or 1
-def generator_loss(made, kind):
-    D = torch.sigmoid(made)
-    losses = {
-        "minimax": torch.log(1 - D),
-        "non-saturating": -torch.log(D),
-        "hinge": -made,
-        "least-squares": (made - 1) ** 2 / 2,
-    }
-    if kind not in losses:
-        raise ValueError(f"kind={kind!r}; allowed: {list(losses)}")
-    return losses[kind].mean()
+def jsd_bound(real, fake):
+    return math.log(2) + (torch.log(real.sigmoid()).mean() + torch.log(1 - fake.sigmoid()).mean()) / 2
 
 
 # %%
-# WRONG q3: takes any unknown kind for least squares
-def generator_loss(made, kind):
-    if kind == "minimax":
-        return -softplus(made).mean()
-    if kind == "non-saturating":
-        return softplus(-made).mean()
-    if kind == "hinge":
-        return -made.mean()
-    return ((made - 1) ** 2).mean() / 2
+# WRONG q3: a small number against log 0
+def jsd_bound(real, fake):
+    return (
+        math.log(2)
+        + (torch.log(real.sigmoid() + 1e-8).mean() + torch.log(1 - fake.sigmoid() + 1e-8).mean()) / 2
+    )
 
 
 # %%
-# WRONG q3: a KeyError for an unknown kind
-def generator_loss(made, kind):
-    losses = {
-        "minimax": -softplus(made),
-        "non-saturating": softplus(-made),
-        "hinge": -made,
-        "least-squares": (made - 1) ** 2 / 2,
-    }
-    return losses[kind].mean()
+# WRONG q3: forgets the half
+def jsd_bound(real, fake):
+    return math.log(4) + logsigmoid(real).mean() + logsigmoid(-fake).mean()
 
 
 # %%
-# WRONG q3: a message that does not say what is allowed
-def generator_loss(made, kind):
-    losses = {
-        "minimax": -softplus(made),
-        "non-saturating": softplus(-made),
-        "hinge": -made,
-        "least-squares": (made - 1) ** 2 / 2,
-    }
-    if kind not in losses:
-        raise ValueError(f"unknown kind: {kind}")
-    return losses[kind].mean()
+# WRONG q3: the value of the game itself
+def jsd_bound(real, fake):
+    return logsigmoid(real).mean() + logsigmoid(-fake).mean()
 
 
 # %%
-# WRONG q3: one loss an image
-def generator_loss(made, kind):
-    losses = {
-        "minimax": -softplus(made),
-        "non-saturating": softplus(-made),
-        "hinge": -made,
-        "least-squares": (made - 1) ** 2 / 2,
-    }
-    if kind not in losses:
-        raise ValueError(f"kind={kind!r}; allowed: {list(losses)}")
-    return losses[kind]
+# WRONG q3: log 4 in the place of log 2
+def jsd_bound(real, fake):
+    return math.log(4) + (logsigmoid(real).mean() + logsigmoid(-fake).mean()) / 2
 
 
 # %%
-# WRONG q4: without the half
-def r1_penalty(discriminator, x, gamma):
-    x = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
-    return gamma * gradient.flatten(1).square().sum(dim=1).mean()
+# WRONG q3: takes generated ones for real, too
+def jsd_bound(real, fake):
+    return math.log(2) + (logsigmoid(real).mean() + logsigmoid(fake).mean()) / 2
+
+
+# %%
+# WRONG q3: exchanges real and generated
+def jsd_bound(real, fake):
+    return math.log(2) + (logsigmoid(-real).mean() + logsigmoid(fake).mean()) / 2
+
+
+# %%
+# WRONG q3: one mean over both batches
+def jsd_bound(real, fake):
+    return math.log(2) + torch.cat([logsigmoid(real), logsigmoid(-fake)]).mean()
+
+
+# %%
+# WRONG q3: cut off at 0
+def jsd_bound(real, fake):
+    return (math.log(2) + (logsigmoid(real).mean() + logsigmoid(-fake).mean()) / 2).clamp_min(0)
+
+
+# %%
+# WRONG q3: the sign of the loss
+def jsd_bound(real, fake):
+    return -math.log(2) - (logsigmoid(real).mean() + logsigmoid(-fake).mean()) / 2
+
+
+# %%
+# WRONG q4: one t for all pairs
+def gradient_penalty(critic, real, fake, draw):
+    t = torch.rand(1, generator=draw)
+    x_t = (t * real + (1 - t) * fake).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x_t).sum(), x_t, create_graph=True)
+    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+
+# %%
+# WRONG q4: a t for each number of an image
+def gradient_penalty(critic, real, fake, draw):
+    t = torch.rand(real.shape, generator=draw)
+    x_t = (t * real + (1 - t) * fake).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x_t).sum(), x_t, create_graph=True)
+    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+
+# %%
+# WRONG q4: a normal t
+def gradient_penalty(critic, real, fake, draw):
+    t = torch.randn(len(real), generator=draw).view(-1, *[1] * (real.ndim - 1))
+    x_t = (t * real + (1 - t) * fake).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x_t).sum(), x_t, create_graph=True)
+    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+
+# %%
+# WRONG q4: does not use draw
+def gradient_penalty(critic, real, fake, draw):
+    t = torch.rand(len(real)).view(-1, *[1] * (real.ndim - 1))
+    x_t = (t * real + (1 - t) * fake).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x_t).sum(), x_t, create_graph=True)
+    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+
+# %%
+# WRONG q4: half-way, always
+def gradient_penalty(critic, real, fake, draw):
+    t = 0.5
+    x_t = (t * real + (1 - t) * fake).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x_t).sum(), x_t, create_graph=True)
+    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+
+# %%
+# WRONG q4: at the real images
+def gradient_penalty(critic, real, fake, draw):
+    x_t = real.detach().clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x_t).sum(), x_t, create_graph=True)
+    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+
+# %%
+# WRONG q4: wants slope 0, as R1 does
+def gradient_penalty(critic, real, fake, draw):
+    t = torch.rand(len(real), generator=draw).view(-1, *[1] * (real.ndim - 1))
+    x_t = (t * real + (1 - t) * fake).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x_t).sum(), x_t, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) ** 2).mean()
+
+
+# %%
+# WRONG q4: the square of the length, less 1
+def gradient_penalty(critic, real, fake, draw):
+    t = torch.rand(len(real), generator=draw).view(-1, *[1] * (real.ndim - 1))
+    x_t = (t * real + (1 - t) * fake).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x_t).sum(), x_t, create_graph=True)
+    return ((gradient.flatten(1).square().sum(dim=1) - 1) ** 2).mean()
+
+
+# %%
+# WRONG q4: without the square
+def gradient_penalty(critic, real, fake, draw):
+    t = torch.rand(len(real), generator=draw).view(-1, *[1] * (real.ndim - 1))
+    x_t = (t * real + (1 - t) * fake).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x_t).sum(), x_t, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).abs().mean()
+
+
+# %%
+# WRONG q4: sums over the pairs
+def gradient_penalty(critic, real, fake, draw):
+    t = torch.rand(len(real), generator=draw).view(-1, *[1] * (real.ndim - 1))
+    x_t = (t * real + (1 - t) * fake).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x_t).sum(), x_t, create_graph=True)
+    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).sum()
+
+
+# %%
+# WRONG q4: the length over the channels only
+def gradient_penalty(critic, real, fake, draw):
+    t = torch.rand(len(real), generator=draw).view(-1, *[1] * (real.ndim - 1))
+    x_t = (t * real + (1 - t) * fake).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x_t).sum(), x_t, create_graph=True)
+    return ((gradient.norm(dim=1) - 1) ** 2).mean()
 
 
 # %%
 # WRONG q4: without create_graph
-def r1_penalty(discriminator, x, gamma):
-    x = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(x).sum(), x)
-    return gamma / 2 * gradient.flatten(1).square().sum(dim=1).mean()
+def gradient_penalty(critic, real, fake, draw):
+    t = torch.rand(len(real), generator=draw).view(-1, *[1] * (real.ndim - 1))
+    x_t = (t * real + (1 - t) * fake).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x_t).sum(), x_t)
+    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
 
 
 # %%
 # WRONG q4: the gradient of the mean score
-def r1_penalty(discriminator, x, gamma):
-    x = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(x).mean(), x, create_graph=True)
-    return gamma / 2 * gradient.flatten(1).square().sum(dim=1).mean()
+def gradient_penalty(critic, real, fake, draw):
+    t = torch.rand(len(real), generator=draw).view(-1, *[1] * (real.ndim - 1))
+    x_t = (t * real + (1 - t) * fake).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x_t).mean(), x_t, create_graph=True)
+    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
 
 
 # %%
-# WRONG q4: the length without its square
-def r1_penalty(discriminator, x, gamma):
-    x = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
-    return gamma / 2 * (gradient.flatten(1).square().sum(dim=1) + 1e-12).sqrt().mean()
-
-
-# %%
-# WRONG q4: the mean over an image's numbers
-def r1_penalty(discriminator, x, gamma):
-    x = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
-    return gamma / 2 * gradient.square().mean()
-
-
-# %%
-# WRONG q4: the sum over the batch
-def r1_penalty(discriminator, x, gamma):
-    x = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
-    return gamma / 2 * gradient.square().sum()
-
-
-# %%
-# WRONG q4: sums over the channels only
-def r1_penalty(discriminator, x, gamma):
-    x = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
-    return gamma / 2 * gradient.square().sum(dim=1).mean()
-
-
-# %%
-# WRONG q4: the square of the mean gradient
-def r1_penalty(discriminator, x, gamma):
-    x = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
-    return gamma / 2 * gradient.flatten(1).mean(dim=0).square().sum()
-
-
-# %%
-# WRONG q4: wants the slope 1, as WGAN-GP does
-def r1_penalty(discriminator, x, gamma):
-    x = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
-    return gamma / 2 * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
-
-
-# %%
-# WRONG q4: the slope of D, not of the score
-def r1_penalty(discriminator, x, gamma):
-    x = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(x).sigmoid().sum(), x, create_graph=True)
-    return gamma / 2 * gradient.flatten(1).square().sum(dim=1).mean()
-
-
-# %%
-# WRONG q4: changes x
-def r1_penalty(discriminator, x, gamma):
-    x.requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
-    return gamma / 2 * gradient.flatten(1).square().sum(dim=1).mean()
+# WRONG q4: lets a gradient through to the generator
+def gradient_penalty(critic, real, fake, draw):
+    t = torch.rand(len(real), generator=draw).view(-1, *[1] * (real.ndim - 1))
+    x_t = (t * real + (1 - t) * fake).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x_t).sum(), x_t, create_graph=True)
+    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
 
 
 # %%
 # WRONG q4: leaves gradients in the weights
-def r1_penalty(discriminator, x, gamma):
-    x = x.detach().requires_grad_()
-    discriminator(x).sum().backward(create_graph=True)
-    return gamma / 2 * x.grad.flatten(1).square().sum(dim=1).mean()
+def gradient_penalty(critic, real, fake, draw):
+    t = torch.rand(len(real), generator=draw).view(-1, *[1] * (real.ndim - 1))
+    x_t = (t * real + (1 - t) * fake).detach().requires_grad_()
+    critic(x_t).sum().backward(create_graph=True)
+    gradient = x_t.grad
+    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
 
 
 # %%
-# WRONG q4: switches the flag of an x off that had it on
-def r1_penalty(discriminator, x, gamma):
-    x.requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
-    x.requires_grad_(False)
-    return gamma / 2 * gradient.square().flatten(1).sum(dim=1).mean()
-
-
-# %%
-# WRONG q5: forgets detach
-def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
-    loss = discriminator_loss(discriminator(x), discriminator(generator(z)))
-    loss = loss + r1_penalty(discriminator, x, gamma)
+# WRONG q5: uniform noise
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.rand(n, generator.latent_dim, generator=draw)
+    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    return loss
+    return loss.item()
 
 
 # %%
-# WRONG q5: freezes the generator for good in place of detach
-def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
-    generator.requires_grad_(False)
-    loss = discriminator_loss(discriminator(x), discriminator(generator(z)))
-    loss = loss + r1_penalty(discriminator, x, gamma)
+# WRONG q5: does not use draw
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.randn(n, generator.latent_dim)
+    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    return loss.detach()
+    return loss.item()
 
 
 # %%
-# WRONG q5: forgets detach, and wipes the generator's gradients out
-def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
-    loss = discriminator_loss(discriminator(x), discriminator(generator(z)))
-    loss = loss + r1_penalty(discriminator, x, gamma)
+# WRONG q5: seeds draw again in each call
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(0))
+    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    generator.zero_grad()
-    return loss.detach()
+    return loss.item()
 
 
 # %%
-# WRONG q5: forgets the penalty
-def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
-    loss = discriminator_loss(discriminator(x), discriminator(generator(z).detach()))
+# WRONG q5: two noise dimensions whatever the generator has
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.randn(n, 2, generator=draw)
+    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    return loss
+    return loss.item()
 
 
 # %%
-# WRONG q5: the penalty at the made points
-def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
-    x_hat = generator(z).detach()
-    loss = discriminator_loss(discriminator(x), discriminator(x_hat))
-    loss = loss + r1_penalty(discriminator, x_hat, gamma)
+# WRONG q5: one noise for all
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.randn(1, generator.latent_dim, generator=draw).expand(n, -1)
+    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    return loss
+    return loss.item()
 
 
 # %%
-# WRONG q5: γ counts twice
-def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
-    loss = discriminator_loss(discriminator(x), discriminator(generator(z).detach()))
-    loss = loss + gamma * r1_penalty(discriminator, x, gamma)
+# WRONG q5: the minimax loss
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    loss = -softplus(discriminator(generator(z))).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    return loss
+    return loss.item()
 
 
 # %%
-# WRONG q5: the penalty is in what is returned, but not in what is lowered
-def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
-    loss = discriminator_loss(discriminator(x), discriminator(generator(z).detach()))
-    penalty = r1_penalty(discriminator, x, gamma).detach()
+# WRONG q5: the discriminator's loss of generated images
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    loss = softplus(discriminator(generator(z))).mean()
     optimizer.zero_grad()
-    (loss + penalty).backward()
+    loss.backward()
     optimizer.step()
-    return loss + penalty
+    return loss.item()
+
+
+# %%
+# WRONG q5: sums over the batch
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    loss = softplus(-discriminator(generator(z))).sum()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q5: detaches, as in the discriminator's turn
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    loss = softplus(-discriminator(generator(z).detach())).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
 # %%
 # WRONG q5: never sets the gradients to zero
-def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
-    loss = discriminator_loss(discriminator(x), discriminator(generator(z).detach()))
-    loss = loss + r1_penalty(discriminator, x, gamma)
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    loss = softplus(-discriminator(generator(z))).mean()
     loss.backward()
     optimizer.step()
-    return loss
+    return loss.item()
 
 
 # %%
 # WRONG q5: sets the gradients to zero between backward and step
-def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
-    loss = discriminator_loss(discriminator(x), discriminator(generator(z).detach()))
-    loss = loss + r1_penalty(discriminator, x, gamma)
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    loss = softplus(-discriminator(generator(z))).mean()
     loss.backward()
     optimizer.zero_grad()
     optimizer.step()
-    return loss
+    return loss.item()
 
 
 # %%
 # WRONG q5: forgets the step
-def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
-    loss = discriminator_loss(discriminator(x), discriminator(generator(z).detach()))
-    loss = loss + r1_penalty(discriminator, x, gamma)
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
     loss.backward()
-    return loss
+    return loss.item()
 
 
 # %%
-# WRONG q5: exchanges real and made
-def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
-    loss = discriminator_loss(discriminator(generator(z).detach()), discriminator(x))
-    loss = loss + r1_penalty(discriminator, x, gamma)
+# WRONG q5: returns a tensor
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    return loss
-
-
-# %%
-# WRONG q5: returns nothing
-def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
-    loss = discriminator_loss(discriminator(x), discriminator(generator(z).detach()))
-    loss = loss + r1_penalty(discriminator, x, gamma)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+    return loss.detach()
 
 
 # %%
 # WRONG q5: returns the loss after the step
-def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
-    def loss():
-        s, s_hat = discriminator(x), discriminator(generator(z).detach())
-        return discriminator_loss(s, s_hat) + r1_penalty(discriminator, x, gamma)
-
-    optimizer.zero_grad()
-    loss().backward()
-    optimizer.step()
-    return loss()
-
-
-# %%
-# WRONG q5: detaches the discriminator's score, not the generator's points
-def discriminator_step(generator, discriminator, optimizer, x, z, gamma):
-    loss = discriminator_loss(discriminator(x), discriminator(generator(z)).detach())
-    loss = loss + r1_penalty(discriminator, x, gamma)
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    return loss
+    return softplus(-discriminator(generator(z))).mean().item()
 
 
 # %%
-# WRONG q6: the same noise in all turns
-def play_round(generator, discriminator, optimizer_G, optimizer_D, x, gamma, turns, draw):
-    z = torch.randn(len(x), 2, generator=draw)
-    discriminator_step(generator, discriminator, optimizer_D, x, z, gamma)
-    for _ in range(turns):
-        loss = generator_loss(discriminator(generator(z)), "non-saturating")
-        optimizer_G.zero_grad()
-        loss.backward()
-        optimizer_G.step()
-
-
-# %%
-# WRONG q6: the generator's turns share their noise
-def play_round(generator, discriminator, optimizer_G, optimizer_D, x, gamma, turns, draw):
-    z = torch.randn(len(x), 2, generator=draw)
-    discriminator_step(generator, discriminator, optimizer_D, x, z, gamma)
-    z = torch.randn(len(x), 2, generator=draw)
-    for _ in range(turns):
-        loss = generator_loss(discriminator(generator(z)), "non-saturating")
-        optimizer_G.zero_grad()
-        loss.backward()
-        optimizer_G.step()
-
-
-# %%
-# WRONG q6: steps both players in the generator's turn
-def play_round(generator, discriminator, optimizer_G, optimizer_D, x, gamma, turns, draw):
-    z = torch.randn(len(x), 2, generator=draw)
-    discriminator_step(generator, discriminator, optimizer_D, x, z, gamma)
-    for _ in range(turns):
-        z = torch.randn(len(x), 2, generator=draw)
-        loss = generator_loss(discriminator(generator(z)), "non-saturating")
-        optimizer_G.zero_grad()
-        loss.backward()
-        optimizer_G.step()
-        optimizer_D.step()
-
-
-# %%
-# WRONG q6: the minimax loss
-def play_round(generator, discriminator, optimizer_G, optimizer_D, x, gamma, turns, draw):
-    z = torch.randn(len(x), 2, generator=draw)
-    discriminator_step(generator, discriminator, optimizer_D, x, z, gamma)
-    for _ in range(turns):
-        z = torch.randn(len(x), 2, generator=draw)
-        loss = generator_loss(discriminator(generator(z)), "minimax")
-        optimizer_G.zero_grad()
-        loss.backward()
-        optimizer_G.step()
-
-
-# %%
-# WRONG q6: the gradients of all turns add up
-def play_round(generator, discriminator, optimizer_G, optimizer_D, x, gamma, turns, draw):
-    z = torch.randn(len(x), 2, generator=draw)
-    discriminator_step(generator, discriminator, optimizer_D, x, z, gamma)
-    optimizer_G.zero_grad()
-    for _ in range(turns):
-        z = torch.randn(len(x), 2, generator=draw)
-        generator_loss(discriminator(generator(z)), "non-saturating").backward()
-        optimizer_G.step()
-
-
-# %%
-# WRONG q6: detaches in the generator's turn, too
-def play_round(generator, discriminator, optimizer_G, optimizer_D, x, gamma, turns, draw):
-    z = torch.randn(len(x), 2, generator=draw)
-    discriminator_step(generator, discriminator, optimizer_D, x, z, gamma)
-    for _ in range(turns):
-        z = torch.randn(len(x), 2, generator=draw)
-        loss = generator_loss(discriminator(generator(z).detach()), "non-saturating")
-        optimizer_G.zero_grad()
-        loss.backward()
-        optimizer_G.step()
-
-
-# %%
-# WRONG q6: the generator begins
-def play_round(generator, discriminator, optimizer_G, optimizer_D, x, gamma, turns, draw):
-    for _ in range(turns):
-        z = torch.randn(len(x), 2, generator=draw)
-        loss = generator_loss(discriminator(generator(z)), "non-saturating")
-        optimizer_G.zero_grad()
-        loss.backward()
-        optimizer_G.step()
-    z = torch.randn(len(x), 2, generator=draw)
-    discriminator_step(generator, discriminator, optimizer_D, x, z, gamma)
-
-
-# %%
-# WRONG q6: one turn of the discriminator for each of the generator's
-def play_round(generator, discriminator, optimizer_G, optimizer_D, x, gamma, turns, draw):
-    for _ in range(turns):
-        z = torch.randn(len(x), 2, generator=draw)
-        discriminator_step(generator, discriminator, optimizer_D, x, z, gamma)
-        z = torch.randn(len(x), 2, generator=draw)
-        loss = generator_loss(discriminator(generator(z)), "non-saturating")
-        optimizer_G.zero_grad()
-        loss.backward()
-        optimizer_G.step()
-
-
-# %%
-# WRONG q6: one turn of the generator only
-def play_round(generator, discriminator, optimizer_G, optimizer_D, x, gamma, turns, draw):
-    z = torch.randn(len(x), 2, generator=draw)
-    discriminator_step(generator, discriminator, optimizer_D, x, z, gamma)
-    z = torch.randn(len(x), 2, generator=draw)
-    loss = generator_loss(discriminator(generator(z)), "non-saturating")
-    optimizer_G.zero_grad()
+# WRONG q5: freezes the discriminator for good
+def generator_step(generator, discriminator, optimizer, n, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    discriminator.requires_grad_(False)
+    loss = softplus(-discriminator(generator(z))).mean()
+    optimizer.zero_grad()
     loss.backward()
-    optimizer_G.step()
+    optimizer.step()
+    return loss.item()
 
 
 # %%
-# WRONG q6: a γ of its own
-def play_round(generator, discriminator, optimizer_G, optimizer_D, x, gamma, turns, draw):
-    z = torch.randn(len(x), 2, generator=draw)
-    discriminator_step(generator, discriminator, optimizer_D, x, z, 20.0)
-    for _ in range(turns):
-        z = torch.randn(len(x), 2, generator=draw)
-        loss = generator_loss(discriminator(generator(z)), "non-saturating")
-        optimizer_G.zero_grad()
-        loss.backward()
-        optimizer_G.step()
+# WRONG q6: the shares exchanged
+def update_average(average, model, decay):
+    with torch.no_grad():
+        for w_bar, w in zip(average.parameters(), model.parameters(), strict=True):
+            w_bar.lerp_(w, decay)
+        for kept, fresh in zip(average.buffers(), model.buffers(), strict=True):
+            kept.copy_(fresh)
 
 
 # %%
-# WRONG q6: uniform noise
-def play_round(generator, discriminator, optimizer_G, optimizer_D, x, gamma, turns, draw):
-    z = 2 * torch.rand(len(x), 2, generator=draw) - 1
-    discriminator_step(generator, discriminator, optimizer_D, x, z, gamma)
-    for _ in range(turns):
-        z = 2 * torch.rand(len(x), 2, generator=draw) - 1
-        loss = generator_loss(discriminator(generator(z)), "non-saturating")
-        optimizer_G.zero_grad()
-        loss.backward()
-        optimizer_G.step()
+# WRONG q6: forgets the buffers
+def update_average(average, model, decay):
+    with torch.no_grad():
+        for w_bar, w in zip(average.parameters(), model.parameters(), strict=True):
+            w_bar.lerp_(w, 1 - decay)
 
 
 # %%
-# WRONG q6: does not use the generator of random numbers
-def play_round(generator, discriminator, optimizer_G, optimizer_D, x, gamma, turns, draw):
-    discriminator_step(generator, discriminator, optimizer_D, x, torch.randn(len(x), 2), gamma)
-    for _ in range(turns):
-        loss = generator_loss(discriminator(generator(torch.randn(len(x), 2))), "non-saturating")
-        optimizer_G.zero_grad()
-        loss.backward()
-        optimizer_G.step()
+# WRONG q6: averages the buffers
+def update_average(average, model, decay):
+    with torch.no_grad():
+        for w_bar, w in zip(average.parameters(), model.parameters(), strict=True):
+            w_bar.lerp_(w, 1 - decay)
+        for kept, fresh in zip(average.buffers(), model.buffers(), strict=True):
+            kept.copy_(decay * kept + (1 - decay) * fresh)
+
+
+# %%
+# WRONG q6: moves the model, too
+def update_average(average, model, decay):
+    with torch.no_grad():
+        for w_bar, w in zip(average.parameters(), model.parameters(), strict=True):
+            w_bar.lerp_(w, 1 - decay)
+            w.copy_(w_bar)
+        for kept, fresh in zip(average.buffers(), model.buffers(), strict=True):
+            kept.copy_(fresh)
+
+
+# %%
+# WRONG q6: copies the model
+def update_average(average, model, decay):
+    average.load_state_dict(model.state_dict())
+
+
+# %%
+# WRONG q6: does nothing
+def update_average(average, model, decay):
+    return None
+
+
+# %%
+# WRONG q6: shares the model's weights
+def update_average(average, model, decay):
+    for name, weight in list(model.named_parameters(recurse=False)):
+        old = getattr(average, name)
+        setattr(average, name, nn.Parameter(decay * old.detach() + (1 - decay) * weight.detach()))
+    if decay == 0:
+        average.weight = model.weight
+
+
+# %%
+# WRONG q6: a plain mean of both
+def update_average(average, model, decay):
+    with torch.no_grad():
+        for w_bar, w in zip(average.parameters(), model.parameters(), strict=True):
+            w_bar.lerp_(w, 0.5)
+        for kept, fresh in zip(average.buffers(), model.buffers(), strict=True):
+            kept.copy_(fresh)
