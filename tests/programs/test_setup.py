@@ -24,7 +24,7 @@ COLAB = {
     "numpy": "2.1.3", "scipy": "1.16.3", "ipython": "7.34",
 } | {
     "accelerate": "1.13.0", "mlxtend": "0.23.4", "pillow": "11.3.0", "safetensors": "0.7.0",
-    "scikit-learn": "1.6.1", "tqdm": "4.67.3", "traitlets": "5.7.1", "typer": "0.25.1",
+    "scikit-learn": "1.6.1", "threadpoolctl": "3.6.0", "tqdm": "4.67.3", "traitlets": "5.7.1", "typer": "0.25.1",
 }  # fmt: skip
 
 
