@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from threadpoolctl import threadpool_limits
-
 __all__ = ["use_one_of_two_cores"]
 
 
@@ -22,6 +20,8 @@ def use_one_of_two_cores() -> None:
     """
     if "OMP_NUM_THREADS" in os.environ or _cores() != 2:
         return
+    from threadpoolctl import threadpool_limits
+
     os.environ["OMP_NUM_THREADS"] = "1"  # read by the libraries that are still to be loaded
     threadpool_limits(1)  # the BLAS and OpenMP of those that are
     if "torch" in sys.modules:

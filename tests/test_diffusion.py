@@ -9,6 +9,7 @@ from typing import Any
 import diffusers
 import pytest
 import torch
+from drawn import Says
 from no_waiting import NoWaiting, as_on_an_accelerator
 from torch import Tensor, nn
 
@@ -396,21 +397,9 @@ def test_guidance_goes_from_no_class_through_the_class_and_beyond() -> None:
         model.predict(x, t, y, guidance=-1.0)
 
 
-class _Says(nn.Module):
-    """x₀ is the label over 10, whatever is asked; "no class" (10) is 0. It notes what it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[Tensor] = []
-
-    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
-        self.asked.append(y)
-        return torch.where(y == 10, 0, y / 10).to(x).view(-1, 1, 1, 1).expand(x.shape)
-
-
 def says(**options: Any) -> DiffusionModel:
     return DiffusionModel(
-        _Says(),
+        Says(),
         SCHEDULES["cosine"],
         prediction_type="x0",
         num_classes=10,
@@ -1431,7 +1420,7 @@ def test_the_student_that_follows_the_teacher_has_no_loss(substeps: int) -> None
         assert loss(_Leads(schedule, 4, 1, 0.4, 0.5)) > 1e-4
 
 
-class _Guided(_Says):
+class _Guided(Says):
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         return 3 * super().forward(x, t, y)
 
@@ -1454,10 +1443,10 @@ def test_the_error_of_a_clean_image_counts_snr_plus_one_times() -> None:
 
 def test_the_student_learns_the_teacher_under_guidance_and_without_labels_the_teacher_as_it_is() -> None:
     schedule = SCHEDULES["cosine"]
-    teacher = unclipped(_Says(), schedule, prediction_type="x0", num_classes=10)
+    teacher = unclipped(Says(), schedule, prediction_type="x0", num_classes=10)
     x, y = normal(50, 1, 2, 2), torch.arange(50) % 10
     for drop in (0.0, 0.5, 1.0):
-        for net, right in ((_Guided(), True), (_Says(), False)):
+        for net, right in ((_Guided(), True), (Says(), False)):
             student = unclipped(net, schedule, prediction_type="x0", num_classes=10, p_uncond=drop, steps=5)
             draw = torch.Generator().manual_seed(0)
             loss = distillation_loss(student, teacher, x, y, guidance=3.0, generator=draw).item()

@@ -9,7 +9,7 @@ import pytest
 import scipy.integrate
 import scipy.stats
 import torch
-from drawn import random_images, seed
+from drawn import Says, random_images, seed
 from no_waiting import as_on_an_accelerator
 from torch import Tensor, nn
 
@@ -460,18 +460,6 @@ def test_a_known_mixture_comes_out(sampler: Callable[..., Iterator[Step]]) -> No
 
 
 # --- Conditions ------------------------------------------------------------------------------------------------
-
-
-class Says(nn.Module):
-    """v is the label over 10, whatever is asked; "no class" (10) is 0. It notes what it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[Tensor] = []
-
-    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
-        self.asked.append(y)
-        return torch.where(y == 10, 0, y / 10).to(x).view(-1, 1, 1, 1).expand(x.shape)
 
 
 def says(**options: float) -> FlowMatching:

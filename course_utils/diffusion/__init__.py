@@ -16,6 +16,7 @@ from course_utils.diffusion.flow import (
     straight_time,
     velocity_to_x0_eps,
 )
+from course_utils.diffusion.guided import Step
 from course_utils.diffusion.model import DiffusionModel, unet_diffusion
 from course_utils.diffusion.process import (
     PREDICTION_TYPES,
@@ -29,7 +30,6 @@ from course_utils.diffusion.process import (
 )
 from course_utils.diffusion.samplers import (
     SAMPLERS,
-    Step,
     ddim_sample,
     ddpm_sample,
     dpmpp_2m_sample,

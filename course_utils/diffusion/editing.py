@@ -9,11 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.diffusion.guided import Condition
+from course_utils.diffusion.guided import Condition, Step
 from course_utils.diffusion.model import DiffusionModel
 from course_utils.diffusion.process import Prediction
 from course_utils.diffusion.samplers import (
-    Step,
     ancestral_step,
     ddpm_sample,
     full_times,

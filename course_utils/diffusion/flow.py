@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from course_utils.diffusion.guided import Condition, GuidedModel, check_pair
+from course_utils.diffusion.guided import Condition, GuidedModel, Step, check_pair
 from course_utils.diffusion.process import Prediction
-from course_utils.diffusion.samplers import Step, states
+from course_utils.diffusion.samplers import states
 from course_utils.inputs import at_least_float32, can_look, check_at_least, check_tensor, noise_like
 
 # ---------------------------------------------------------------------------------------------- the model
@@ -110,23 +110,10 @@ class FlowMatching(GuidedModel):
         """`velocity` for arguments that are known to be right: nothing waits for the device to read them."""
         return self._guided(x_t, 1000 * t, y, guidance, negative)[0]
 
-    @torch.no_grad()
-    def sample(
-        self,
-        n: int,
-        y: Tensor | None = None,
-        *,
-        guidance: float | None = None,
-        negative: Tensor | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """n images (n, *shape) by `euler_sample` with the model's own number of steps, in the dtype of its weights.
-
-        y, guidance, negative: see `DiffusionModel.sample`.
-        """
-        x_1, asked = self._noise_and_condition(n, y, guidance, negative, generator)
-        *_, last = euler_sample(self, x_1, steps=self.steps, **asked._asdict())
-        return last.x_t.to(self._weight().dtype)
+    def _from_noise(
+        self, noise: Tensor, condition: Condition, generator: torch.Generator | None
+    ) -> Iterator[Step]:
+        return euler_sample(self, noise, steps=self.steps, **condition._asdict())
 
 
 def _between(x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:

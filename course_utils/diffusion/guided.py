@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -30,6 +31,18 @@ class Condition(NamedTuple):
     y: Tensor | None = None
     guidance: float = 1.0
     negative: Tensor | None = None
+
+
+class Step(NamedTuple):
+    """Where a sampler stands: at time t the image x_t, and what the network last saw in it (None at the start).
+
+    t: a time step T … 0 of diffusion, or a time 1 … 0 of a flow.
+    """
+
+    t: float
+    x_t: Tensor
+    x0_hat: Tensor | None
+    eps_hat: Tensor | None
 
 
 class GuidedModel(Model):
@@ -161,15 +174,23 @@ class GuidedModel(Model):
 
     # ------------------------------------------------------------------------------------------ sampling
 
-    def _noise_and_condition(
+    @torch.no_grad()
+    def sample(
         self,
         n: int,
-        y: Tensor | None,
-        guidance: float | None,
-        negative: Tensor | None,
-        generator: torch.Generator | None,
-    ) -> tuple[Tensor, Condition]:
-        """What `sample` begins with: noise for n images, and what is asked for, by its arguments."""
+        y: Tensor | None = None,
+        *,
+        guidance: float | None = None,
+        negative: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """n images (n, *shape) by the model's own sampler and number of steps, in the dtype of its weights.
+
+        y: their conditions int64 (n, *condition_shape); None: without.
+        guidance: see `DiffusionModel.predict`; None: the model's own, or 1 where there is nothing to lead to or away
+            from.
+        negative: see `DiffusionModel.predict`; int64 (n, *condition_shape), or one for all, (*condition_shape).
+        """
         check_at_least(1, n=n)
         if self.shape is None:
             raise ValueError(
@@ -179,8 +200,16 @@ class GuidedModel(Model):
             guidance = 1.0 if y is None and negative is None else self.guidance
         if isinstance(negative, Tensor) and negative.ndim == len(self.condition_shape):
             negative = negative.expand(n, *self.condition_shape)
-        noise = noise_like(at_least_float32(self._weight()).expand(n, *self.shape), generator)
-        return noise, Condition(y, guidance, negative)
+        weight = self._weight()
+        noise = noise_like(at_least_float32(weight).expand(n, *self.shape), generator)
+        *_, last = self._from_noise(noise, Condition(y, guidance, negative), generator)
+        return last.x_t.to(weight.dtype)
+
+    def _from_noise(
+        self, noise: Tensor, condition: Condition, generator: torch.Generator | None
+    ) -> Iterator[Step]:
+        """The states of the model's own sampler, from noise."""
+        raise NotImplementedError
 
     def _weight(self) -> Tensor:
         """A single number of the dtype and on the device of the weights; of the buffers where there are none."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from course_utils.diffusion.guided import Condition, GuidedModel, check_pair
+from course_utils.diffusion.guided import Condition, GuidedModel, Step, check_pair
 from course_utils.diffusion.process import (
     PREDICTION_TYPES,
     VARIANCES,
@@ -200,25 +201,11 @@ class DiffusionModel(GuidedModel):
         output, variance = output.chunk(2, dim=1)
         return output, (variance + 1) / 2
 
-    @torch.no_grad()
-    def sample(
-        self,
-        n: int,
-        y: Tensor | None = None,
-        *,
-        guidance: float | None = None,
-        negative: Tensor | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """n images (n, *shape) by the model's own sampler and number of steps, in the dtype of its weights.
-
-        y: their conditions int64 (n, *condition_shape); None: without.
-        guidance: see `predict`; None: the model's own, or 1 where there is nothing to lead to or away from.
-        negative: see `predict`; int64 (n, *condition_shape), or one for all, (*condition_shape).
-        """
-        x_T, asked = self._noise_and_condition(n, y, guidance, negative, generator)
-        *_, last = SAMPLERS[self.sampler](self, x_T, steps=self.steps, **asked._asdict(), generator=generator)
-        return last.x_t.to(self._weight().dtype)
+    def _from_noise(
+        self, noise: Tensor, condition: Condition, generator: torch.Generator | None
+    ) -> Iterator[Step]:
+        walk = SAMPLERS[self.sampler]
+        return walk(self, noise, steps=self.steps, **condition._asdict(), generator=generator)
 
     @torch.no_grad()
     def bits_per_dimension(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
-from course_utils.diffusion.guided import Condition
+from course_utils.diffusion.guided import Condition, Step
 from course_utils.diffusion.process import VARIANCES, Prediction, log_variance, posterior
 from course_utils.inputs import (
     at_least_float32,
@@ -28,18 +28,6 @@ if TYPE_CHECKING:
 Time = TypeVar("Time", int, float)
 
 SIGMA_MAX = 80.0  # Karras et al., 2022, table 1: above it there is nothing to see but the data's mean
-
-
-class Step(NamedTuple):
-    """Where a sampler stands: at time t the image x_t, and what the network last saw in it (None at the start).
-
-    t: a time step T … 0 of diffusion, or a time 1 … 0 of a flow.
-    """
-
-    t: float
-    x_t: Tensor
-    x0_hat: Tensor | None
-    eps_hat: Tensor | None
 
 
 def time_steps(start: int, steps: int) -> list[int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from limits import SECONDS_A_NOTEBOOK, SECONDS_LONGER, SECONDS_TO_FIRST_IMAGE
 from nbformat import NotebookNode
 from nbval_run import NbvalRun
 
@@ -34,9 +35,6 @@ CLAIMS = {
     "08_latent_diffusion": ["L1", "L2", "L3", "G4-style-transfer"],
 }
 
-SECONDS_A_NOTEBOOK = 180
-SECONDS_LONGER = {"07_diffusion": 240, "08_latent_diffusion": 240}  # train and sample from diffusion models
-SECONDS_TO_FIRST_IMAGE = 20
 RUNAWAY = 3  # times the limits: two notebooks run at once here, one thread each, which says nothing of a reader's time
 MEGABYTES = 3
 
