@@ -615,11 +615,13 @@ def update_average(average, model, decay):
 # %%
 # WRONG q6: shares the model's weights
 def update_average(average, model, decay):
-    for name, weight in list(model.named_parameters(recurse=False)):
-        old = getattr(average, name)
-        setattr(average, name, nn.Parameter(decay * old.detach() + (1 - decay) * weight.detach()))
     if decay == 0:
-        average.weight = model.weight
+        average.load_state_dict(model.state_dict(), assign=True)
+    with torch.no_grad():
+        for w_bar, w in zip(average.parameters(), model.parameters(), strict=True):
+            w_bar.lerp_(w, 1 - decay)
+        for kept, fresh in zip(average.buffers(), model.buffers(), strict=True):
+            kept.copy_(fresh)
 
 
 # %%
