@@ -60,9 +60,12 @@ def tile(x: Tensor, columns: int, *, gap: int = 1) -> np.ndarray:
 def show_images(
     x: Tensor, *, columns: int = 10, title: str = "", scale: float = 0.6, ax: Axes | None = None
 ) -> None:
-    """Images (N, 1 or 3, H, W) in [-1, 1] in a grid; `scale` is the height of one image in inches, above 0."""
+    """Images (N, 1 or 3, H, W) in [-1, 1] in a grid; `scale` is the height of one image in inches, above 0.
+
+    Without `ax` it is a figure of its own, and stands in a notebook before what the cell shows next.
+    """
     _check_above_0(scale=scale)
-    sheet = tile(x, columns)
+    sheet, alone = tile(x, columns), ax is None
     if ax is None:
         per_inch = x.shape[2] / scale
         size = sheet.shape[1] / per_inch, sheet.shape[0] / per_inch + (0.3 if title else 0)
@@ -70,10 +73,15 @@ def show_images(
     ax.imshow(sheet, interpolation="nearest")
     ax.set_title(title)
     ax.set_axis_off()
+    if alone:
+        plt.show()
 
 
 def show_rows(rows: Mapping[str, Tensor], *, scale: float = 0.6, ax: Axes | None = None) -> None:
-    """One labelled row of images for each entry: {"clean": (N, C, H, W), "noisy": (N, C, H, W), …}."""
+    """One labelled row of images for each entry: {"clean": (N, C, H, W), "noisy": (N, C, H, W), …}.
+
+    Without `ax` it is a figure of its own, as for `show_images`.
+    """
     _check_above_0(scale=scale)
     if not rows:
         raise ValueError("rows is empty; at least one row of images is needed")
@@ -83,7 +91,7 @@ def show_rows(rows: Mapping[str, Tensor], *, scale: float = 0.6, ax: Axes | None
     if len(shapes) != 1:
         raise ValueError(f"rows must have one shape (N, C, H, W), not {', '.join(map(str, sorted(shapes)))}")
     n, _, height, width = shapes.pop()
-    sheet = tile(torch.cat([x.detach().cpu() for x in rows.values()]), columns=n)
+    sheet, alone = tile(torch.cat([x.detach().cpu() for x in rows.values()]), columns=n), ax is None
     if ax is None:
         size = scale * n * width / height + 1.4, scale * len(rows) + 0.1
         ax = plt.figure(figsize=size, layout="constrained").subplots()
@@ -92,6 +100,8 @@ def show_rows(rows: Mapping[str, Tensor], *, scale: float = 0.6, ax: Axes | None
     ax.set_xticks([])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
+    if alone:
+        plt.show()
 
 
 def rendered(figure: Figure, *, dpi: int = 80) -> Tensor:
@@ -106,7 +116,7 @@ def rendered(figure: Figure, *, dpi: int = 80) -> Tensor:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
-    """A table for the reader: the first column as text, numbers to three digits.
+    """A table for the reader: the first column as text, measured numbers to three digits, 0.9 as 0.900.
 
     What was measured may differ on another machine: tag the cell that shows it `nbval-ignore-output`.
     """
@@ -115,7 +125,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
         raise ValueError(f"rows must have {len(header)} entries each, as the header has; got {lengths}")
 
     def number(value: float) -> str:
-        return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+        text = f"{value:,.0f}" if 999.5 <= abs(value) < 1e7 else f"{value:#.3g}".removesuffix(".")
+        return text.replace("-", "−")
 
     def text(cell: object) -> str:  # a bar would begin the next column
         return number(cell) if isinstance(cell, float) else str(cell).replace("|", "\\|")

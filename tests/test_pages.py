@@ -105,6 +105,13 @@ def test_formulas_are_mathml(page: tuple[str, Page]) -> None:
     assert parsed.text.count("$") == 1  # the one in `code`, which is no formula
 
 
+def test_no_line_begins_with_the_full_stop_of_a_formula(tmp_path: Path) -> None:
+    text = to_html(notebook(tmp_path, "Both $a$ and $b$, but not $c$. And $$d$$ alone."))
+    kept = re.findall(r'<span class="course-formula"><math>.*?<mi>(.)</mi>.*?</math>(.)</span>', text)
+    assert kept == [("b", ","), ("c", ".")]
+    assert re.search(r"\.course-formula \{ white-space: nowrap", text)
+
+
 def test_answers_stay_folded(page: tuple[str, Page]) -> None:
     (inside,) = re.findall(r"<details>(.*?)</details>", page[0], re.DOTALL)
     assert "The answer, with" in inside

@@ -213,6 +213,17 @@ def test_pictures_are_drawn_into_the_axes_given(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", DRAW)
+def test_a_picture_of_its_own_is_shown_at_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a notebook shows it only at the end of the cell, below the table that belongs below it."""
+    shown: list[list[int]] = []
+    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.get_fignums()))
+    DRAW[kind](plt.figure().subplots())
+    assert shown == []
+    DRAW[kind](None)
+    assert shown == [plt.get_fignums()]
+
+
+@pytest.mark.parametrize("kind", DRAW)
 def test_without_axes_each_picture_has_a_figure_of_its_own(kind: str) -> None:
     other = plt.figure()
     DRAW[kind](None)
@@ -235,11 +246,21 @@ def test_a_table_shows_its_rows() -> None:
     assert lines[2:] == [["plain", "12.3", "7"], ["denoising", "0.000123", "12345"]]
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.9, "0.900"), (1.0, "1.00"), (10.0, "10.0"), (0.0, "0.00"), (-151.6, "−152"), (999.7, "1,000"),
+     (98765.4, "98,765"), (-0.00051, "−0.000510"), (1, "1"), (-1, "-1"), ("0.9", "0.9")],
+)  # fmt: skip
+def test_a_table_keeps_the_zeros_of_what_was_measured(value: object, text: str) -> None:
+    """Beside 0.954 a 0.9 looks counted, not measured, and a 1 looks exact."""
+    assert viz.table(["x", "y"], [["b", value]]).data.splitlines()[-1] == f"| b | {text} |"
+
+
 def test_a_bar_in_a_table_stays_in_its_cell() -> None:
     from markdown_it import MarkdownIt
 
     html = MarkdownIt("js-default").render(viz.table(["nats", "value"], [["KL(q ‖ p(z|x))", 1.5]]).data)
-    assert re.findall("<t[hd][^>]*>(.*?)</t[hd]>", html) == ["nats", "value", "KL(q ‖ p(z|x))", "1.5"]
+    assert re.findall("<t[hd][^>]*>(.*?)</t[hd]>", html) == ["nats", "value", "KL(q ‖ p(z|x))", "1.50"]
 
 
 @pytest.mark.parametrize("row", [["a"], ["a", 1, 2]])

@@ -22,6 +22,11 @@ PAGE = """{%- extends "index.html.j2" -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 {%- block jupyter_widgets -%}{%- endblock -%}
+{%- block html_head_css -%}{{ super() }}<style>
+math { font-family: "Cambria Math", "STIX Two Math", "Latin Modern Math", "DejaVu Math TeX Gyre", math; }
+.course-formula { white-space: nowrap; }
+details { margin-bottom: 1em; }
+</style>{%- endblock -%}
 """
 
 # Runs an anywidget's own front end over the state that the notebook stored: the kernel is not needed.
@@ -149,6 +154,9 @@ REMOTE_IMAGE = re.compile(r"<img\b[^>]*\bsrc=\"https?://[^>]*>")
 MATH = re.compile(
     r"(?<!\\)\$\$(?P<block>.+?)\$\$|(?<![\\$])\$(?!\s)(?P<inline>[^$]+?)(?<![\s\\])\$(?!\d)", re.DOTALL
 )
+WITH_STOP = re.compile(
+    r"(<math>(?:(?!</math>).)*</math>[.,;:?!)]+)", re.DOTALL
+)  # no line begins with a full stop
 TO_MATHML = LatexToMathML(fancy_error=False, allow_unreliable_rendering=True)
 
 
@@ -204,7 +212,8 @@ class _Exporter(HTMLExporter):
             path=context.get("resources", {}).get("metadata", {}).get("path", ""),
             anchor_link_text=self.anchor_link_text,
         )
-        return str(MarkdownWithMath(renderer=renderer).render(source))
+        page = str(MarkdownWithMath(renderer=renderer).render(source))
+        return WITH_STOP.sub(r'<span class="course-formula">\1</span>', page)
 
 
 # --- Command line: python -m course_utils.authoring.pages FILES ----------------------------------------------

@@ -91,7 +91,7 @@ class LatentExplorer(Explorer):
                 ("PC 1", "PC 2"),
                 f"first two principal components of the {d}-D codes",
             )
-            nearest = "nearest image in the plane"
+            nearest = "nearest in the plane"
         explore, between = f"Drag over the {space}", "Interpolate between two images"
 
         # The interpolations: every unordered pair once, since swapping the ends only runs t backwards.
