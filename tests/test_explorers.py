@@ -182,6 +182,23 @@ def test_values_follow_their_controls() -> None:
     assert explorer.controls[0]["ticks"] == ["0.5", "1", "20.25", "3"]
 
 
+@pytest.mark.parametrize(
+    ("values", "decimals"),
+    [([0.24, 177.4], 1), ([0.012, 0.5], 3), ([3, 400], 0), ([1500.5, 0.0], 1), ([0.0, 0.0], 0)],
+)
+def test_a_small_value_beside_large_ones_does_not_become_0(values: list[float], decimals: int) -> None:
+    explorer = Explorer([T], [P], [Readout("r", values, ("t",))])
+    assert explorer.readouts[0]["decimals"] == decimals
+    for value, kept in zip(values, explorer.readouts[0]["values"], strict=True):
+        assert f"{kept:.{decimals}f}" == f"{value:.{decimals}f}"
+
+
+def test_a_bar_from_0_is_not_drawn_for_what_may_be_negative() -> None:
+    readouts = [Readout("r", values, ("t",), maximum=3) for values in ([-1.7, 0.0], [1.7, 0.0])]
+    explorer = Explorer([T], [P], readouts)
+    assert ["maximum" in readout for readout in explorer.readouts] == [False, True]
+
+
 def test_few_colours_lose_nothing_and_a_palette_limits_them() -> None:
     few = random_images(1, 3, 1, 1).expand(16, 3, 4, 4) * torch.linspace(-1, 1, 16)[:, None, None, None]
     many = random_images(16, 3, 8, 8)

@@ -535,7 +535,7 @@ function makeReadout(app, readout) {
     node,
     update() {
       value.textContent = readoutText(app, readout);
-      const share = Math.abs(valueAt(readout.values, readout.strides, app.now.dims)) / readout.maximum;
+      const share = valueAt(readout.values, readout.strides, app.now.dims) / readout.maximum;
       if (readout.maximum) bar.style.width = `${100 * clamp(share, 0, 1)}%`;
     },
   };

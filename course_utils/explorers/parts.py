@@ -114,7 +114,8 @@ class Panel:
 class Readout:
     """A value: numbers or short texts of shape (*sizes of by).
 
-    Numbers get a bar from 0 to `maximum` (default: the largest). panel: the title of the panel to sit under.
+    Numbers get a bar from 0 to `maximum` (default: the largest), unless one of them is negative.
+    panel: the title of the panel to sit under.
     """
 
     label: str
@@ -308,6 +309,8 @@ def readout_state(readout: Readout, sizes: Mapping[str, int], titles: list[str])
             f"readout {readout.label!r}: maximum={readout.maximum} must be a number of at least 0"
         )
     maximum = float(np.abs(values).max()) if readout.maximum is None else float(readout.maximum)
-    decimals = max(0, 2 - math.floor(math.log10(maximum))) if maximum > 0 else 0
-    numbers = np.round(values.astype(float).ravel(), decimals + 1).tolist()
-    return state | {"values": numbers, "maximum": maximum, "decimals": decimals}
+    decimals = 0  # for counts; else three digits of the largest, and 0.2 does not become 0
+    if values.dtype.kind == "f" and maximum > 0:
+        decimals = max(1, 2 - math.floor(math.log10(maximum)))
+    state |= {"values": np.round(values.astype(float).ravel(), decimals + 1).tolist(), "decimals": decimals}
+    return state | ({} if values.min() < 0 else {"maximum": maximum})
