@@ -18,7 +18,6 @@ if importlib.util.find_spec("course_utils") is None:
 
 # %%
 import re
-from copy import deepcopy
 from functools import partial
 
 import torch
@@ -28,20 +27,20 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from course_utils.checks import check_close, check_gradients, check_raises, check_range, check_shape
-from course_utils.data import load_images, toy_points
+from course_utils.data import batches, load_images
 from course_utils.features import feature_extractor
-from course_utils.gan import Discriminator, discriminator_loss
+from course_utils.gan import Discriminator, Generator, discriminator_loss, other_classes
 from course_utils.nets import seeded
 from course_utils.pretrained import load_pretrained
 
-test = load_images("digits", "test")
+train, test = load_images("digits", "train"), load_images("digits", "test")
 
 # %% [markdown]
 # ## 1 · The condition joins the noise
 #
-# The simplest way to tell a generator the class needs no embedding: put the class behind the noise as a **one-hot**
+# The simplest way to tell a generator the class needs no embedding: append the class to the noise as a **one-hot**
 # vector. (The first conditional GAN, Mirza and Osindero 2014, used one-hot vectors too, but sent noise and class through
-# a layer each before it joined them.) For $C$ classes, the label $y$ becomes $C$ numbers, a 1 at place $y$ (counted from 0) and 0
+# a layer each before joining them.) For $C$ classes, the label $y$ becomes $C$ numbers, a 1 at place $y$ (counted from 0) and 0
 # elsewhere:
 #
 # $$(z, y) \mapsto (z_1, \dots, z_d,\; 0, \dots, 0, \underbrace{1}_{\text{place } y}, 0, \dots, 0).$$
@@ -99,417 +98,460 @@ for labels, classes in (([0, 4, 1], 4), ([2, 0, -1], 4), ([-3, 1, 0], 3), ([5, 5
 print("One row:", with_one_hot(torch.tensor([[0.5, -1.5]]), torch.tensor([2]), 3)[0].tolist())
 
 # %% [markdown]
-# ## 2 · The projection discriminator
+# ## 2 · Conditional batch normalisation
 #
-# Miyato and Koyama (2018) let the class enter the discriminator at its last layer. Let $\phi(x)$ be the $d$ numbers of
-# the last hidden layer (notebook 06 calls them $h$). Then the score of a pair is
+# A generator can hear the class in every layer. Batch normalisation takes each channel of a layer to the mean 0 and the
+# variance 1 over the batch; in its conditional form (notebook 06, section 3) the scale $\gamma$ and the shift $\beta$ that
+# follow belong to the class. For image $n$ of class $y_n$, channel $c$ and pixel $(i, j)$:
 #
-# $$s(x, y) = \underbrace{w \cdot \phi(x) + b}_{\text{for all classes}}
-# + \underbrace{v_y \cdot \phi(x)}_{\text{for class } y}$$
+# $$h_{ncij} \;\mapsto\; \gamma_{y_n c}\, \frac{h_{ncij} - \mu_c}{\sqrt{\sigma_c^2 + \varepsilon}} + \beta_{y_n c}$$
 #
-# with one weight vector $w$ and one bias $b$ for all classes, and a vector $v_y$ for each class. The dot is the inner
-# product. You get `features` (N, d), the rows $\phi(x_i)$; `embedding` (C, d), the rows $v_0, \dots, v_{C-1}$; labels
-# `y` (N,); `weight` (d,); and `bias`, one number of the shape (). Return one score for each image, (N,).
+# $\mu_c$ and $\sigma_c^2$ are the mean and the variance of channel $c$ over *all* images of the batch, whatever their
+# class, and all pixels. The variance is the mean squared deviation (divided by the count, not by the count minus one), and
+# the gradient passes through both. You get `h` (N, C, H, W), labels `y` (N,), `gamma` and `beta` (K, C) for K classes, and
+# `eps`. Write it without PyTorch's own normalisations.
 #
 # <details><summary>Hint 1</summary>
 #
-# `embedding[y]` has the shape (N, d): in row i stands the vector of the class of image i.
+# `h.mean(dim=(0, 2, 3), keepdim=True)` has the shape (1, C, 1, 1).
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# The inner product of two rows is a product of their numbers, summed over the last axis. `a @ b.T` would pair each
-# row with *all* rows.
+# `gamma[y]` has the shape (N, C); `[:, :, None, None]` makes it fit the map.
 #
 # </details>
 
 
 # %% key="q2"
-def projection_score(features: Tensor, embedding: Tensor, y: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return features @ weight + bias + (embedding[y] * features).sum(dim=1)
+def conditional_batch_norm(h: Tensor, y: Tensor, gamma: Tensor, beta: Tensor, eps: float = 1e-5) -> Tensor:
+    mean = h.mean(dim=(0, 2, 3), keepdim=True)
+    variance = (h - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+    scale, shift = gamma[y][:, :, None, None], beta[y][:, :, None, None]
+    return scale * (h - mean) / (variance + eps).sqrt() + shift
 
 
 # %% key="check-q2" tags=["check"]
 # CHECK q2
-phi = torch.tensor([[1.0, 2.0], [3.0, -1.0], [0.5, 4.0]])
-v, y = torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0], [0.5, 0.5]]), torch.tensor([2, 0, 3])
-w, b = torch.tensor([0.5, -1.0]), torch.tensor(0.25)
-check_shape("q2: projection_score of 3 images", projection_score(phi, v, y, w, b), (3,))
+two = torch.tensor([1.0, 3.0, 5.0, 7.0]).view(2, 1, 1, 2)  # mean 4, variance 5
+gamma, beta = torch.tensor([[2.0], [10.0]]), torch.tensor([[1.0], [-1.0]])
+by_hand = conditional_batch_norm(two, torch.tensor([0, 1]), gamma, beta, eps=4.0)  # the root of 5 + 4 is 3
+check_shape("q2: conditional_batch_norm of two maps of 1 × 2", by_hand, (2, 1, 1, 2))
 check_close(
-    "q2: the score if all v_y are 0, which leaves w · φ + b,",
-    projection_score(phi, 0 * v, y, w, b),
-    torch.tensor([-1.25, 2.75, -3.5]),
-    hint="This part of the score is the same for all labels.",
+    "q2: a channel 1, 3 of class 0 and 5, 7 of class 1, with eps = 4,",
+    by_hand.flatten(),
+    torch.tensor([-1.0, 1 / 3, 7 / 3, 9.0]),
+    hint="The mean is 4, the variance 5, so the first value is 2 · (1 - 4) / 3 + 1.",
 )
+draw = torch.Generator().manual_seed(0)
+h = torch.randn(12, 3, 4, 5, generator=draw) * torch.tensor([0.1, 1.0, 5.0]).view(3, 1, 1) + 2
+y = torch.arange(12) % 4
+h = h + y[:, None, None, None]  # each class has its own mean
+gamma, beta = torch.randn(5, 3, generator=draw), torch.randn(5, 3, generator=draw)
+same = F.batch_norm(h, None, None, gamma[2], beta[2], training=True)
 check_close(
-    "q2: the score if w and b are 0, which leaves v_y · φ,",
-    projection_score(phi, v, y, 0 * w, 0 * b),
-    torch.tensor([4.0, 3.0, 2.25]),
-    hint="Each image takes the row v_y of its own label, and the inner product sums over d only.",
+    "q2: the result if all images have class 2, compared with torch's batch normalisation,",
+    conditional_batch_norm(h, torch.full_like(y, 2), gamma, beta),
+    same,
+    hint="The mean over images and pixels, for each channel by itself.",
 )
-check_close("q2: the score of 3 images", projection_score(phi, v, y, w, b), torch.tensor([2.75, 5.75, -1.25]))
+plain = conditional_batch_norm(h, y, torch.ones(5, 3), torch.zeros(5, 3))
 check_close(
-    "q2: the score of one image beside three labels",
-    projection_score(phi[:1].expand(3, 2), v, torch.tensor([1, 1, 0]), w, b),
-    torch.tensor([0.75, 0.75, -0.25]),
+    "q2: the mean of each channel with γ = 1, β = 0",
+    plain.mean(dim=(0, 2, 3)),
+    torch.zeros(3),
+    hint="Over the batch.",
 )
-inputs = [t.clone().requires_grad_() for t in (phi, v, w, b)]
-total = projection_score(inputs[0], inputs[1], y, *inputs[2:]).sum()
-slopes = check_gradients("q2: the sum of the scores", total, inputs, hint="Compute with tensors throughout.")
-rows = torch.stack([phi[1], 0 * phi[0], phi[0], phi[2]])
-wanted = (w + v[y], rows, phi.sum(dim=0), torch.tensor(3.0))
-for name, slope, expected in zip(("features", "embedding", "weight", "bias"), slopes, wanted, strict=True):
-    check_close(f"q2: the gradient of the sum of the scores, {name},", slope, expected)
-with seeded(0):
-    its = Discriminator(num_classes=5, width=3)
-x, y = test.x[:7], torch.tensor([4, 0, 4, 2, 1, 3, 3])
-with torch.no_grad():
+check_range(
+    "q2: the mean of class 3 in the channels with γ = 1, β = 0",
+    plain[y == 3].mean(dim=(0, 2, 3)),
+    0.1,
+    2.0,
+    hint="Mean and variance are those of the whole batch, not of each class or each image.",
+)
+wanted = gamma[y][:, :, None, None] * F.batch_norm(h, None, None, training=True) + beta[y][:, :, None, None]
+check_close("q2: the result for four classes", conditional_batch_norm(h, y, gamma, beta), wanted)
+inputs = [t.clone().requires_grad_() for t in (h, gamma, beta)]
+weights = torch.randn(h.shape, generator=draw)
+total = (weights * conditional_batch_norm(inputs[0], y, *inputs[1:])).sum()
+slopes = check_gradients("q2: the result", total, inputs, hint="Compute with tensors throughout.")
+again = [t.clone().requires_grad_() for t in (h, gamma, beta)]
+norm = F.batch_norm(again[0], None, None, training=True)
+total = (weights * (again[1][y][:, :, None, None] * norm + again[2][y][:, :, None, None])).sum()
+for name, slope, expected in zip(("h", "γ", "β"), slopes, torch.autograd.grad(total, again), strict=True):
     check_close(
-        "q2: the scores of 7 digits, compared with the course's discriminator,",
-        projection_score(its.body(x), its.embed.weight, y, its.head.weight[0], its.head.bias[0]),
-        its(x, y),
+        f"q2: the gradient of a sum of results, {name},",
+        slope,
+        expected,
+        tol=1e-3,
+        hint="The gradient passes through the mean and the variance, too." if name == "h" else "",
     )
-print("The score of a small case:", round(projection_score(phi[:1], v, torch.tensor([3]), w, b).item(), 2))
+print("A class that no image has gets the gradient", slopes[1][4].tolist())
 
 # %% [markdown]
-# ## 3 · Wrong labels
+# ## 3 · A classifier inside the discriminator
 #
-# Mismatched pairs need a wrong label $\tilde{y}$ for each image. Write a function that gives for each label in `y` (N,)
-# one of the *other* classes out of 0, …, C - 1, where C is `classes`, at least 2:
+# A generator is asked for class $y$ with the frequency $q(y)$, but takes no notice of it: $q(x, y) = q(x)\, q(y)$. Its
+# images may be good or bad. By section 2 of notebook 06 the best discriminator then has the scores
 #
-# $$P(\tilde{y} = k \mid y) = \begin{cases} 0 & k = y \\ \frac{1}{C - 1} & k \neq y \end{cases}$$
+# $$s(x, y) = \log \frac{p(x)}{q(x)} + \log \frac{p(y \mid x)}{q(y)}.$$
 #
-# Each row has its own draw, and all randomness comes from the generator that is given. The result is int64 (N,); `y`
-# must not be changed.
+# So whoever has this discriminator has two things more: the image's part $\log \frac{p(x)}{q(x)}$, and a classifier
+# $p(y \mid x)$. Find them. You get `s` (N, C), the scores of N images beside each of the C classes, and `q_y` (C,), the
+# numbers $q(y)$, all above 0. Return the image's part, (N,), and $p(y \mid x)$, (N, C). Scores may be as large as ±200.
 #
 # <details><summary>Hint 1</summary>
 #
-# Draw how many places to go on from $y$. Which steps never lead back to $y$ on a circle of C places?
+# $\sum_y p(y \mid x) = 1$. Solve the formula for $p(y \mid x)$ and sum over $y$.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `torch.randint(low, high, y.shape, generator=generator)` draws from low, …, high - 1. `%` brings you round the circle.
+# $\log \sum_y e^{a_y}$ is `a.logsumexp(dim=1)`, without overflow.
 #
 # </details>
 
 
 # %% key="q3"
-def wrong_labels(y: Tensor, classes: int, generator: torch.Generator) -> Tensor:
-    return (y + torch.randint(1, classes, y.shape, generator=generator)) % classes
+def split_score(s: Tensor, q_y: Tensor) -> tuple[Tensor, Tensor]:
+    joint = s + q_y.log()  # log p(x) / q(x) + log p(y | x)
+    image_part = joint.logsumexp(dim=1)
+    return image_part, (joint - image_part[:, None]).exp()
 
 
 # %% key="check-q3" tags=["check"]
 # CHECK q3
-y = torch.arange(30_000) % 5  # 6,000 of each class
-y_tilde = wrong_labels(y, 5, torch.Generator().manual_seed(0))
-check_shape("q3: wrong_labels(y, classes, generator)", y_tilde, (30_000,))
-check_close("q3: y, afterwards,", y, torch.arange(30_000) % 5, hint="Work on a copy.")
-assert y_tilde.dtype == torch.int64, f"q3: the labels have the type {y_tilde.dtype}, should be torch.int64."
-check_range("q3: the labels drawn, of 5 classes,", y_tilde, 0, 4, hint="The classes are 0 to 4.")
+def two_parts(where: str, s: Tensor, q_y: Tensor) -> tuple[Tensor, Tensor]:
+    answer = split_score(s, q_y)
+    if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+        raise AssertionError(f"{where}: split_score must return two values, the image's part and p(y | x).")
+    check_shape(f"{where}: the image's part", answer[0], s.shape[:1])
+    check_shape(f"{where}: p(y | x)", answer[1], s.shape)
+    return answer[0], answer[1]
+
+
+p_x, q_x = torch.tensor([0.5, 0.3, 0.2]), torch.tensor([0.25, 0.3, 0.45])
+p_given_x = torch.tensor([[0.7, 0.2, 0.1, 0.0001], [0.25, 0.25, 0.25, 0.25], [0.05, 0.9, 0.02, 0.03]])
+p_given_x = p_given_x / p_given_x.sum(dim=1, keepdim=True)
+for name, q_y in (
+    ("all q(y) alike", torch.full((4,), 0.25)),
+    ("different q(y)", torch.tensor([0.1, 0.2, 0.3, 0.4])),
+):
+    s = (p_x / q_x).log()[:, None] + (p_given_x / q_y).log()
+    image_part, posterior = two_parts(f"q3: three images and four classes, {name}", s, q_y)
+    check_close(
+        f"q3: log p(x) / q(x) of three images, {name},",
+        image_part,
+        (p_x / q_x).log(),
+        hint="The sum of q(y) e^s over the classes is p(x) / q(x).",
+    )
+    check_close(
+        f"q3: p(y | x) of three images, {name},", posterior, p_given_x, hint="Take q(y) into account."
+    )
+far = torch.tensor([[200.0, 199.0, -200.0], [-200.0, -201.0, -200.0], [0.0, 0.0, 0.0]])
+image_part, posterior = two_parts("q3: scores of ±200", far, torch.full((3,), 1 / 3))
 check_close(
-    "q3: the share of labels that are the right ones",
-    (y_tilde == y).double().mean(),
-    0.0,
-    hint="A wrong label is never the right one.",
+    "q3: the image's part for scores of ±200",
+    image_part.double(),
+    (far.double().logsumexp(dim=1) - torch.tensor(3.0).double().log()),
+    hint="e^200 is infinite in float32: use logsumexp.",
 )
-pair = torch.tensor([0, 1, 1, 0, 1, 1])
-only = wrong_labels(pair, 2, torch.Generator().manual_seed(1))
-check_close("q3: with 2 classes there is only one wrong label: the result", only, 1 - pair)
-for classes, labels in ((5, y), (3, torch.arange(30_000) % 3)):
-    drawn = wrong_labels(labels, classes, torch.Generator().manual_seed(2))
-    p, n = 1 / (classes - 1), 30_000 / classes
-    error = (p * (1 - p) / n) ** 0.5
-    for right in range(classes):
-        share = torch.bincount(drawn[labels == right], minlength=classes) / n
-        check_range(
-            f"q3: how often each of the other classes of {classes} is drawn for the label {right}",
-            share[torch.arange(classes) != right],
-            p - 5 * error,
-            p + 5 * error,
-            hint="All the others must be equally likely, with a draw of its own for each row.",
-        )
-alike = wrong_labels(torch.full((8000,), 6), 9, torch.Generator().manual_seed(3))
-check_range(
-    "q3: how often two neighbours with the same right label of 9 get the same wrong one",
-    (alike[::2] == alike[1::2]).double().mean(),
-    0.125 - 5 * (0.125 * 0.875 / 4000) ** 0.5,
-    0.125 + 5 * (0.125 * 0.875 / 4000) ** 0.5,
-    hint="Each row needs its own draw.",
-)
-again = wrong_labels(y, 5, torch.Generator().manual_seed(0))
-check_close(
-    "q3: the result with the same seed again", again, y_tilde, hint="Use the generator for every draw."
-)
-check_range(
-    "q3: the share of labels that another seed changes",
-    (wrong_labels(y, 5, torch.Generator().manual_seed(4)) != y_tilde).double().mean(),
-    0.75 - 5 * (0.75 * 0.25 / 30_000) ** 0.5,
-    0.75 + 5 * (0.75 * 0.25 / 30_000) ** 0.5,
-    hint="Use the generator that is given.",
-)
-one = torch.Generator().manual_seed(0)
-first, second = wrong_labels(y, 5, one), wrong_labels(y, 5, one)
-check_range(
-    "q3: the share of labels that a second call with the same generator changes",
-    (first != second).double().mean(),
-    0.75 - 5 * (0.75 * 0.25 / 30_000) ** 0.5,
-    0.75 + 5 * (0.75 * 0.25 / 30_000) ** 0.5,
-    hint="Draw from the generator itself; a seed taken from it begins anew each time.",
-)
-print("Of two classes:", wrong_labels(pair, 2, torch.Generator().manual_seed(5)).tolist())
+check_close("q3: p(y | x) for scores of ±200", posterior.sum(dim=1), torch.ones(3))
+check_close("q3: p(y | x) where all scores are 0", posterior[2], torch.full((3,), 1 / 3))
+
+# A discriminator on digits, beside a generator with perfect images that takes no notice of y: real images with labels
+# drawn at random, class 0 as often as all others together.
+q_y = torch.tensor([0.5, *[0.5 / 9] * 9])
+with seeded(0):
+    D = Discriminator(num_classes=10, width=8)
+adam, draw = torch.optim.Adam(D.parameters(), lr=2e-3), torch.Generator().manual_seed(1)
+for x, y in batches(train, 128, 120, generator=torch.Generator().manual_seed(2)):
+    y_hat = torch.multinomial(q_y, 128, replacement=True, generator=draw)
+    x_hat = train.x[torch.randint(len(train), (128,), generator=draw)]
+    adam.zero_grad()
+    discriminator_loss(D(x, y), D(x_hat, y_hat)).backward()
+    adam.step()
+with torch.no_grad():
+    s = torch.stack([D(test.x, torch.full_like(test.y, label)) for label in range(10)], dim=1)
+image_part, posterior = two_parts("q3: the scores of 1,000 digits", s, q_y)
+right = (posterior.argmax(dim=1) == test.y).double().mean().item()
+check_range("q3: the share of test digits that the classifier inside D names", right, 0.8, 1.0)
+zeros = (posterior.argmax(dim=1)[test.y != 0] == 0).double().mean().item()
+check_range("q3: how often it calls another digit a zero", zeros, 0.0, 0.05, hint="Take q(y) into account.")
+print("Is there a classifier inside the discriminator?", right > 0.8)
 
 # %% [markdown]
-# ## 4 · The loss of the matching-aware discriminator
+# ## 4 · The discriminator names the class
 #
-# Reed et al. (2016, algorithm 1) show the discriminator three kinds of pairs: real images beside the right label, made
-# images beside the label that was asked for, and real images beside a wrong label. With the scores $s$ before the
-# sigmoid $\sigma(s) = 1 / (1 + e^{-s})$,
+# In AC-GAN (Odena, Olah and Shlens, 2017) the discriminator is not told the class. It looks at the image alone and gives
+# two answers: a score $s$, as always, and `logits` (N, C), from which $P(y \mid x)$ is the softmax. Let $s_i$ and $P(\cdot
+# \mid x_i)$ belong to real images of the classes $y_i$, and $\hat{s}_j$ and $P(\cdot \mid \hat{x}_j)$ to generated ones
+# that were asked for as $\hat{y}_j$. Both players are rewarded for a class that is named rightly:
 #
-# $$L_D = -\,\mathbb{E} \log \sigma(s_\text{right})
-# - \tfrac12 \Big[ \mathbb{E} \log \big(1 - \sigma(s_\text{made})\big)
-# + \mathbb{E} \log \big(1 - \sigma(s_\text{wrong})\big) \Big].$$
+# $$L_D = -\,\mathbb{E} \log \sigma(s_i) - \mathbb{E} \log \big(1 - \sigma(\hat{s}_j)\big)
+# - \mathbb{E} \log P(y_i \mid x_i) - \mathbb{E} \log P(\hat{y}_j \mid \hat{x}_j)$$
 #
-# Each $\mathbb{E}$ is the mean over its own batch; the three batches `real_right`, `made` and `real_wrong` hold scores
-# and may differ in size. The result is one number. It and its gradient must be right for scores as large as ±200, too,
-# where $\sigma(s)$ is rounded to 0 or 1. Write it yourself, without `discriminator_loss`.
+# $$L_G = -\,\mathbb{E} \log \sigma(\hat{s}_j) - \mathbb{E} \log P(\hat{y}_j \mid \hat{x}_j)$$
+#
+# Each $\mathbb{E}$ is the mean over its own batch; the two batches may differ in size. Return the pair $L_D$, $L_G$. Both
+# must be right for scores and logits as large as ±200.
 #
 # <details><summary>Hint 1</summary>
 #
-# $\log(1 - \sigma(s)) = \log \sigma(-s)$.
+# `F.cross_entropy(logits, y)` is $-\,\mathbb{E} \log P(y \mid x)$ from the logits.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `softplus(s)` is $\log(1 + e^s) = -\log \sigma(-s)$, computed without overflow.
+# `softplus(s)` is $\log(1 + e^s) = -\log(1 - \sigma(s))$.
 #
 # </details>
 
 
 # %% key="q4"
-def matching_loss(real_right: Tensor, made: Tensor, real_wrong: Tensor) -> Tensor:
-    false = (softplus(made).mean() + softplus(real_wrong).mean()) / 2
-    return softplus(-real_right).mean() + false
+def acgan_losses(
+    s: Tensor, logits: Tensor, y: Tensor, s_hat: Tensor, logits_hat: Tensor, y_hat: Tensor
+) -> tuple[Tensor, Tensor]:
+    named_real, named_fake = F.cross_entropy(logits, y), F.cross_entropy(logits_hat, y_hat)
+    loss_D = softplus(-s).mean() + softplus(s_hat).mean() + named_real + named_fake
+    return loss_D, softplus(-s_hat).mean() + named_fake
 
 
 # %% key="check-q4" tags=["check"]
 # CHECK q4
-zeros = torch.zeros(6)
-check_shape("q4: matching_loss(...)", matching_loss(zeros, zeros[:4], zeros[:3]), ())
+def two_losses(*arguments: Tensor) -> tuple[Tensor, Tensor]:
+    answer = acgan_losses(*arguments)
+    if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+        raise AssertionError("q4: acgan_losses must return two values, the losses of D and of G.")
+    for name, loss in zip(("L_D", "L_G"), answer, strict=True):
+        check_shape(f"q4: {name}", loss, ())
+    return answer[0], answer[1]
+
+
+y, y_hat = torch.tensor([0, 3, 1, 2, 2]), torch.tensor([1, 1, 0])
+blank = (torch.zeros(5), torch.zeros(5, 4), y, torch.zeros(3), torch.zeros(3, 4), y_hat)
+loss_D, loss_G = two_losses(*blank)
 check_close(
-    "q4: the loss if all scores are 0, log 2 + (log 2 + log 2) / 2,",
-    matching_loss(zeros, zeros[:4], zeros[:3]),
-    1.386294,
-    hint="Means, not sums; and the two kinds of false pairs have half of the weight each.",
+    "q4: L_D if nothing is known, 2 log 2 + 2 log 4,", loss_D, 4.158883, hint="Four terms, each a mean."
 )
-log_3 = torch.tensor(3.0).log()  # σ(log 3) = 3/4
-for n, (kind, expected, hint) in enumerate(
-    (
-        ("right", 0.980829, "Right pairs count as real, with the weight 1."),
-        ("made", 1.732868, "Made pairs count as false, with the weight 1/2, however many they are."),
-        ("wrong", 1.732868, "Wrong pairs count as false, with the weight 1/2, however many they are."),
-    )
-):
-    scores = [zeros[:k] + (log_3 if n == place else 0) for place, k in enumerate((5, 2, 4))]
-    check_close(
-        f"q4: the loss if the {kind} pairs score log 3 and all others 0",
-        matching_loss(*scores),
-        expected,
-        hint=hint,
-    )
-real_right, made = torch.tensor([1.3, -0.4, 2.2, 0.9, 0.1]), torch.tensor([-1.7, 0.6])
-real_wrong = torch.tensor([0.8, -2.5, 3.1])
-bce = F.binary_cross_entropy_with_logits
-false = (bce(made, torch.zeros(2)) + bce(real_wrong, torch.zeros(3))) / 2
+check_close("q4: L_G if nothing is known, log 2 + log 4,", loss_G, 2.079442, hint="Two terms, each a mean.")
+draw = torch.Generator().manual_seed(0)
+s, s_hat = 2 * torch.randn(5, generator=draw), 2 * torch.randn(3, generator=draw)
+logits, logits_hat = 3 * torch.randn(5, 4, generator=draw), 3 * torch.randn(3, 4, generator=draw)
+log_P = (logits - logits.logsumexp(dim=1, keepdim=True))[torch.arange(5), y]
+log_P_hat = (logits_hat - logits_hat.logsumexp(dim=1, keepdim=True))[torch.arange(3), y_hat]
+terms = {
+    "log σ(s)": -s.sigmoid().log().mean(),
+    "log (1 - σ(ŝ))": -(1 - s_hat.sigmoid()).log().mean(),
+    "log P(y | x)": -log_P.mean(),
+    "log P(ŷ | x̂)": -log_P_hat.mean(),
+}
+loss_D, loss_G = two_losses(s, logits, y, s_hat, logits_hat, y_hat)
+check_close("q4: L_D of 5 real and 3 generated images", loss_D, sum(terms.values()))
 check_close(
-    "q4: the loss of 5 right, 2 made and 3 wrong pairs, compared with torch's cross-entropy,",
-    matching_loss(real_right, made, real_wrong),
-    bce(real_right, torch.ones(5)) + false,
-    hint="Each of the three means is over its own batch.",
+    "q4: L_G of the same images",
+    loss_G,
+    -s_hat.sigmoid().log().mean() + terms["log P(ŷ | x̂)"],
+    hint="The generator wants high scores, and its class named; real images are not its business.",
 )
+inputs = [t.clone().requires_grad_() for t in (s, logits, s_hat, logits_hat)]
+both = two_losses(inputs[0], inputs[1], y, inputs[2], inputs[3], y_hat)
+P, P_hat = logits.softmax(dim=1), logits_hat.softmax(dim=1)
+in_D = (
+    -(-s).sigmoid() / 5, (P - F.one_hot(y, 4)) / 5, s_hat.sigmoid() / 3, (P_hat - F.one_hot(y_hat, 4)) / 3,
+)  # fmt: skip
+in_G = (torch.zeros(5), torch.zeros(5, 4), -(-s_hat).sigmoid() / 3, in_D[3])
+for name, loss, expected in zip(("L_D", "L_G"), both, (in_D, in_G), strict=True):
+    slopes = torch.autograd.grad(loss, inputs, retain_graph=True, allow_unused=True, materialize_grads=True)
+    for of, slope, want in zip(("s", "logits", "ŝ", "logits of x̂"), slopes, expected, strict=True):
+        check_close(f"q4: the gradient of {name}, {of},", slope, want)
+far = (torch.full((5,), -200.0), 200 * F.one_hot((y + 1) % 4, 4).float(), y, torch.full((3,), 200.0))
+loss_D, loss_G = two_losses(*far, 200 * F.one_hot(y_hat, 4).float(), y_hat)
 check_close(
-    "q4: the loss of the same pairs, compared with the course's function,",
-    matching_loss(real_right, made, real_wrong),
-    discriminator_loss(real_right, made, real_wrong),
+    "q4: L_D where s = -200, ŝ = 200 and real classes are named wrongly", loss_D, 600.0, hint="softplus"
 )
-scores = [torch.full((n,), log_3.item(), requires_grad=True) for n in (5, 2, 4)]
-slopes = check_gradients("q4: the loss", matching_loss(*scores), scores)
-for name, slope, expected in zip(("right", "made", "wrong"), slopes, (-0.05, 0.1875, 0.09375), strict=True):
-    check_close(
-        f"q4: the gradient at scores of log 3, {name} pairs,", slope, torch.full_like(slope, expected)
-    )
-high, low = torch.full((5,), 200.0), torch.full((3,), -200.0)
-for what, scores, expected in (
-    ("right pairs score 200, false ones -200", (high, low, low[:2]), 0.0),
-    ("all score -200", (low, low[:2], low), 200.0),
-    ("all score 200", (high, high[:2], high[:4]), 200.0),
-    ("right pairs score 200, made 200, wrong -200", (high, high[:2], low), 100.0),
-    ("right pairs score 200, made -200, wrong 200", (high, low, high[:2]), 100.0),
-):
-    check_close(
-        f"q4: the loss if {what},",
-        matching_loss(*scores),
-        expected,
-        hint="In float32 e^200 is infinite, and σ(±200) is rounded to 0 or 1: use softplus.",
-    )
-scores = [s.clone().requires_grad_() for s in (low, high[:2], high[:4])]
-slopes = check_gradients("q4: the loss", matching_loss(*scores), scores)
-for name, slope, expected in zip(("right", "made", "wrong"), slopes, (-1 / 3, 0.25, 0.125), strict=True):
-    check_close(
-        f"q4: the gradient where right pairs score -200 and false ones 200, {name} pairs,",
-        slope,
-        torch.full_like(slope, expected),
-        hint="Use softplus: its gradient is right there, too.",
-    )
-print("The loss if all scores are 0:", round(matching_loss(zeros, zeros, zeros).item(), 2))
+check_close("q4: L_G there", loss_G, 0.0)
+print("If nothing is known, the generator's loss is", round(two_losses(*blank)[1].item(), 2))
 
 # %% [markdown]
-# ## 5 · What mismatched pairs teach
+# ## 5 · A round of the conditional game
 #
-# Notebook 06 (C2): where the generator obeys, nothing that the discriminator is shown says that a good image beside a
-# wrong label is false. You will now measure it on points of the plane. There are eight classes, small clouds on a
-# ring, and the generator is perfect and obeys: each of its points $\hat{x}$ is drawn from the cloud of the class that
-# was asked for. The discriminator below is given; it scores with your `projection_score`.
-
-
-# %%
-class PointDiscriminator(nn.Module):
-    """Points (N, 2) and labels (N,) to scores (N,)."""
-
-    def __init__(self, num_classes: int, width: int = 64):
-        super().__init__()
-        self.num_classes = num_classes
-        self.phi = nn.Sequential(
-            nn.Linear(2, width), nn.LeakyReLU(0.2), nn.Linear(width, width), nn.LeakyReLU(0.2)
-        )
-        self.embedding = nn.Parameter(torch.randn(num_classes, width))
-        self.weight, self.bias = nn.Parameter(torch.zeros(width)), nn.Parameter(torch.zeros(()))
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return projection_score(self.phi(x), self.embedding, y, self.weight, self.bias)
-
-
-# %% [markdown]
-# Write one training step of the discriminator `D`. It gets real points `x` with their labels `y`, made points `x_hat`
-# with the labels `y_asked` that they were asked for, and a generator for the wrong labels.
+# Write a whole round: one step of the discriminator, then one step of the generator, with the **hinge loss**. With scores
+# $s(x, y)$, wrong labels $\tilde{y}$ and $[a]_+ = \max(0, a)$ the two lower
 #
-# 1. Compute your `matching_loss` of three kinds of pairs: $(x, y)$; $(\hat{x}, y_\text{asked})$; and $(x, \tilde{y})$
-#    with $\tilde{y}$ from your `wrong_labels` (the number of classes is `D.num_classes`).
-# 2. With `mismatched=False` no wrong labels are shown: the made pairs stand in for the third kind, too. (Then $L_D$ is
-#    the ordinary loss of a GAN: one half and one half of the same mean.)
-# 3. Let `optimizer` take one step down this loss, and this loss only. (`D` may still hold gradients, such as those that
-#    a step of the generator left behind.)
-# 4. Return the loss as a number, as it was before the step.
+# $$L_D = \mathbb{E}\,[1 - s(x, y)]_+ + \tfrac12\, \mathbb{E}\,[1 + s(G(z, y), y)]_+ + \tfrac12\, \mathbb{E}\,[1 + s(x, \tilde{y})]_+,
+# \qquad L_G = -\,\mathbb{E}\, s(G(z, y), y).$$
 #
-# The check trains 300 steps with mismatched pairs and 300 without, a few seconds. Then it counts, over 1,000 real
-# points and the seven wrong labels of each, how often the wrong label gets a lower score than the right one. Guessing
-# gives 0.5. Before you run it: what do you expect without mismatched pairs? Afterwards look at `shares`.
+# You get real images `x` with labels `y`, the two networks `G(z, y)` and `D(x, y)`, an optimiser for each, and `draw`, a
+# `torch.Generator` from which all randomness comes.
+#
+# 1. The discriminator's turn. Draw noise $z$ (`len(x)` rows of `G.latent_dim` standard normal numbers) and wrong labels, with
+#    `other_classes(y, G.num_classes, draw)`. Take one step of `opt_D` down $L_D$.
+# 2. The generator's turn. Draw *new* noise. Take one step of `opt_G` down $L_G$, against the discriminator as it is now.
+#
+# Both are asked for the labels `y`. Gradients left behind by an earlier turn must not count. Return the two losses, as they
+# were before their steps, as plain numbers.
+#
+# The check trains a small conditional GAN on digits with your round. That takes about ten seconds.
 #
 # <details><summary>Hint 1</summary>
 #
-# `D(x_hat, y_asked)` are the scores of the second kind. In the third kind the points are the *real* ones.
+# In the discriminator's turn `.detach()` keeps the generator out. In the generator's turn nothing may be detached.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# A step in PyTorch is `optimizer.zero_grad()`, `loss.backward()`, `optimizer.step()`. Without the first, the
-# gradients of the steps before are added.
+# The generator's `backward()` leaves gradients in the discriminator, and the other way round if you do not detach. So call
+# `zero_grad()` right before each `backward()`.
 #
 # </details>
 
 
 # %% key="q5"
-def train_step(
-    D: PointDiscriminator, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, x_hat: Tensor,
-    y_asked: Tensor, generator: torch.Generator, mismatched: bool = True,
-) -> float:  # fmt: skip
-    made = D(x_hat, y_asked)
-    real_wrong = D(x, wrong_labels(y, D.num_classes, generator)) if mismatched else made
-    loss = matching_loss(D(x, y), made, real_wrong)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+def play_round(
+    G: nn.Module, D: nn.Module, opt_G: torch.optim.Optimizer, opt_D: torch.optim.Optimizer, x: Tensor, y: Tensor,
+    draw: torch.Generator,
+) -> tuple[float, float]:  # fmt: skip
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
 
 
 # %% key="check-q5" tags=["check"]
 # CHECK q5
-def weights(D: nn.Module) -> Tensor:
-    return nn.utils.parameters_to_vector(D.parameters()).detach().clone()
+class Maker(nn.Module):
+    """G(z, y) = z + c_y. It remembers the noise and the labels that it gets."""
+
+    latent_dim, num_classes = 2, 2
+
+    def __init__(self, num_classes: int = 2):
+        super().__init__()
+        self.num_classes, self.seen = num_classes, []
+        self.c = nn.Parameter(torch.arange(2.0 * num_classes).view(num_classes, 2) / 5)
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        self.seen.append((z.detach().clone(), y.clone()))
+        return z + self.c[y]
+
+
+class Scorer(nn.Module):
+    """s(x, y) = ⟨a_y, x⟩. It remembers the labels beside each point."""
+
+    def __init__(self, num_classes: int = 2):
+        super().__init__()
+        self.a, self.seen = nn.Parameter(torch.linspace(-0.4, 0.5, 2 * num_classes).view(num_classes, 2)), []
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        self.seen += [(*point, label) for point, label in zip(x.tolist(), y.tolist(), strict=True)]
+        return (self.a[y] * x).sum(dim=1)
+
+
+def score(a: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    return (a[y] * x).sum(dim=1)
+
+
+def numbers_of(answer: object) -> tuple[float, float]:
+    if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+        raise AssertionError("q5: play_round must return two values, the losses of D and of G.")
+    if not all(isinstance(loss, float) for loss in answer):
+        raise AssertionError("q5: the two losses must be plain numbers: loss.item().")
+    return answer[0], answer[1]
 
 
 draw = torch.Generator().manual_seed(0)
-x, x_hat = torch.randn(5, 2, generator=draw), 2 * torch.randn(5, 2, generator=draw)
-y, y_asked = torch.tensor([0, 1, 1, 0, 1]), torch.tensor([1, 1, 0, 0, 0])
-for mismatched in (False, True):
-    with seeded(1):
-        D = PointDiscriminator(2)  # with two classes the wrong label is 1 - y
-    sgd = torch.optim.SGD(D.parameters(), lr=0.1)
-    for p in D.parameters():  # as if the generator's step had left gradients behind
-        p.grad = torch.ones_like(p)
-    for step, n in (("first", 5), ("second", 3)):
-        before, copy = weights(D), deepcopy(D)
-        real, made = copy(x, y), copy(x_hat[:n], y_asked[:n])
-        third = copy(x, 1 - y) if mismatched else made
-        expected = softplus(-real).mean() + softplus(made).mean() / 2 + softplus(third).mean() / 2
-        loss = train_step(D, sgd, x, y, x_hat[:n], y_asked[:n], torch.Generator().manual_seed(2), mismatched)
-        where = f"q5: with mismatched={mismatched},"
-        check_shape(f"{where} what train_step returns", loss, ())
-        pairs = "The pairs are (x, y), (x_hat, y_asked) and " + (
-            "(x, a wrong label)." if mismatched else "once more (x_hat, y_asked)."
-        )
-        check_close(f"{where} the loss of the {step} step", loss, expected, hint=pairs)
-        slope = torch.cat([g.flatten() for g in torch.autograd.grad(expected, list(copy.parameters()))])
-        check_close(
-            f"{where} how far SGD moves the weights in the {step} step",
-            weights(D) - before,
-            -0.1 * slope,
-            hint="Clear the gradients of the step before, then go down the gradient of this loss, once.",
-        )
-with seeded(1):
-    D = PointDiscriminator(8)
-stay = torch.optim.SGD(D.parameters(), lr=0.0)
-losses = [
-    train_step(D, stay, x, y, x_hat, y_asked, torch.Generator().manual_seed(s)) for s in (0, 0, 1, 2, 3)
+x, y = 2 * torch.randn(6, 2, generator=draw), torch.tensor([0, 1, 1, 0, 1, 0])
+for stale in (0.0, 50.0):
+    maker, scorer = Maker(), Scorer()  # with two classes the wrong label is 1 - y
+    opt_G, opt_D = (torch.optim.SGD(player.parameters(), lr=0.3) for player in (maker, scorer))
+    for weight in (maker.c, scorer.a):
+        weight.grad = torch.full_like(weight, stale)
+    c, a = maker.c.detach().clone(), scorer.a.detach().clone().requires_grad_()
+    losses = numbers_of(play_round(maker, scorer, opt_G, opt_D, x, y, torch.Generator().manual_seed(1)))
+    calls = len(maker.seen)
+    if calls != 2:
+        raise AssertionError(f"q5: the generator is called {calls} times in a round, should be twice.")
+    (z_1, y_1), (z_2, y_2) = maker.seen
+    for turn, (z, labels) in zip(("discriminator's", "generator's"), maker.seen, strict=True):
+        check_shape(f"q5: the noise of the {turn} turn", z, (6, 2), hint="len(x) rows of G.latent_dim.")
+        check_close(f"q5: the labels that G is asked for in the {turn} turn", labels, y)
+    check_range(
+        "q5: how far the noise of the two turns differs", (z_1 - z_2).abs().mean(), 0.3, 3, hint="New noise."
+    )
+    false = (F.relu(1 + score(a, z_1 + c[y], y)).mean() + F.relu(1 + score(a, x, 1 - y)).mean()) / 2
+    loss_D = F.relu(1 - score(a, x, y)).mean() + false
+    check_close(
+        "q5: L_D before its step", losses[0], loss_D, hint="Three means; false pairs count half each."
+    )
+    (slope,) = torch.autograd.grad(loss_D, a)
+    after = f" if gradients of {stale:g} were left behind" if stale else ""
+    hint = "zero_grad() before backward()." if stale else "One step of opt_D down L_D, and this loss only."
+    check_close(f"q5: the discriminator's step{after}", scorer.a - a, -0.3 * slope, hint=hint)
+    a = scorer.a.detach()
+    c = c.requires_grad_()
+    loss_G = -score(a, z_2 + c[y], y).mean()
+    check_close(
+        "q5: L_G before its step", losses[1], loss_G, hint="Against the discriminator after its step."
+    )
+    (slope,) = torch.autograd.grad(loss_G, c)
+    hint = "zero_grad() before backward()." if stale else "One step of opt_G down L_G."
+    check_close(f"q5: the generator's step{after}", maker.c - c, -0.3 * slope, hint=hint)
+    if not scorer.a.requires_grad:
+        raise AssertionError("q5: D's weights no longer require a gradient; leave them as they are.")
+maker, scorer, five = Maker(5), Scorer(5), torch.arange(200) % 5
+x = torch.randn(200, 2, generator=draw)
+stay = [torch.optim.SGD(player.parameters(), lr=0.0) for player in (maker, scorer)]
+results = [
+    numbers_of(play_round(maker, scorer, *stay, x, five, torch.Generator().manual_seed(k))) for k in (0, 0, 1)
 ]
-check_close("q5: the loss with the same seed again", losses[1], losses[0], hint="Use the generator.")
-several = len({round(torch.as_tensor(loss).item(), 5) for loss in losses[1:]})
-assert several == 4, (
-    f"q5: four seeds give {several} different losses, should give 4. Use the generator given."
-)
-shares = {}
-for mismatched in (True, False):
-    with seeded(0):
-        D = PointDiscriminator(8)
-    adam = torch.optim.Adam(D.parameters(), lr=2e-3)
-    draw, noise = torch.Generator().manual_seed(3), torch.Generator().manual_seed(4)
-    for _ in range(300):
-        real, made = (toy_points("gaussians", 256, generator=draw) for _ in range(2))
-        train_step(D, adam, *real, *made, noise, mismatched)
-    x, y = toy_points("gaussians", 1000, generator=torch.Generator().manual_seed(5))
-    with torch.no_grad():
-        s = torch.stack([D(x, torch.full_like(y, label)) for label in range(8)], dim=1)  # (1000, 8)
-    lower = s < s.gather(1, y[:, None])  # never true at the right label itself
-    shares[mismatched] = lower.double().sum().item() / 7000
-share = "q5: the share of wrong labels that score lower than the right one, trained"
+check_close("q5: the losses with the same seed again", results[1], results[0], hint="Use `draw` everywhere.")
 check_range(
-    f"{share} with mismatched pairs,", shares[True], 0.95, 1.0, hint="(x, wrong label) counts as false."
+    "q5: how far another seed changes L_D", abs(results[2][0] - results[1][0]), 1e-4, 1.0, hint="Use `draw`."
 )
-check_range(f"{share} without them,", shares[False], 0.0, 0.8, hint="Show no wrong labels then.")
-answers = ["yes" if shares[key] > 0.9 else "no" for key in (True, False)]
-print("Nine wrong labels in ten score lower? With mismatched pairs:", answers[0], "· without:", answers[1])
+beside = {tuple(point): [] for point in x.tolist()}
+for *point, label in scorer.seen:
+    if tuple(point) in beside:
+        beside[tuple(point)].append(label)
+wrong = [
+    (k, label)
+    for point, k in zip(x.tolist(), five.tolist(), strict=True)
+    for label in beside[tuple(point)]
+    if label != k
+]
+check_close(
+    "q5: how many wrong pairs three rounds show", len(wrong), 600, hint="Each real image once a round."
+)
+hint = "Each label has four wrong ones, and all of them must come up: use other_classes."
+check_close("q5: how many different wrong pairs of classes there are", len(set(wrong)), 20, hint=hint)
+noise = torch.cat([z for z, _ in maker.seen])
+check_range("q5: the mean of the noise", noise.mean(), -0.15, 0.15, hint="Standard normal: randn.")
+check_range("q5: the variance of the noise", noise.var(), 0.8, 1.2, hint="Standard normal: randn.")
+
+see, asked = feature_extractor("digits", "cpu"), torch.arange(200) % 10
+with seeded(0):
+    G, D = Generator(16, num_classes=10, width=12), Discriminator(num_classes=10, width=12)
+opt_G, opt_D = (torch.optim.Adam(player.parameters(), lr=2e-3, betas=(0.0, 0.99)) for player in (G, D))
+draw = torch.Generator().manual_seed(1)
+for x, y in batches(train, 32, 300, generator=torch.Generator().manual_seed(2)):
+    play_round(G, D, opt_G, opt_D, x, y, draw)
+with torch.no_grad():
+    drawn = G.eval().sample(200, asked, generator=torch.Generator().manual_seed(3))
+obeyed = (see(drawn).probs.argmax(dim=1) == asked).double().mean().item()
+check_range("q5: the share of images read as asked for after 300 rounds", obeyed, 0.4, 1.0)
+print("Does the generator obey more often than by chance (0.1)?", obeyed > 0.4)
 
 # %% [markdown]
-# <details><summary>What you should have seen</summary>
-#
-# With mismatched pairs practically every wrong label scores lower. Without them about half do: nothing pushes on the
-# scores at wrong labels, and what they are comes from the first weights. With other seeds it was 0.3 to 0.54.
-#
-# </details>
-#
 # ## 6 · Do you get what you ask for?
 #
-# A judge, a classifier that took no part in the game, gives each made image $\hat{x}_i$ a probability
+# A judge, a classifier that took no part in the game, gives each generated image $\hat{x}_i$ a probability
 # $p_{ik}$ for each of the $C$ classes, and reads it as the class with the largest one. Let $y_i$ be the class asked
 # for. The share read as asked for, overall and among the images asked for as class $c$, is
 #
@@ -587,8 +629,8 @@ check_close("q6: the shares per class, compared with sklearn,", per_class, by_sk
 shipped, see = load_pretrained("cgan-mnist", "cpu"), feature_extractor("digits", "cpu")
 asked = torch.arange(500) % 10
 with torch.no_grad():
-    made = shipped.sample(500, asked, generator=torch.Generator().manual_seed(1))
-probs = see(made).probs.clone()
+    drawn = shipped.sample(500, asked, generator=torch.Generator().manual_seed(1))
+probs = see(drawn).probs.clone()
 overall, per_class = class_accuracy(probs, asked)
 check_range("q6: the share of the course's cgan-mnist", overall, 0.9, 1.0)
 check_range("q6: its shares per class", per_class, 0.75, 1.0)
@@ -603,11 +645,26 @@ print(
 # ## 7 · Open question
 #
 # Your conditional GAN draws perfect digits, all ten equally often, but takes no notice of the digit that was asked for.
-# Which terms of the loss allowed it, and how would you find out before the customer does? Say, too, why the *best* discriminator would not have let it pass, and
-# what your measurement cannot see. Five to ten sentences.
+# Which terms of the game allowed it, and which should have prevented it? How would you find out before your customer
+# does, and what can your measurement not see? Five to ten sentences.
 #
-# *5 points: the terms of the two losses that a score which looks at the image only can satisfy 2, why the best
-# discriminator would object 1, a measurement for each class by a judge that took no part 1, what that measurement
-# cannot see 1.*
+# *5 points.*
 #
-# *Your answer:*
+# **A model answer.** The real pairs and the generated pairs hold the same images, only the labels stand differently beside
+# them. A discriminator whose score looks at the image alone, such as $s = \psi(h)$ with all $v_y$ alike, sees no difference,
+# so the term for real pairs and the term for generated pairs are as good as they can be without the label: $D$ is one half
+# everywhere, and the generator's own term gives it no push, since a score that does not depend on $y$ has the same
+# gradient whatever was asked for. The same two terms should have prevented it: the best discriminator has $s^*(x, y) = \log p(y \mid x) -
+# \log q(y)$ here, which is far below zero at a 3 that was asked for as a 7, and it reaches a higher value than
+# the blind one. So the discriminator was not the best: too few turns, too weak a way in for the label, or nothing that
+# taught it to use the label. Mismatched pairs would have, since a blind score has to pay for every one of them. I would
+# ask for each class, say, 100 times and let a classifier that took no part in the game read the images, and report the share
+# read as asked for each class by itself, beside the 10 % of chance; FID, precision and recall would show nothing, as they never
+# see the request. What this share cannot see: whether the images within a class vary (one perfect image for each class scores
+# 100 %), whether they look like digits to people (the classifier has to answer with one of ten), and mistakes that the
+# classifier makes itself.
+#
+# **Marking.** 2 points for the terms: both terms of $L_D$, and $L_G$, can be satisfied by a score that sees only the image (1), with a reason why no
+# gradient then tells the generator (1). 1 for what should have prevented it: the best score contains $\log p(y \mid x) / q(y)$, or mismatched pairs
+# force the discriminator to look. 1 for a measurement for each class, by a judge that took no part, with its chance level. 1 for a limit of *that* measurement.
+# An answer that proposes FID or looking at a few images gets none of the last two.

@@ -75,337 +75,731 @@ def with_one_hot(z, y, classes):
 
 
 # %%
-# WRONG q2: each image with the vectors of all images
-def projection_score(features, embedding, y, weight, bias):
-    return features @ weight + bias + features @ embedding[y].T
+# WRONG q2: mean and variance of each image
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    mean = h.mean(dim=(2, 3), keepdim=True)
+    variance = (h - mean).square().mean(dim=(2, 3), keepdim=True)
+    scale, shift = gamma[y][:, :, None, None], beta[y][:, :, None, None]
+    return scale * (h - mean) / (variance + eps).sqrt() + shift
 
 
 # %%
-# WRONG q2: sums over the batch
-def projection_score(features, embedding, y, weight, bias):
-    return features @ weight + bias + (embedding[y] * features).sum()
+# WRONG q2: mean and variance over the images only
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    mean = h.mean(dim=0, keepdim=True)
+    variance = (h - mean).square().mean(dim=0, keepdim=True)
+    scale, shift = gamma[y][:, :, None, None], beta[y][:, :, None, None]
+    return scale * (h - mean) / (variance + eps).sqrt() + shift
 
 
 # %%
-# WRONG q2: forgets the part for all classes
-def projection_score(features, embedding, y, weight, bias):
-    return (embedding[y] * features).sum(dim=1)
+# WRONG q2: one mean and variance for all channels
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    mean = h.mean()
+    variance = (h - mean).square().mean()
+    scale, shift = gamma[y][:, :, None, None], beta[y][:, :, None, None]
+    return scale * (h - mean) / (variance + eps).sqrt() + shift
 
 
 # %%
-# WRONG q2: forgets the bias
-def projection_score(features, embedding, y, weight, bias):
-    return features @ weight + (embedding[y] * features).sum(dim=1)
+# WRONG q2: mean and variance of each class
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    result = torch.empty_like(h)
+    for k in y.unique():
+        part = h[y == k]
+        mean = part.mean(dim=(0, 2, 3), keepdim=True)
+        variance = (part - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+        scaled = gamma[k][:, None, None] * (part - mean) / (variance + eps).sqrt()
+        result[y == k] = scaled + beta[k][:, None, None]
+    return result
 
 
 # %%
-# WRONG q2: forgets the part for the class
-def projection_score(features, embedding, y, weight, bias):
-    return features @ weight + bias
+# WRONG q2: divides by the count minus one
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    mean = h.mean(dim=(0, 2, 3), keepdim=True)
+    variance = h.var(dim=(0, 2, 3), keepdim=True)
+    scale, shift = gamma[y][:, :, None, None], beta[y][:, :, None, None]
+    return scale * (h - mean) / (variance + eps).sqrt() + shift
 
 
 # %%
-# WRONG q2: a mean in place of the inner product
-def projection_score(features, embedding, y, weight, bias):
-    return features @ weight + bias + (embedding[y] * features).mean(dim=1)
+# WRONG q2: divides by the variance
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    mean = h.mean(dim=(0, 2, 3), keepdim=True)
+    variance = (h - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+    scale, shift = gamma[y][:, :, None, None], beta[y][:, :, None, None]
+    return scale * (h - mean) / (variance + eps) + shift
 
 
 # %%
-# WRONG q2: the first label for all images
-def projection_score(features, embedding, y, weight, bias):
-    return features @ weight + bias + features @ embedding[y[0]]
+# WRONG q2: the small number outside the root
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    mean = h.mean(dim=(0, 2, 3), keepdim=True)
+    variance = (h - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+    scale, shift = gamma[y][:, :, None, None], beta[y][:, :, None, None]
+    return scale * (h - mean) / (variance.sqrt() + eps) + shift
 
 
 # %%
-# WRONG q2: row i of the embedding for image i
-def projection_score(features, embedding, y, weight, bias):
-    return features @ weight + bias + (embedding[torch.arange(len(y)) % len(embedding)] * features).sum(dim=1)
+# WRONG q2: forgets the small number
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    mean = h.mean(dim=(0, 2, 3), keepdim=True)
+    variance = (h - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+    scale, shift = gamma[y][:, :, None, None], beta[y][:, :, None, None]
+    return scale * (h - mean) / variance.sqrt() + shift
 
 
 # %%
-# WRONG q2: multiplies the two parts
-def projection_score(features, embedding, y, weight, bias):
-    return (features @ weight + bias) * (embedding[y] * features).sum(dim=1)
+# WRONG q2: forgets the mean
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    mean = h.mean(dim=(0, 2, 3), keepdim=True)
+    variance = (h - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+    scale, shift = gamma[y][:, :, None, None], beta[y][:, :, None, None]
+    return scale * h / (variance + eps).sqrt() + shift
 
 
 # %%
-# WRONG q2: numbers without a gradient
-def projection_score(features, embedding, y, weight, bias):
-    return torch.tensor(
-        [float(weight @ f + bias + embedding[k] @ f) for f, k in zip(features, y, strict=True)]
+# WRONG q2: forgets the shift
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    mean = h.mean(dim=(0, 2, 3), keepdim=True)
+    variance = (h - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+    return gamma[y][:, :, None, None] * (h - mean) / (variance + eps).sqrt()
+
+
+# %%
+# WRONG q2: scale and shift of the first image for all
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    mean = h.mean(dim=(0, 2, 3), keepdim=True)
+    variance = (h - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+    scale, shift = gamma[y[0]][:, None, None], beta[y[0]][:, None, None]
+    return scale * (h - mean) / (variance + eps).sqrt() + shift
+
+
+# %%
+# WRONG q2: scale and shift averaged over the batch
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    mean = h.mean(dim=(0, 2, 3), keepdim=True)
+    variance = (h - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+    scale, shift = gamma[y].mean(dim=0)[:, None, None], beta[y].mean(dim=0)[:, None, None]
+    return scale * (h - mean) / (variance + eps).sqrt() + shift
+
+
+# %%
+# WRONG q2: adds one to the scale
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    mean = h.mean(dim=(0, 2, 3), keepdim=True)
+    variance = (h - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+    scale, shift = gamma[y][:, :, None, None], beta[y][:, :, None, None]
+    return (1 + scale) * (h - mean) / (variance + eps).sqrt() + shift
+
+
+# %%
+# WRONG q2: shifts before it scales
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    mean = h.mean(dim=(0, 2, 3), keepdim=True)
+    variance = (h - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+    scale, shift = gamma[y][:, :, None, None], beta[y][:, :, None, None]
+    return scale * ((h - mean) / (variance + eps).sqrt() + shift)
+
+
+# %%
+# WRONG q2: no gradient through the mean and the variance
+def conditional_batch_norm(h, y, gamma, beta, eps=1e-5):
+    mean = h.detach().mean(dim=(0, 2, 3), keepdim=True)
+    variance = (h.detach() - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+    scale, shift = gamma[y][:, :, None, None], beta[y][:, :, None, None]
+    return scale * (h - mean) / (variance + eps).sqrt() + shift
+
+
+# %%
+# WRONG q3: forgets q(y)
+def split_score(s, q_y):
+    image_part = s.logsumexp(dim=1)
+    return image_part, s.softmax(dim=1)
+
+
+# %%
+# WRONG q3: divides by q(y)
+def split_score(s, q_y):
+    joint = s - q_y.log()
+    return joint.logsumexp(dim=1), joint.softmax(dim=1)
+
+
+# %%
+# WRONG q3: q(y) without a logarithm
+def split_score(s, q_y):
+    joint = s + q_y
+    return joint.logsumexp(dim=1), joint.softmax(dim=1)
+
+
+# %%
+# WRONG q3: overflows
+def split_score(s, q_y):
+    joint = s.exp() * q_y
+    return joint.sum(dim=1).log(), joint / joint.sum(dim=1, keepdim=True)
+
+
+# %%
+# WRONG q3: the mean of the scores as the image's part
+def split_score(s, q_y):
+    return s.mean(dim=1), (s + q_y.log()).softmax(dim=1)
+
+
+# %%
+# WRONG q3: the mean score under q(y) as the image's part
+def split_score(s, q_y):
+    return s @ q_y, (s + q_y.log()).softmax(dim=1)
+
+
+# %%
+# WRONG q3: p(x) / q(x) without its logarithm
+def split_score(s, q_y):
+    joint = s + q_y.log()
+    return joint.logsumexp(dim=1).exp(), joint.softmax(dim=1)
+
+
+# %%
+# WRONG q3: log p(y | x)
+def split_score(s, q_y):
+    joint = s + q_y.log()
+    return joint.logsumexp(dim=1), joint.log_softmax(dim=1)
+
+
+# %%
+# WRONG q3: a softmax over the images
+def split_score(s, q_y):
+    joint = s + q_y.log()
+    return joint.logsumexp(dim=1), joint.softmax(dim=0)
+
+
+# %%
+# WRONG q3: the probability that each pair is real
+def split_score(s, q_y):
+    joint = s + q_y.log()
+    return joint.logsumexp(dim=1), s.sigmoid()
+
+
+# %%
+# WRONG q3: the image's part with the wrong sign
+def split_score(s, q_y):
+    joint = s + q_y.log()
+    return -joint.logsumexp(dim=1), joint.softmax(dim=1)
+
+
+# %%
+# WRONG q4: only real images have to be named by the discriminator
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named_real, named_fake = F.cross_entropy(logits, y), F.cross_entropy(logits_hat, y_hat)
+    loss_D = softplus(-s).mean() + softplus(s_hat).mean() + named_real
+    return loss_D, softplus(-s_hat).mean() + named_fake
+
+
+# %%
+# WRONG q4: the generator is not asked for a class
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named_real, named_fake = F.cross_entropy(logits, y), F.cross_entropy(logits_hat, y_hat)
+    loss_D = softplus(-s).mean() + softplus(s_hat).mean() + named_real + named_fake
+    return loss_D, softplus(-s_hat).mean()
+
+
+# %%
+# WRONG q4: the generator also pays for real images
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named_real, named_fake = F.cross_entropy(logits, y), F.cross_entropy(logits_hat, y_hat)
+    loss_D = softplus(-s).mean() + softplus(s_hat).mean() + named_real + named_fake
+    return loss_D, softplus(-s_hat).mean() + named_fake + named_real
+
+
+# %%
+# WRONG q4: the generator hides its class
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named_real, named_fake = F.cross_entropy(logits, y), F.cross_entropy(logits_hat, y_hat)
+    loss_D = softplus(-s).mean() + softplus(s_hat).mean() + named_real + named_fake
+    return loss_D, softplus(-s_hat).mean() - named_fake
+
+
+# %%
+# WRONG q4: the discriminator wants generated images named wrongly
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named_real, named_fake = F.cross_entropy(logits, y), F.cross_entropy(logits_hat, y_hat)
+    loss_D = softplus(-s).mean() + softplus(s_hat).mean() + named_real - named_fake
+    return loss_D, softplus(-s_hat).mean() + named_fake
+
+
+# %%
+# WRONG q4: the minimax loss
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named_real, named_fake = F.cross_entropy(logits, y), F.cross_entropy(logits_hat, y_hat)
+    loss_D = softplus(-s).mean() + softplus(s_hat).mean() + named_real + named_fake
+    return loss_D, -softplus(s_hat).mean() + named_fake
+
+
+# %%
+# WRONG q4: the signs of the scores exchanged
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named_real, named_fake = F.cross_entropy(logits, y), F.cross_entropy(logits_hat, y_hat)
+    loss_D = softplus(s).mean() + softplus(-s_hat).mean() + named_real + named_fake
+    return loss_D, softplus(-s_hat).mean() + named_fake
+
+
+# %%
+# WRONG q4: probabilities in the place of logits
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named_real, named_fake = (
+        F.cross_entropy(logits.softmax(dim=1), y),
+        F.cross_entropy(logits_hat.softmax(dim=1), y_hat),
     )
+    loss_D = softplus(-s).mean() + softplus(s_hat).mean() + named_real + named_fake
+    return loss_D, softplus(-s_hat).mean() + named_fake
 
 
 # %%
-# WRONG q3: any class, the right one too
-def wrong_labels(y, classes, generator):
-    return torch.randint(classes, y.shape, generator=generator)
+# WRONG q4: the logarithm of the softmax
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named_real, named_fake = (
+        -logits.softmax(dim=1)[torch.arange(len(y)), y].log().mean(),
+        -logits_hat.softmax(dim=1)[torch.arange(len(y_hat)), y_hat].log().mean(),
+    )
+    loss_D = softplus(-s).mean() + softplus(s_hat).mean() + named_real + named_fake
+    return loss_D, softplus(-s_hat).mean() + named_fake
 
 
 # %%
-# WRONG q3: draws again once, and hopes
-def wrong_labels(y, classes, generator):
-    drawn = torch.randint(classes, y.shape, generator=generator)
-    return torch.where(drawn == y, torch.randint(classes, y.shape, generator=generator), drawn)
-
-
-# %%
-# WRONG q3: if it hits the right one it takes the next: that one is twice as likely
-def wrong_labels(y, classes, generator):
-    drawn = torch.randint(classes, y.shape, generator=generator)
-    return torch.where(drawn == y, (y + 1) % classes, drawn)
-
-
-# %%
-# WRONG q3: always the next class
-def wrong_labels(y, classes, generator):
-    return (y + 1) % classes
-
-
-# %%
-# WRONG q3: forgets that the upper end is left out
-def wrong_labels(y, classes, generator):
-    return (y + torch.randint(1, max(classes - 1, 2), y.shape, generator=generator)) % classes
-
-
-# %%
-# WRONG q3: one step for the whole batch
-def wrong_labels(y, classes, generator):
-    return (y + torch.randint(1, classes, (1,), generator=generator)) % classes
-
-
-# %%
-# WRONG q3: forgets to go round
-def wrong_labels(y, classes, generator):
-    return y + torch.randint(1, classes, y.shape, generator=generator)
-
-
-# %%
-# WRONG q3: does not use the generator
-def wrong_labels(y, classes, generator):
-    return (y + torch.randint(1, classes, y.shape)) % classes
-
-
-# %%
-# WRONG q3: a seed of its own
-def wrong_labels(y, classes, generator):
-    return (y + torch.randint(1, classes, y.shape, generator=torch.Generator().manual_seed(0))) % classes
-
-
-# %%
-# WRONG q3: changes y
-def wrong_labels(y, classes, generator):
-    y += torch.randint(1, classes, y.shape, generator=generator)
-    y %= classes
-    return y
-
-
-# %%
-# WRONG q3: shuffles the labels of the batch
-def wrong_labels(y, classes, generator):
-    return y[torch.randperm(len(y), generator=generator)]
-
-
-# %%
-# WRONG q3: a seed taken from the generator
-def wrong_labels(y, classes, generator):
-    torch.manual_seed(generator.initial_seed())
-    return (y + torch.randint(1, classes, y.shape)) % classes
-
-
-# %%
-# WRONG q4: forgets the half
-def matching_loss(real_right, made, real_wrong):
-    return softplus(-real_right).mean() + softplus(made).mean() + softplus(real_wrong).mean()
-
-
-# %%
-# WRONG q4: one mean over both kinds of false pairs
-def matching_loss(real_right, made, real_wrong):
-    return softplus(-real_right).mean() + softplus(torch.cat([made, real_wrong])).mean()
-
-
-# %%
-# WRONG q4: the sign of the game's value
-def matching_loss(real_right, made, real_wrong):
-    return -(softplus(-real_right).mean() + (softplus(made).mean() + softplus(real_wrong).mean()) / 2)
-
-
-# %%
-# WRONG q4: takes the logarithm of the sigmoid
-def matching_loss(real_right, made, real_wrong):
-    false = (1 - made.sigmoid()).log().mean() + (1 - real_wrong.sigmoid()).log().mean()
-    return -real_right.sigmoid().log().mean() - false / 2
-
-
-# %%
-# WRONG q4: the logarithm of the sigmoid, kept from 0
-def matching_loss(real_right, made, real_wrong):
-    false = (1 - made.sigmoid() + 1e-8).log().mean() + (1 - real_wrong.sigmoid() + 1e-8).log().mean()
-    return -(real_right.sigmoid() + 1e-8).log().mean() - false / 2
-
-
-# %%
-# WRONG q4: real images beside a wrong label count as real
-def matching_loss(real_right, made, real_wrong):
-    true = softplus(-real_right).mean() / 2 + softplus(-real_wrong).mean() / 2
-    return true + softplus(made).mean()
+# WRONG q4: the logarithm of the sigmoid
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named_real, named_fake = F.cross_entropy(logits, y), F.cross_entropy(logits_hat, y_hat)
+    loss_D = -s.sigmoid().log().mean() - (1 - s_hat.sigmoid()).log().mean() + named_real + named_fake
+    return loss_D, softplus(-s_hat).mean() + named_fake
 
 
 # %%
 # WRONG q4: sums in place of means
-def matching_loss(real_right, made, real_wrong):
-    return softplus(-real_right).sum() + (softplus(made).sum() + softplus(real_wrong).sum()) / 2
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named_real, named_fake = F.cross_entropy(logits, y), F.cross_entropy(logits_hat, y_hat)
+    loss_D = softplus(-s).sum() + softplus(s_hat).sum() + named_real + named_fake
+    return loss_D, softplus(-s_hat).mean() + named_fake
 
 
 # %%
-# WRONG q4: forgets the pairs with wrong labels
-def matching_loss(real_right, made, real_wrong):
-    return softplus(-real_right).mean() + softplus(made).mean()
+# WRONG q4: one mean over both batches
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named_real, named_fake = (
+        F.cross_entropy(torch.cat([logits, logits_hat]), torch.cat([y, y_hat])) * 2,
+        F.cross_entropy(logits_hat, y_hat),
+    )
+    loss_D = softplus(-s).mean() + softplus(s_hat).mean() + named_real
+    return loss_D, softplus(-s_hat).mean() + named_fake
 
 
 # %%
-# WRONG q4: log σ in place of log(1 - σ)
-def matching_loss(real_right, made, real_wrong):
-    return softplus(-real_right).mean() + (softplus(-made).mean() + softplus(-real_wrong).mean()) / 2
+# WRONG q4: the classes count half
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named_real, named_fake = F.cross_entropy(logits, y), F.cross_entropy(logits_hat, y_hat)
+    loss_D = softplus(-s).mean() + softplus(s_hat).mean() + (named_real + named_fake) / 2
+    return loss_D, softplus(-s_hat).mean() + named_fake
 
 
 # %%
-# WRONG q4: a gradient that is NaN for large scores
-def matching_loss(real_right, made, real_wrong):
-    def rising(s):
-        return torch.where(s > 20, s, torch.log1p(torch.exp(s))).mean()
-
-    return rising(-real_right) + (rising(made) + rising(real_wrong)) / 2
-
-
-# %%
-# WRONG q4: returns a plain number
-def matching_loss(real_right, made, real_wrong):
-    false = (softplus(made).mean() + softplus(real_wrong).mean()) / 2
-    return (softplus(-real_right).mean() + false).item()
+# WRONG q4: no gradient through the generated images' classes
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named_real, named_fake = F.cross_entropy(logits, y), F.cross_entropy(logits_hat.detach(), y_hat)
+    loss_D = softplus(-s).mean() + softplus(s_hat).mean() + named_real + named_fake
+    return loss_D, softplus(-s_hat).mean() + named_fake
 
 
 # %%
-# WRONG q4: cuts the made scores off from the gradient
-def matching_loss(real_right, made, real_wrong):
-    false = (softplus(made.detach()).mean() + softplus(real_wrong).mean()) / 2
-    return softplus(-real_right).mean() + false
+# WRONG q4: the two losses exchanged
+def acgan_losses(s, logits, y, s_hat, logits_hat, y_hat):
+    named = F.cross_entropy(logits_hat, y_hat)
+    loss_D = softplus(-s).mean() + softplus(s_hat).mean() + F.cross_entropy(logits, y) + named
+    return softplus(-s_hat).mean() + named, loss_D
 
 
 # %%
-# WRONG q5: forgets the mismatched pairs
-def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
-    made = D(x_hat, y_asked)
-    loss = matching_loss(D(x, y), made, made)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+# WRONG q5: forgets the wrong labels
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    false = F.relu(1 + D(x_hat, y)).mean()
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
 
 
 # %%
-# WRONG q5: shows mismatched pairs even if it should not
-def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
-    loss = matching_loss(D(x, y), D(x_hat, y_asked), D(x, wrong_labels(y, D.num_classes, generator)))
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+# WRONG q5: false pairs with the weight 1 each
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
 
 
 # %%
-# WRONG q5: the wrong labels beside the made points
-def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
-    made = D(x_hat, y_asked)
-    third = D(x_hat, wrong_labels(y_asked, D.num_classes, generator)) if mismatched else made
-    loss = matching_loss(D(x, y), made, third)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+# WRONG q5: the wrong labels beside the generated images
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x_hat, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
 
 
 # %%
-# WRONG q5: the real points' labels beside the made points
-def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
-    made = D(x_hat, y[: len(x_hat)])
-    third = D(x, wrong_labels(y, D.num_classes, generator)) if mismatched else made
-    loss = matching_loss(D(x, y), made, third)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+# WRONG q5: any label as a wrong one
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = torch.randint(G.num_classes, y.shape, generator=draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
 
 
 # %%
-# WRONG q5: forgets to clear the gradients
-def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
-    made = D(x_hat, y_asked)
-    third = D(x, wrong_labels(y, D.num_classes, generator)) if mismatched else made
-    loss = matching_loss(D(x, y), made, third)
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+# WRONG q5: always the next label
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = (y + 1) % G.num_classes
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
 
 
 # %%
-# WRONG q5: forgets the step
-def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
-    made = D(x_hat, y_asked)
-    third = D(x, wrong_labels(y, D.num_classes, generator)) if mismatched else made
-    loss = matching_loss(D(x, y), made, third)
-    optimizer.zero_grad()
-    loss.backward()
-    return loss.item()
+# WRONG q5: the generator is asked for wrong labels, too
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y_wrong), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
 
 
 # %%
-# WRONG q5: goes up
-def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
-    made = D(x_hat, y_asked)
-    third = D(x, wrong_labels(y, D.num_classes, generator)) if mismatched else made
-    loss = matching_loss(D(x, y), made, third)
-    optimizer.zero_grad()
-    (-loss).backward()
-    optimizer.step()
-    return loss.item()
+# WRONG q5: the generator's images beside wrong labels
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y_wrong).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
 
 
 # %%
-# WRONG q5: no gradient through the mismatched pairs
-def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
-    made = D(x_hat, y_asked)
-    third = D(x, wrong_labels(y, D.num_classes, generator)).detach() if mismatched else made
-    loss = matching_loss(D(x, y), made, third)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+# WRONG q5: no hinge
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    loss_D = -D(x, y).mean() + (D(x_hat, y).mean() + D(x, y_wrong).mean()) / 2
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
 
 
 # %%
-# WRONG q5: the same wrong labels in each step
-def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
-    made = D(x_hat, y_asked)
-    third = D(x, wrong_labels(y, D.num_classes, torch.Generator().manual_seed(0))) if mismatched else made
-    loss = matching_loss(D(x, y), made, third)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+# WRONG q5: a hinge for the generator
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = F.relu(1 - D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y)).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
 
 
 # %%
-# WRONG q5: right and wrong exchanged
-def train_step(D, optimizer, x, y, x_hat, y_asked, generator, mismatched=True):
-    made = D(x_hat, y_asked)
-    third = D(x, wrong_labels(y, D.num_classes, generator)) if mismatched else made
-    loss = matching_loss(third, made, D(x, y)) if mismatched else matching_loss(D(x, y), made, made)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+# WRONG q5: softplus in the place of the hinge
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (softplus(D(x_hat, y)).mean() + softplus(D(x, y_wrong)).mean()) / 2
+    loss_D = softplus(-D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+# %%
+# WRONG q5: the generator wants low scores
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+# %%
+# WRONG q5: the same images in both turns
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y)
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward(retain_graph=True)
+    opt_D.step()
+    loss_G = -D(x_hat, y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+# %%
+# WRONG q5: the generator's images are detached in its own turn
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach(), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+# %%
+# WRONG q5: forgets to clear the discriminator's gradients
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+# %%
+# WRONG q5: forgets to clear the generator's gradients
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+# %%
+# WRONG q5: forgets the generator's step
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    return loss_D.item(), loss_G.item()
+
+
+# %%
+# WRONG q5: forgets the discriminator's step
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+# %%
+# WRONG q5: moves the discriminator in the generator's turn
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    opt_D.step()
+    return loss_D.item(), loss_G.item()
+
+
+# %%
+# WRONG q5: noise from [0, 1]
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.rand(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.rand(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+# %%
+# WRONG q5: noise from elsewhere
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+# %%
+# WRONG q5: returns tensors
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D, loss_G
+
+
+# %%
+# WRONG q5: returns the generator's loss first
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_G.item(), loss_D.item()
+
+
+# %%
+# WRONG q5: the generator plays against the old discriminator
+def play_round(G, D, opt_G, opt_D, x, y, draw):
+    x_hat = G(torch.randn(len(x), G.latent_dim, generator=draw), y).detach()
+    y_wrong = other_classes(y, G.num_classes, draw)
+    false = (F.relu(1 + D(x_hat, y)).mean() + F.relu(1 + D(x, y_wrong)).mean()) / 2
+    loss_D = F.relu(1 - D(x, y)).mean() + false
+    loss_G = -D(G(torch.randn(len(x), G.latent_dim, generator=draw), y), y).mean()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    return loss_D.item(), loss_G.item()
 
 
 # %%

@@ -1,0 +1,123 @@
+"""What notebook 06 quotes of the long games is what `benchmarks/labels.py` measured."""
+
+import re
+
+import pytest
+
+from course_utils.data import CHECKOUT
+
+NOTEBOOK = CHECKOUT / "notebooks" / "06_conditional_gan.py"
+COLUMNS = {
+    "FID": "FID ↓",
+    "recall": "recall ↑",
+    "coverage": "coverage ↑",
+    "equal balls": "recall, equal balls ↑",
+}
+WITHOUT, WITH = "4,000 labels", "4,000 labels, mismatched pairs"
+
+
+def rows(text: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if "|" in line]
+
+
+def measured() -> dict[tuple[str, int, str], tuple[float, list[float]]]:
+    """By game, turns and column of benchmarks/labels.md: the mean, and the three seeds."""
+    found, header = {}, []
+    for row in rows((CHECKOUT / "benchmarks" / "labels.md").read_text(encoding="utf-8")):
+        if row[0] == "game":
+            header = row
+        for name, cell in zip(header[2:], row[2:], strict=True):
+            if numbers := re.fullmatch(r"(\S+) \((\S+), (\S+), (\S+)\)", cell):
+                mean, *seeds = map(float, numbers.groups())
+                found[row[0], int(row[1].replace(",", "")), name] = mean, seeds
+    return found
+
+
+MEASURED = measured()
+
+
+def seeds(game: str, turns: int, name: str) -> list[float]:
+    return MEASURED[game, turns, name][1]
+
+
+def said() -> str:
+    """The notebook's text in one line."""
+    return " ".join(line.removeprefix("#").strip() for line in NOTEBOOK.read_text("utf-8").splitlines())
+
+
+def table() -> list[tuple[str, int, str, str]]:
+    """Section 7's table: game, turns, column and the number as it is quoted."""
+    _, text = NOTEBOOK.read_text("utf-8").split("### With three seeds, and longer")
+    header, _, *lines = rows(text.split("# - **It is not only speed**")[0])
+    assert [re.sub(r" after 500.*", "", name) for name in header[1::2]] == list(COLUMNS)
+    assert header[2::2] == ["1,500"] * 4
+    places = [(column, turns) for column in COLUMNS.values() for turns in (500, 1500)]
+    return [
+        ("no labels" if labels == "0" else f"{labels} labels", turns, column, cell)
+        for labels, *cells in lines
+        for (column, turns), cell in zip(places, cells, strict=True)
+    ]
+
+
+def test_the_table_is_whole() -> None:
+    assert {game for game, *_ in table()} == {"no labels", "100 labels", "500 labels", "4,000 labels"}
+
+
+@pytest.mark.parametrize(("game", "turns", "column", "quoted"), table())
+def test_the_table_is_what_was_measured(game: str, turns: int, column: str, quoted: str) -> None:
+    half = 0.5 * 10.0 ** -len(quoted.partition(".")[2])
+    assert abs(float(quoted) - MEASURED[game, turns, column][0]) <= half + 1e-9
+
+
+def test_what_is_said_of_the_discriminator() -> None:
+    (quoted,) = re.findall(
+        r"for (\d+) to (\d+) % of the test images, after (\d+) to (\d+) % at 500 turns", said()
+    )
+    late, early = (seeds(WITHOUT, turns, "right first ↑") for turns in (1500, 500))
+    assert [int(each) for each in quoted] == [round(100 * f(s)) for s in (late, early) for f in (min, max)]
+
+
+def test_what_is_said_of_recall() -> None:
+    assert "with mismatched pairs in two of the three after 500 turns, and in all three after 1,500" in said()
+    lower = {
+        turns: sum(
+            b < a for a, b in zip(*(seeds(game, turns, "recall ↑") for game in (WITHOUT, WITH)), strict=True)
+        )
+        for turns in (500, 1500)
+    }
+    assert lower == {500: 2, 1500: 3}
+
+
+@pytest.mark.parametrize("turns", [500, 1500])
+def test_what_is_said_of_the_balls(turns: int) -> None:
+    assert "smaller balls, and within equal balls ($r = 1$) at least as large a share" in said()
+    for name, sign in (("radius", -1), ("recall, equal balls ↑", 1)):
+        for a, b in zip(seeds(WITHOUT, turns, name), seeds(WITH, turns, name), strict=True):
+            assert sign * (b - a) >= 0
+
+
+def test_what_is_said_of_labels() -> None:
+    text = said()
+    fid = {
+        (game, turns): MEASURED[f"{game} labels", turns, "FID ↓"][0]
+        for game in ("no", "100", "500", "4,000")
+        for turns in (500, 1500)
+    }
+    assert "the first hundred labels bring two thirds of the whole fall in FID" in text
+    assert (fid["no", 500] - fid["100", 500]) / (fid["no", 500] - fid["4,000", 500]) == pytest.approx(
+        2 / 3, abs=0.02
+    )
+    assert "the next four hundred that bring most of the fall (2.0 to .75)" in text
+    assert fid["100", 1500] - fid["500", 1500] > 0.6 * (fid["no", 1500] - fid["4,000", 1500])
+    assert "still about five times that with all of them" in text
+    assert fid["no", 1500] / fid["4,000", 1500] == pytest.approx(5, abs=0.25)
+    assert "larger than theirs by a third" in text
+    assert MEASURED["no labels", 1500, "radius"][0] / MEASURED["4,000 labels", 1500, "radius"][
+        0
+    ] == pytest.approx(4 / 3, abs=0.05)
+    assert "their recall has fallen further" in text
+    assert MEASURED["100 labels", 1500, "recall ↑"][0] < MEASURED["100 labels", 500, "recall ↑"][0]
+    assert "By recall the game without labels ends slightly ahead" in text
+    assert (
+        0 < MEASURED["no labels", 1500, "recall ↑"][0] - MEASURED["4,000 labels", 1500, "recall ↑"][0] < 0.05
+    )
