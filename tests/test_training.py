@@ -975,9 +975,32 @@ def test_the_curve_in_a_notebook(names: list[str], monkeypatch: pytest.MonkeyPat
     faint = [line for line in axes.lines if line.get_alpha()]
     curves = [[record.losses[name] for record in records[:drawn]] for name in names]
     assert [list(line.get_ydata()) for line in faint] == curves
+    low, high = axes.get_ylim()
+    inside = [low <= value <= high for curve in curves for value in curve]
+    assert sum(inside) > 0.95 * len(inside)
     assert len({line.get_color() for line in faint}) == len(names)
     assert " taken · " in figures[-1].axes[0].get_title(loc="left")
     assert {data["text/plain"] for data in shown} == {"training curve"}  # which nbval compares
+
+
+def test_a_spike_at_the_start_does_not_flatten_the_curve(monkeypatch: pytest.MonkeyPatch):
+    import matplotlib.figure
+
+    figures = []
+
+    class Kept(matplotlib.figure.Figure):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            figures.append(self)
+
+    monkeypatch.setattr(matplotlib.figure, "Figure", Kept)
+    progress = training.progress.Progress(0, 400, enabled=False)
+    for values in ([16.0, 11.0, *[1.0, 1.3] * 199], [2.0] * 400):
+        progress.steps, progress.curves = list(range(1, 401)), {"loss": values}
+        progress._draw()
+    spike, still = (figure.axes[0].get_ylim() for figure in figures)
+    assert 0.9 < spike[0] < 1.0 < 1.3 < spike[1] < 1.4
+    assert still[0] < 2 < still[1]
 
 
 @pytest.mark.parametrize(("device", "steps"), [("cpu", 300), ("mps", 5000), ("cuda", 5000)])

@@ -315,7 +315,7 @@ function makePad(app, pad, c) {
     mosaic = toggle.checked;
     paint();
   });
-  const box = h("label", { class: "cx-check" }, toggle, "show the decoded images on the map");
+  const box = h("label", { class: "cx-check" }, toggle, "show the images on the map");
 
   // What the picture below the cursor depends on: which dots, and which decoded images.
   const scene = () => {
@@ -357,6 +357,8 @@ function makePad(app, pad, c) {
   }
 
   function paintAxes(g) {
+    g.font = "italic 12px system-ui, sans-serif";
+    const named = pad.axes.map((name) => g.measureText(`${name} →`).width + 20); // no number stands there
     g.font = "10px system-ui, sans-serif";
     g.fillStyle = g.strokeStyle = ink;
     g.lineWidth = 1;
@@ -370,8 +372,8 @@ function makePad(app, pad, c) {
         g.stroke();
         g.globalAlpha = 0.65;
         g.textAlign = across ? "center" : "left";
-        if (across && at > 24 && at < width - 60) g.fillText(minus(value), at, height - 4);
-        if (!across && at > 60 && at < height - 20) g.fillText(minus(value), 4, at - 3);
+        if (across && at > 24 && at < width - named[0]) g.fillText(minus(value), at, height - 4);
+        if (!across && at > named[1] && at < height - 20) g.fillText(minus(value), 4, at - 3);
       }
     }
     g.globalAlpha = 0.9;

@@ -61,11 +61,14 @@ class Progress:
         seconds, step = time.perf_counter() - self.began, self.steps[-1]
         left = seconds / (step - self.start) * (self.total - step)
         clock = f"{_clock(seconds)} taken" if self.over else f"{_clock(left)} left"
-        losses = [f"{name} {values[-1]:.4g}" for name, values in self.curves.items()]
+        losses = [f"{name} {values[-1]:#.4g}".removesuffix(".") for name, values in self.curves.items()]
         return " · ".join([f"step {step} of {self.total}", clock, *losses])
 
     def _draw(self) -> str:
-        """The curves as a PNG in base64: each loss, faint, and its running mean over 5 % of the steps."""
+        """The curves as a PNG in base64: each loss, faint, and its running mean over 5 % of the steps.
+
+        The highest and lowest 2 % may lie outside: a spike at the start would leave nothing to be seen of the rest.
+        """
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
@@ -83,6 +86,9 @@ class Progress:
             ylabel=next(iter(self.curves)) if len(self.curves) == 1 else "loss",
             xlim=(0, self.total),
         )
+        low, high = np.quantile(np.concatenate(list(self.curves.values())), (0.02, 0.98))
+        if low < high:
+            axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
         axes.set_title(self._line(), loc="left", size=9, wrap=True)
         axes.spines[["top", "right"]].set_visible(False)
         if len(self.curves) > 1:
