@@ -53,7 +53,7 @@ from course_utils.viz import show_images, show_rows, table
 #
 # `digits` are 5,000 real handwritten digits of the MNIST set, 4,000 to train on and 1,000 to test on. They come
 # with the course, so no download is needed. A batch of images is a tensor of the shape (N, 1, 28, 28): N images,
-# one grey channel, 28 rows, 28 columns. Black is -1 and white is 1.
+# one grey channel, 28 rows, 28 columns. Black is −1 and white is 1.
 
 # %%
 train, test = load_images("digits", "train"), load_images("digits", "test")
@@ -101,7 +101,10 @@ with seeded(0):  # layers draw their first weights at random; this makes them th
     )
 
 # %% [markdown]
-# The decoder goes the same way back. A *transposed* convolution with stride 2 doubles height and width, where a convolution with stride 2 halves them (it does not undo one): each input pixel paints a 4×4 patch, and the patches are laid two pixels apart and added; `padding=1` then cuts one pixel off each side. The last layer is a `Tanh`, because pixels lie between -1 and 1.
+# The decoder goes the same way back. A *transposed* convolution with stride 2 doubles height and width, where a
+# convolution with stride 2 halves them (it does not undo one): each input pixel paints a 4×4 patch, and the patches
+# are laid two pixels apart and added; `padding=1` then cuts one pixel off each side. The last layer is a `Tanh`,
+# because pixels lie between −1 and 1.
 #
 # The last line sets the first guess for every pixel to $\tanh(-1) = -0.76$, about the mean brightness of a digit.
 # Without it the first steps push all pixels towards the black background at once, often so far that `Tanh` is
@@ -210,11 +213,11 @@ assert plain_loss < 80
 reconstruct = autoencoder.cpu().reconstruct
 some = test.x[:10]
 with torch.inference_mode():
-    show_rows({"image $x$": some, "16 numbers, back to $\\hat{x}$": reconstruct(some)})
+    show_rows({"image": some, "16 numbers, back to $\\hat{x}$": reconstruct(some)})
 
 # %% [markdown]
 # Most of the digits can be read, though not every one is still the same digit: look at the 4 and the 5. The ends of strokes are soft, and unusual shapes become more usual. Squared error rewards soft, average answers. Suppose a pixel is white (1) in half of the images with a
-# given code and black (-1) in the other half. The answer 1 has squared error 0 in one half and $(1 - (-1))^2 = 4$ in the other, 2 on average. The answer 0, grey, always has squared error 1, so it is better.
+# given code and black (−1) in the other half. The answer 1 has squared error 0 in one half and $(1 - (-1))^2 = 4$ in the other, 2 on average. The answer 0, grey, always has squared error 1, so it is better.
 #
 # ## 5 · What a code is good for (A1)
 #
@@ -386,7 +389,7 @@ show_rows({"clean": some} | rows)
 # %% [markdown]
 # - `gaussian` adds noise of standard deviation 0.5.
 # - `dropout` sets each pixel to black with probability 0.4, as dropout does with the inputs of a layer (but to
-#   -1, our background, and without rescaling). Vincent et al. (2010) call this *masking noise*.
+#   −1, our background, and without rescaling). Vincent et al. (2010) call this *masking noise*.
 # - `patch` covers 15 % of the area with one black square; you see it where it cuts a stroke.
 #
 # We train two denoising autoencoders, one on noise of strength $\sigma = 1$, stronger than in the figure, and one on dropout with probability 0.4. The network, the images and the number of steps are those of the plain autoencoder. From scratch, the loss is one line; the cell shows that the package's is the same.
@@ -419,13 +422,14 @@ table(["trained on", "loss at the end"],
 on_noise.cpu(), on_dropout.cpu()
 x_tilde = noisy(test.x, 1.0)
 plain, denoised = over_batches(autoencoder, x_tilde), over_batches(on_noise, x_tilde)
-simple = min(strong["PCA, 16 numbers"], strong["blur"], strong["always the mean"])
+simple_ways = {name: strong[name] for name in ("PCA, 16 numbers", "blur", "always the mean")}
+simplest = min(simple_ways, key=simple_ways.get)
+simple = simple_ways[simplest]
 assert squared_error(denoised, test.x).mean() < 0.7 * squared_error(plain, test.x).mean()
 assert squared_error(denoised, test.x).mean() < 0.85 * simple
 by_plain, by_denoising = (squared_error(x, test.x).mean() for x in (plain, denoised))
-print(
-    f"squared error: autoencoder {by_plain:.0f}, best simple way {simple:.0f}, denoising {by_denoising:.0f}"
-)
+print(f"squared error: autoencoder {by_plain:.0f}, denoising autoencoder {by_denoising:.0f}")
+print(f"best of the simple ways ({simplest}): {simple:.0f}")
 show_rows({"with noise": x_tilde[:10], "autoencoder": plain[:10], "blur": blur(x_tilde[:10], best_blur(1.0)),
            "denoising autoencoder": denoised[:10], "clean": some});  # fmt: skip
 
@@ -523,11 +527,12 @@ away = (learned_score(places) - exact_score(places)).square().sum() / exact_scor
 assert away < 0.2
 print(f"squared difference, as a share of the squared length: {away:.2f}")
 
-grid = torch.cartesian_prod(torch.linspace(-2.8, 2.8, 21), torch.linspace(-1.8, 1.8, 15))
+grid = torch.cartesian_prod(torch.linspace(-2.8, 2.8, 15), torch.linspace(-1.8, 1.8, 11))
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
 for ax, score, title in zip(axes, (learned_score, exact_score), ("learned", "exact"), strict=True):
-    ax.plot(*points[:500].T, ".", ms=3, color="0.7")
-    ax.quiver(*grid.T, *(sigma**2 * score(grid)).T, angles="xy", scale_units="xy", scale=1, width=0.003)
+    ax.plot(*points[:500].T, ".", ms=3, color="C1")
+    arrows = sigma**2 * score(grid)
+    ax.quiver(*grid.T, *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.003, alpha=0.5)
     ax.set(title=f"{title} arrows, $\\sigma^2$ times the score", xlabel="$x_1$", ylabel="$x_2$")
 plt.show()
 
@@ -561,9 +566,10 @@ NoiseExplorer(denoiser, test, baseline=shipped)
 # $0.5\,\lVert z \rVert^2$, which keeps the codes near the origin; without it a few digits fly far out and the
 # rest crowd into a corner of the map.
 #
-# Each dot is one of 400 test images, coloured by its digit; the network has never seen these labels. **Drag** over
-# the map and watch what the decoder makes of each point. Then choose two images and walk from the code $z_A$ of one to
-# the code $z_B$ of the other. A straight walk (linear interpolation, 선형 보간) is
+# Each dot is one of 400 test images, coloured by its digit; the network has never seen these labels. Some colours look
+# alike: press a digit in the legend below the map, and its dots stand out. **Drag** over the map and watch what the
+# decoder makes of each point; beside it stands the nearest test image, with its class. Then choose two images and walk
+# from the code $z_A$ of one to the code $z_B$ of the other. A straight walk (linear interpolation, 선형 보간) is
 #
 # $$z_t = (1 - t)\, z_A + t\, z_B, \qquad 0 \le t \le 1.$$
 #
@@ -713,8 +719,11 @@ ax.legend(frameon=False, bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
-# Between two images of the same digit hardly anything is lost, and half-way the decoded codes are readable more often than the mixed pixels. This fits the picture of one island per digit in the space of 16 numbers. Between different digits far fewer are readable half-way, as if the way led through empty regions. Here too the codes stay above the pixels. (Any continuous way from a 3 to an 8 must pass through shapes that are neither. A generative model only
-# has to make sure that it is seldom drawn.)
+# Along the codes between two images of the same digit hardly anything is lost, and half-way the decoded codes are
+# readable more often than the mixed pixels. This fits the picture of one island per digit in the space of 16 numbers.
+# Between different digits far fewer are readable half-way, as if the way led through empty regions. Here too the
+# codes stay above the pixels. (Any continuous way from a 3 to an 8 must pass through shapes that are neither. A
+# generative model only has to make sure that it is seldom drawn.)
 #
 # The **variational autoencoder** (VAE, 변분 오토인코더) of the next notebook takes the first road. Its encoder answers
 # with a small cloud instead of a point, and its loss pulls each cloud towards a standard normal, so that all codes together come closer to a distribution we know, and likely codes lie near codes that were decoded in training. How well this works is measured there.
@@ -805,4 +814,4 @@ plt.show()
 # - P. Ghosh, M. Sajjadi, A. Vergari, M. Black, B. Schölkopf, *From variational to deterministic autoencoders*,
 #   ICLR 2020: how far a Gaussian fitted to the codes can carry.
 #
-# Next: **04 · The variational autoencoder.** The homework to this notebook is `homework/student/hw03.ipynb`.
+# Next: **04 · Variational autoencoder.** The homework to this notebook is `homework/student/hw03.ipynb`.
