@@ -38,6 +38,7 @@ def drawn(how: str) -> Figure:
         "axes[1].set_xlabel(''); axes[1].set_xticks([])",
         "axes[1].set_xlabel(''); figure.supxlabel('x')",
         "axes[1].set_xlabel(''); axes[1].set_xticks(x, ['clean', 'noisy', 'blurred', 'real'])",
+        "axes[1].set_xlabel(''); axes[1].set_xticks(x, ['image $x$', '$\\\\hat x$', '$z$', '3'])",
     ],
 )
 def test_a_figure_that_can_be_read_has_no_faults(how: str) -> None:

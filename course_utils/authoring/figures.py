@@ -56,8 +56,8 @@ def _unnamed(axes: Axes) -> Iterator[str]:
 
 def _words(axis: Any) -> bool:
     """Whether its ticks are labelled with words, which say for themselves what stands there."""
-    texts = [label.get_text() for label in axis.get_majorticklabels()]
-    return any("$" not in text and re.search(r"[^\W\d]{2}", text) for text in texts)
+    texts = [re.sub(r"\$[^$]*\$", "", label.get_text()) for label in axis.get_majorticklabels()]
+    return any(re.search(r"[^\W\d]{2}", text) for text in texts)
 
 
 def _by_hue_alone(axes: Axes) -> Iterator[str]:
