@@ -287,7 +287,9 @@ def gradient_penalty(
     if real.shape != fake.shape:
         raise ValueError(f"real {tuple(real.shape)} and fake {tuple(fake.shape)} must have the same shape")
     t = torch.rand(len(real), generator=generator, device=real.device, dtype=real.dtype)
-    x = torch.lerp(fake.to(real.dtype), real, t.view(-1, *[1] * (real.ndim - 1)))  # fake: bfloat16 under autocast
+    x = torch.lerp(
+        fake.to(real.dtype), real, t.view(-1, *[1] * (real.ndim - 1))
+    )  # fake: bfloat16 under autocast
     return (_input_gradient(discriminator, x, y).norm(dim=1) - 1).square().mean()
 
 

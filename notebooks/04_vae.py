@@ -84,7 +84,7 @@ show_images(some, columns=10, title="ten of the 1,000 test images")
 # called `logvar` in the code, because a logarithm may be any number and a variance may not.
 #
 # With $d = 2$ we can look at it. The course ships an autoencoder and a VAE with codes of two numbers, both trained on
-# MNIST. Here are 300 test images in each of them.
+# MNIST. Here are 100 test images in each of them.
 
 # %%
 from course_utils.pretrained import load_pretrained
@@ -99,20 +99,22 @@ radius = {
 }  # of a disc with that share of N(0, I)
 
 # %%
-from matplotlib.patches import Circle, Ellipse
+from matplotlib.patches import Ellipse
+
+turn = torch.linspace(0, 2 * math.pi, 200)
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
 for ax, centres, title in zip(
     axes, (points, mu), ("autoencoder: points", "VAE: clouds, as ellipses of 2σ"), strict=True
 ):
     for k in range(10):
-        own = centres[:300][test.y[:300] == k]
-        ax.plot(*own.T, linestyle="", marker=f"${k}$", ms=5, color=PALETTE[k])
+        own = centres[:100][test.y[:100] == k]
+        ax.plot(*own.T, linestyle="", marker=f"${k}$", ms=6, color=PALETTE[k])
     for (share, r), style in zip(radius.items(), ("--", ":"), strict=True):
-        ax.add_patch(Circle((0, 0), r, fill=False, ls=style, label=f"{share:.0%} of N(0, I)"))
+        ax.plot(r * turn.cos(), r * turn.sin(), "k", ls=style, lw=1, label=f"{100 * share:.0f} % of N(0, I)")
     ax.legend(loc="lower right", fontsize=8)
     ax.set(xlim=(-4, 4), ylim=(-4, 4), xlabel="$z_1$", ylabel="$z_2$", title=title, aspect="equal")
-for k in range(300):
+for k in range(100):
     axes[1].add_patch(Ellipse(mu[k].tolist(), *(4 * sigma[k]).tolist(), color=PALETTE[test.y[k]], alpha=0.25))
 plt.show()
 
@@ -279,8 +281,8 @@ print("Both decoders agree with torch.distributions.")
 # = \mathbb{E}_q\left[f(z)\, \frac{z - \mu}{\sigma^2}\right].$$
 #
 # It works for any $q$, even for codes that are not continuous. Subtracting a constant from $f$, a **baseline** (기준값),
-# leaves the mean as it is and lowers the noise, so we also try the score function with a simple baseline, the mean of $f$ over the draws.
-# Both are tried on one image and the shipped VAE with 16 numbers (`vae-mnist`), 2,000 draws each.
+# leaves the mean as it is and lowers the noise, so we also try the score function with a simple baseline, the mean of
+# $f$ over the draws. Both are tried on one image and the shipped VAE with 16 numbers (`vae-mnist`), 2,000 draws each.
 
 # %%
 shipped = load_pretrained("vae-mnist", "cpu")
@@ -323,7 +325,8 @@ rows = [[name, g.mean(dim=0).norm().item(), noise[name]] for name, g in estimate
 table(["gradient", "length of the mean of 2,000", "noise of one draw"], [*rows, ["torch.normal", 0.0, 0.0]])
 
 # %% [markdown]
-# "Length" is the length of a vector of 16 numbers, the mean of the 2,000 gradients. "Noise" is the square root of the sum of the variances of these 16 numbers.
+# "Length" is the length of a vector of 16 numbers, the mean of the 2,000 gradients. "Noise" is the square root of the
+# sum of the variances of these 16 numbers.
 #
 # The first three aim at the same gradient: within what chance explains, the means of the first and the third agree.
 # (The length in the second row is mostly chance: the standard error of that mean, its noise divided by $\sqrt{2000}$,
@@ -374,8 +377,10 @@ print("The package's VAE gives the same loss.")
 #
 # ## 3 · Train it, and judge its samples (V1)
 #
-# To train within seconds, the networks of this and the next sections are small: two linear layers each way in place of the convolutions. We make 600 steps with batches of 64. For comparison we also train the plain autoencoder of notebook 03, with the same layers, steps, batches and learning rate. `small` makes either of them,
-# and `train_live` trains it.
+# To train within seconds, the networks of this and the next sections are small: two linear layers each way in place
+# of the convolutions. We make 600 steps with batches of 64. For comparison we also train the plain autoencoder of
+# notebook 03, with the same layers, steps, batches and learning rate. `small` makes either of them, and `train_live`
+# trains it.
 
 # %%
 from course_utils.autoencoders import Autoencoder
@@ -411,7 +416,7 @@ def train_live(model: VAE | Autoencoder, name: str) -> None:
 
 # %%
 vae = small(VAE, seed=0)
-train_live(vae, "-ELBO, nats")
+train_live(vae, "−ELBO (nats)")
 
 # %%
 plain = small(Autoencoder, seed=0)
@@ -421,9 +426,9 @@ train_live(plain, "squared error")
 # To make a new image, draw $z$ from the prior and decode it. (We show the mean of $p_\theta(x \mid z)$, the
 # probabilities $\pi$ as grey levels; sampled pixels would cover the picture with grain.) We compare them with the
 # shipped models, which have the convolutions of notebook 03 and were trained on 59,000 digits of MNIST: `vae-mnist`
-# for 12,000 steps with batches of 128, and `autoencoder-mnist` for 8,000 steps with batches of 256. An autoencoder has
-# no prior. We
-# give it three: the VAE's, $N(0, I)$; one Gaussian fitted to its codes of the training images; and, as at the end of notebook 03, ten Gaussians fitted to them.
+# for 12,000 steps with batches of 128, and `autoencoder-mnist` for 8,000 steps with batches of 256. An autoencoder
+# has no prior. We give it three: the VAE's, $N(0, I)$; one Gaussian fitted to its codes of the training images; and,
+# as at the end of notebook 03, ten Gaussians fitted to them.
 
 # %%
 from sklearn.mixture import GaussianMixture
@@ -456,12 +461,13 @@ show_rows({"real": test.x[:16]} | {name: x[:16] for name, x in drawn.items()}, s
 
 # %% [markdown]
 # What are these worth? Notebook 03 had a judge: an image is **readable** if the course's classifier gives one digit a
-# probability above 95 %, and if its features lie close to those of some training image: no farther away than a limit that 95 % of the real test images meet. But a model that draws the same perfect 7 a thousand times would be perfectly readable. So we ask
-# notebook 02 too: the Fréchet distance in the digit classifier's features (digit FID, less is better), precision and
-# recall, density and coverage, each with 1,000 images against the 1,000 test images. Two more rows help to read them:
-# 1,000 real training images, and a VAE that was never trained. The first is a little flattered in "readable", since
-# training images are what the judge compares with; of the test images about 94 % are readable. And the last row is
-# the shipped VAE with *two* numbers. (AE is the plain autoencoder.)
+# probability above 95 %, and if its features lie close to those of some training image: no farther away than a limit
+# that 95 % of the real test images meet. But a model that draws the same perfect 7 a thousand times would be
+# perfectly readable. So we ask notebook 02 too: the Fréchet distance in the digit classifier's features (digit FID,
+# less is better), precision and recall, density and coverage, each with 1,000 images against the 1,000 test images.
+# Two more rows help to read them: 1,000 real training images, and a VAE that was never trained. The first is a little
+# flattered in "readable", since training images are what the judge compares with; of the test images about 94 % are
+# readable. And the last row is the shipped VAE with *two* numbers. (AE is the plain autoencoder.)
 
 # %%
 from course_utils.features import feature_extractor, readability
@@ -508,16 +514,17 @@ table(header, [[name, *row] for name, row in scores.items()])
 # %% [markdown]
 # Take your time with this table.
 #
-# - The prior does its work: with codes from $N(0, I)$ the VAE makes better images than the autoencoder, and more of them are
-#   readable. The autoencoder's are hardly ever readable, after the short training as after the long one: nothing in
-#   its loss mentions this prior.
+# - The prior does its work: with codes from $N(0, I)$ the VAE makes better images than the autoencoder, and more of
+#   them are readable. The autoencoder's are hardly ever readable, after the short training as after the long one:
+#   nothing in its loss mentions this prior.
 # - But fit *one* Gaussian to the autoencoder's codes, and after our short training it is **ahead** of the VAE, in
 #   readable images and in FID.
 # - With far more steps, more data (59,000 images) and convolutions the order is reversed: the shipped VAE beats the
 #   shipped autoencoder with one Gaussian. We cannot tell from this which of the three did it.
-# - And the shipped autoencoder with *ten* Gaussians beats the shipped VAE in readable images and in FID. So a VAE is not simply the better sampler. What it offers
-#   and the other does not: one model, trained in one go, with a prior known beforehand and a likelihood that can be
-#   bounded. Section 8 shows what happens if the VAE too gets its prior fitted afterwards.
+# - And the shipped autoencoder with *ten* Gaussians beats the shipped VAE in readable images and in FID. So a VAE is
+#   not simply the better sampler. What it offers and the other does not: one model, trained in one go, with a prior
+#   known beforehand and a likelihood that can be bounded. Section 8 shows what happens if the VAE too gets its prior
+#   fitted afterwards.
 # - The VAE with two numbers is nearly as readable as the one with 16, but its recall is almost 0: it covers hardly
 #   any of the variety of real digits. "Readable" cannot see that.
 #
@@ -525,8 +532,9 @@ table(header, [[name, *row] for name, row in scores.items()])
 #
 # The derivation says $\log p_\theta(x) = \text{ELBO} + \mathrm{KL}(q \,\|\, p_\theta(z \mid x))$. For a code of *two*
 # numbers we can check it, because the integral over the plane can be done on a fine grid: evaluate
-# $p_\theta(x \mid z)\, p(z)$ at 45,213 codes, add up, multiply by the area of a grid cell. We take `vae-2d-mnist`
-# again and 20 test images, made black and white: `binarise` samples each pixel, black or white, because the Bernoulli decoder is a distribution over black-and-white images.
+# $p_\theta(x \mid z)\, p(z)$ at 70,661 codes, add up, multiply by the area of a grid cell. We take `vae-2d-mnist`
+# again and 20 test images, made black and white: `binarise` samples each pixel, black or white, because the Bernoulli
+# decoder is a distribution over black-and-white images.
 #
 # (In the function below, $v \log \pi + (1 - v) \log (1 - \pi) = l\, v + \log(1 - \pi)$ with the logit $l$: one matrix
 # product serves all codes and all images.)
@@ -542,10 +550,10 @@ def log_joint(z: Tensor) -> Tensor:  # log p(x, z) for n codes (n, 2) and the 20
     return logits @ v.T + log_black + prior.log_prob(z).sum(dim=1, keepdim=True)
 
 
-side = torch.linspace(-4, 4, 241)
+side = torch.linspace(-5, 5, 301)
 grid, log_cell = torch.cartesian_prod(side, side), 2 * (side[1] - side[0]).log()
-grid = grid[grid.norm(dim=1) < 4]  # beyond, the prior is next to nothing
-joint = torch.cat([log_joint(part) for part in grid.split(10_000)])  # (45213, 20)
+grid = grid[grid.norm(dim=1) < 5]  # a radius of 6 gives the same
+joint = torch.cat([log_joint(part) for part in grid.split(10_000)])  # (70661, 20)
 log_p = joint.logsumexp(dim=0) + log_cell  # (20,): log p(x), exact up to the grid
 
 # %% [markdown]
@@ -561,7 +569,7 @@ elbo, error = draws.mean(dim=0), draws.std(dim=0) / 150**0.5
 
 # %% tags=["V2", "nbval-ignore-output"]
 q = distributions.Normal(mu, (0.5 * logvar).exp())
-log_q = q.log_prob(grid[:, None, :]).sum(dim=2)  # (45213, 20)
+log_q = q.log_prob(grid[:, None, :]).sum(dim=2)  # (70661, 20)
 gap = ((log_q + log_cell).exp() * (log_q - (joint - log_p))).sum(dim=0)  # KL(q || p(z|x))
 covered = (log_q + log_cell).exp().sum(dim=0)  # how much of q the grid holds
 assert (covered - 1).abs().max() < 0.1
@@ -581,17 +589,20 @@ table(["nats", "mean of 20 images", "median", "largest"],
 # the peak; each panel has its own scale.
 
 # %%
+from scipy.ndimage import zoom
+
 chosen = [*range(5), int(gap.argmax())]
 fig, axes = plt.subplots(1, 6, figsize=(11, 2.6), layout="constrained")
 for k, ax in zip(chosen, axes, strict=True):
     best = grid[joint[:, k].argmax()]
     middle, reach = (mu[k] + best) / 2, 0.65 * (mu[k] - best).abs().max() + 0.2
-    ticks = torch.linspace(-1, 1, 31) * reach
-    codes = torch.cartesian_prod(middle[0] + ticks, middle[1] + ticks)
-    posterior, guess = log_joint(codes)[:, k], q.log_prob(codes[:, None])[:, k].sum(dim=1)
+    sides = middle[:, None] + torch.linspace(-1, 1, 121) * reach
+    rough = log_joint(torch.cartesian_prod(*sides[:, ::3]))[:, k].view(41, 41)  # every third; splines between
+    posterior = torch.from_numpy(zoom(rough, 121 / 41, mode="nearest"))
+    guess = q.log_prob(torch.cartesian_prod(*sides)[:, None])[:, k].sum(dim=1).view(121, 121)
     for log_density, color, style in ((posterior, "C0", "solid"), (guess, "C1", "dashed")):
-        density = (log_density - log_density.max()).exp().view(31, 31).T
-        ax.contour(*(middle[:, None] + ticks), density, levels=[0.1, 0.5], colors=color, linestyles=style)
+        density = (log_density - log_density.max()).exp().T
+        ax.contour(*sides, density, levels=[0.1, 0.5], colors=color, linestyles=style)
     ax.set(title=f"a {test.y[k].item()}: gap {gap[k]:.1f} nats", xlabel="$z_1$")
 fig.supylabel("$z_2$", fontsize=10)
 for name, color, style in (("exact posterior", "C0", "solid"), ("the encoder's guess", "C1", "dashed")):
@@ -601,7 +612,9 @@ plt.show()
 
 # %% [markdown]
 # The guess is an ellipse along the axes, because we gave $q$ one $\sigma$ for each dimension and no correlation. What
-# would the *best* such ellipse miss? If the exact posterior were normal with covariance $C$, the best such ellipse would have the same mean and, in dimension $j$, the variance $1 / (C^{-1})_{jj}$. We use this one; the very best can only miss less.
+# would the *best* such ellipse miss? If the exact posterior were normal with covariance $C$, the best such ellipse
+# would have the same mean and, in dimension $j$, the variance $1 / (C^{-1})_{jj}$. We use this one; the very best can
+# only miss less.
 
 # %% tags=["V2"]
 weights = (joint - log_p + log_cell).exp()  # the exact posterior on the grid; each column sums to 1
@@ -648,13 +661,17 @@ ax.plot(Ks, missing, color="0.6", ls="-", lw=1)
 ax.plot(Ks, missing.median(dim=1).values, "ko-", label="median")
 ax.set(xscale="log", xlabel="number of codes $K$", ylabel="missing from log p(x), nats")
 ax.set_yscale("symlog", linthresh=2)
+ax.set_xticks(Ks, [str(K) for K in Ks])
+ax.set_yticks([-2, -1, 0, 1, 2, 5, 10, 20], ["−2", "−1", "0", "1", "2", "5", "10", "20"])
+ax.minorticks_off()
 ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Each thin line is an image. (The vertical axis is linear between -2 and 2 and logarithmic beyond. A single estimate
+# Each thin line is an image. (The vertical axis is linear between −2 and 2 and logarithmic beyond. A single estimate
 # may by chance lie above the exact value, and then its line goes below 0.) With 300 codes most come within a fraction
-# of a nat. For a few the cloud lies so far beside the right region that even 300 codes miss it. Such an estimate of a likelihood is only as good as the distribution its codes are drawn from, here the encoder's guess.
+# of a nat. For a few the cloud lies so far beside the right region that even 300 codes miss it. Such an estimate of a
+# likelihood is only as good as the distribution its codes are drawn from, here the encoder's guess.
 #
 # ## 5 · Bernoulli or Gaussian? (V2)
 #
@@ -758,7 +775,7 @@ print("The learned σ agrees with the root mean squared error within a tenth.")
 #
 # But first ask whether there is something to cure. A code that is silent after a short training may just need more
 # time. So the plain training and warm-up are each run twice, for 300 and for 1,000 steps; free bits once, for 300.
-# The network is the small one of section 5, and each run starts from the same seed.
+# The network is the small one of section 3, and each run starts from the same seed.
 
 # %%
 taxed = {}
@@ -804,22 +821,26 @@ table(["training", "KL, nats", "dimensions with KL > 0.1", "loss with β = 10"],
 # %%
 show_rows(
     {"image": some}
-    | {f"{name}, {steps:,}": over_batches(model, some) for (name, steps), model in taxed.items()},
+    | {f"{name}, {steps:,} steps": over_batches(model, some) for (name, steps), model in taxed.items()},
     scale=0.5,
 )
 
 # %% [markdown]
-# After 300 steps the plain training looks nearly collapsed: it tells a 0 from a 1, but most other digits come out as much the same smear. Warm-up reaches a clearly
-# lower value of the same loss. But after 1,000 steps the plain one has woken up by itself, and the difference between
-# the two losses is smaller. So in this run we saw a slow start more than a trap, and warm-up was a short cut through
-# it. (It is one seed; with another one the numbers change.) What remains silent after 1,000 steps may be right to be
-# silent: at ten times the price, few dimensions are worth having. Free bits change the loss itself. All 16 dimensions settle near the half nat that costs nothing, so the code tells more and the images are clearer. But the last column charges every nat tenfold, and by that loss they do worst.
+# After 300 steps the plain training looks nearly collapsed: it tells a 0 from a 1, but most other digits come out as
+# much the same smear. Warm-up reaches a clearly lower value of the same loss. But after 1,000 steps the plain one has
+# woken up by itself, and the difference between the two losses is smaller. So in this run we saw a slow start more
+# than a trap, and warm-up was a short cut through it. (It is one seed; with another one the numbers change.) What
+# remains silent after 1,000 steps may be right to be silent: at ten times the price, few dimensions are worth having.
+# Free bits change the loss itself. All 16 dimensions settle near the half nat that costs nothing, so the code tells
+# more and the images are clearer. But the last column charges every nat tenfold, and by that loss they do worst.
 #
 # Collapse of another kind comes from a decoder that hardly needs the code. Let each pixel also see the pixels before
 # it, in the order in which one reads: one more weight matrix, lower triangular, adds to the logits. That is an
 # *autoregressive* (자기회귀) decoder.
 
-# In section 2 a grey pixel stood for the mean over black-and-white versions. That no longer works here: the next pixels must see the outcome of the coin, black or white, and not its probability. So all training and test images are first made black and white, and the decoder with independent pixels is trained again on these.
+# In section 2 a grey pixel stood for the mean over black-and-white versions. That no longer works here: the next
+# pixels must see the outcome of the coin, black or white, and not its probability. So all training and test images
+# are first made black and white, and the decoder with independent pixels is trained again on these.
 
 
 # %%
@@ -860,9 +881,11 @@ assert bound[long] > bound[short] + 5
 table(["decoder, β = 1", "KL, nats", "ELBO, nats"], [[name, rate[name], bound[name]] for name in judged])
 
 # %% [markdown]
-# The ELBO is better, and the code costs far less. With twice the training the ELBO rises further. The code's cost rises again too, but stays clearly below that with independent pixels. Nothing is wrong here with the training: what a pixel can learn
-# from its neighbours need not be told by the code. With a still stronger decoder, of text for instance, the code can
-# fall silent altogether; Bowman et al. (2016) then weaken the decoder as well, by hiding words from it.
+# The ELBO is better, and the code costs far less. With twice the training the ELBO rises further. The code's cost
+# rises again too, but stays clearly below that with independent pixels. Nothing is wrong here with the training: what
+# a pixel can learn from its neighbours need not be told by the code. With a still stronger decoder, of text for
+# instance, the code can fall silent altogether; Bowman et al. (2016) then weaken the decoder as well, by hiding words
+# from it.
 #
 # ## 7 · How much should a code tell? (V1)
 #
@@ -871,8 +894,9 @@ table(["decoder, β = 1", "KL, nats", "ELBO, nats"], [[name, rate[name], bound[n
 # ($-\log p_\theta(x \mid z)$, the *distortion*, 왜곡). The course ships the two-number VAE trained at four values of
 # $\beta$, each on 59,000 digits.
 #
-# Is the rate what a code *tells* about its image? No, only an upper bound on it. Let $q(z)$ be the mixture of all clouds, the **aggregate
-# posterior** (집계 사후 분포): take an image at random, then a code from its cloud. With the $N$ images $x_1, \dots, x_N$,
+# Is the rate what a code *tells* about its image? No, only an upper bound on it. Let $q(z)$ be the mixture of all
+# clouds, the **aggregate posterior** (집계 사후 분포): take an image at random, then a code from its cloud. With the $N$
+# images $x_1, \dots, x_N$,
 #
 # $$q(z) = \frac{1}{N} \sum_{i=1}^{N} q_\phi(z \mid x_i), \qquad
 # \underbrace{\frac1N \sum_i \mathrm{KL}\big(q_\phi(z \mid x_i) \,\|\, p(z)\big)}_{\text{rate}}
@@ -930,19 +954,24 @@ table(["β", *columns], rows)
 # %% [markdown]
 # Distortion and ELBO are measured on the test images; rate, information, gap and the last column on the training
 # images; all but the last are in nats. Going down the table, codes get cheaper and decode worse. The ELBO on test
-# images is best at $\beta = 1$: it is what that model was trained for. And the rate is indeed information plus gap.
+# images is best at $\beta = 1$: it is what that model was trained for. And the rate is information plus gap,
+# up to 0.15 nats: these two are estimated from one draw per image, the rate is not.
 # At $\beta = 0.1$ nats are cheap, and the codes spread beyond the prior: more than 15 % lie outside the disc that
 # holds 95 % of it. Codes drawn from $p(z)$ then reach only part of what the decoder has learned.
 #
 # A caution about information and gap. They are measured with $N = 4000$ images, and a code cannot pick out one of
-# 4,000 with more than $\log 4000 = 8.3$ nats. At $\beta = 0.1$ the rate alone is above 8.3 nats: whatever lies above it must be gap, so most of that gap comes from $N$ being small. With 1,000 images the gap comes out larger in the first three rows (checked in the cell above): part of it
-# is only that so few small clouds cannot cover the plane. Read the gap as an upper limit for all of MNIST. With 16
-# numbers this measurement fails: there every cloud is by itself, and the information is practically $\log N$ (checked in the cell above). Section 8 has to do without it.
+# 4,000 with more than $\log 4000 = 8.3$ nats. At $\beta = 0.1$ the rate alone is above 8.3 nats: whatever lies above
+# it must be gap, so most of that gap comes from $N$ being small. With 1,000 images the gap comes out larger in the
+# first three rows (checked in the cell above): part of it is only that so few small clouds cannot cover the plane.
+# Read the gap as an upper limit for all of MNIST. With 16 numbers this measurement fails: there every cloud is by
+# itself, and the information is practically $\log N$ (checked in the cell above). Section 8 has to do without it.
 #
 # Now look at the spaces. **Move the slider** for $\beta$ and watch the dots, the means $\mu(x)$ of 300 test images:
-# how far do they spread? **Drag** over the map to decode a point. Then walk between two images, a 0 and a 3 to begin
-# with. What lies between the two, and what becomes of the whole walk at $\beta = 16$? The table below the map gives
-# two shares for the same 300 images: of dots far out, and of reconstructions that can be read.
+# how far do they spread? Some colours look alike: press a digit in the legend below the map, and its dots stand out.
+# **Drag** over the map to decode a point; beside it stands the nearest of the 300 images, with its class. Then walk
+# between two images, a 0 and a 3 to begin with. What lies between the two, and what becomes of the whole walk at
+# $\beta = 16$? The table below the map gives two shares for the same 300 images: of dots far out, and of
+# reconstructions that can be read.
 
 # %%
 from course_utils.explorers import Choice, Explorer, LatentExplorer, Panel, Readout, Slider
@@ -972,18 +1001,20 @@ table(["β", "dots farther than 3 from the origin", "reconstructions readable"],
 # <details><summary>What you should have seen</summary>
 #
 # At $\beta = 0.1$ the dots spread beyond the prior, most of all along one axis: about one in six lies farther than 3
-# from the origin (of draws from $N(0, I)$, one in ninety). So draws from the prior hardly ever reach that part. At $\beta = 1$ the dots lie in
-# a disc, roughly as draws from the prior do, and at 4 not much changes. At 16 the rate is 1.3 nats, less than the
-# $\log 10 = 2.3$ nats that it takes to name one of ten digits: the classes overlap, and few of the decoded images can
-# be read. (Where the page cannot run: the picture shows $\beta = 1$ and the walk from a 0 to a 3. On the way lies a
-# region of sixes.)
+# from the origin (of draws from $N(0, I)$, one in ninety). So draws from the prior hardly ever reach that part. At
+# $\beta = 1$ the dots lie in a disc, roughly as draws from the prior do, and at 4 not much changes. At 16 the rate is
+# 1.3 nats, less than the $\log 10 = 2.3$ nats that it takes to name one of ten digits: the classes overlap, and few
+# of the decoded images can be read. (Where the page cannot run: the picture shows $\beta = 1$ and the walk from a 0
+# to a 3. On the way lies a region of sixes.)
 #
 # </details>
 
 # %% [markdown]
 # ## 8 · Do the codes cover the prior? (V1)
 #
-# New codes come from $p(z)$, but the decoder was trained on codes from $q(z)$. If the two were equal, there would be no *holes*: no regions from which we draw codes but in which the decoder was never trained. For the shipped VAE with 16 numbers, look at them dimension by dimension first.
+# New codes come from $p(z)$, but the decoder was trained on codes from $q(z)$. If the two were equal, there would be
+# no *holes*: no regions from which we draw codes but in which the decoder was never trained. For the shipped VAE with
+# 16 numbers, look at them dimension by dimension first.
 
 # %%
 with torch.inference_mode():
@@ -1001,7 +1032,8 @@ for rank, (j, ax) in enumerate(zip(order, axes.flat, strict=True), start=1):
     ax.plot(bell, prior.log_prob(bell).exp(), "k-", lw=1, label="N(0, 1)")
     ax.set_title(f"rank {rank}: {kl_of[j]:.2f} nats", fontsize=9)
     ax.set_ylim(0, 1)
-axes[0, 0].legend(frameon=False, fontsize=6)
+    ax.set_xticks([-3, 0, 3])
+fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 fig.supxlabel("value", fontsize=10)
 fig.supylabel("density", fontsize=10)
 plt.show()
@@ -1084,9 +1116,13 @@ show_rows({name: over_batches(shipped.decode, z[:16]) for name, z in places.item
 # Here is the gap, in pictures. From its own clouds the VAE draws images about as readable as real ones (from clouds
 # of the *test* images nearly the same share); from the prior, far less readable ones. One fitted Gaussian changes
 # little: in mean and covariance the codes *are* nearly standard normal already. Ten Gaussians, which can follow the
-# islands of the digits, close more than half of the gap in readable images and in FID. Recall is a little lower than from the prior, and about as low as from the clouds of real images (first row). Strange images lie far apart and raise recall (notebook 02, section 9), so this need not mean less variety.
+# islands of the digits, close more than half of the gap in readable images and in FID. Recall is a little lower than
+# from the prior, and about as low as from the clouds of real images (first row). Strange images lie far apart and
+# raise recall (notebook 02, section 9), so this need not mean less variety.
 #
-# And they bring the shipped VAE about as many readable images as they brought the shipped autoencoder in section 3; in FID and recall the autoencoder is even a little ahead. With a prior fitted afterwards, the VAE has no advantage here.
+# And they bring the shipped VAE about as many readable images as they brought the shipped autoencoder in section 3;
+# in FID and recall the autoencoder is even a little ahead. With a prior fitted afterwards, the VAE has no advantage
+# here.
 #
 # This is the road to notebook 08. There the autoencoder's KL term is kept only as a light touch on the codes' scale,
 # and the prior is learned afterwards by the strongest model we have, a diffusion model.
@@ -1133,7 +1169,7 @@ for (name, marker), color in zip({"linear": "o", "spherical": "s"}.items(), ("C0
     style = {"marker": marker, "color": color, "ls": "-" if marker == "o" else "--", "label": name}
     left.plot(ts, length[name], **style)
     right.plot(ts, share[name], **style)
-left.set(xlabel="$t$", ylabel="mean distance from the origin", ylim=(0, 5))
+left.set(xlabel="$t$", ylabel="mean distance\nfrom the origin", ylim=(0, 5))
 right.set(xlabel="$t$", ylabel="share readable", ylim=(0, 1))
 left.legend(frameon=False)
 plt.show()
@@ -1142,7 +1178,9 @@ plt.show()
 show_rows({f"{name} {pair + 1}": x[:, pair] for pair in (0, 1) for name, x in frames.items()})
 
 # %% [markdown]
-# The straight walk dips towards the origin, the spherical one does not. Somewhere on the way each walk passes through images that are not clearly one digit, as any continuous change from one digit to another must. The right plot shows which share of the images is readable at each $t$.
+# The straight walk dips towards the origin, the spherical one does not. Somewhere on the way each walk passes through
+# images that are not clearly one digit, as any continuous change from one digit to another must. The right plot shows
+# which share of the images is readable at each $t$.
 #
 # The origin is the *most likely* code under the prior and yet *untypical*: hardly any draw lies near it. Does the
 # straight walk suffer for it? Hardly: the two curves on the right are nearly the same, and only in the middle is the
@@ -1153,8 +1191,8 @@ show_rows({f"{name} {pair + 1}": x[:, pair] for pair in (0, 1) for name, x in fr
 #
 # Take the code of an image, change one of its 16 numbers, leave the others, decode. Choose an image and one of the
 # eight most informative dimensions (their ranks are those of section 8), and move the value. The ninth choice is the
-# dimension with the smallest KL. The lower row shows what changed: white where the image became brighter than its
-# reconstruction, black where darker.
+# dimension with the smallest KL. The row shows the decoded images for all values, and the picture below it what changed
+# at the chosen one: white where the image became brighter than its reconstruction, black where darker.
 
 # %%
 picks = [int((test.y == k).nonzero()[2]) for k in range(6)]
@@ -1166,20 +1204,17 @@ for k, j in enumerate(kept):
     moved[:, k, :, j] = values
 frames = over_batches(shipped.decode, moved.flatten(0, 2)).unflatten(0, moved.shape[:3])
 changed = (frames - over_batches(shipped.decode, z)[:, None, None]) / 2
-own = (z[:, kept] * 10).round() / 10
+own = [[f"{round(v, 1) + 0:.1f}".replace("-", "−") for v in row] for row in z[:, kept].tolist()]
 
 # %%
 controls = [
     Choice("image", [str(k) for k in range(6)], test.x[picks]),
     Choice("dimension", [f"rank {rank}" for rank in range(1, 9)] + ["rank 16, the least informative"]),
-    Slider("value", [f"{v:g}" for v in values.tolist()], play=True),
+    Slider("value", [f"{v:g}".replace("-", "−") for v in values.tolist()], play=True),
 ]
 depends = ("image", "dimension", "value")
-panels = [
-    Panel("decoded", frames, depends),
-    Panel("what changed", changed, depends, strip="value"),
-]
-readout = Readout("the image's own value", own, ("image", "dimension"), maximum=3)
+panels = [Panel("decoded", frames, depends, strip="value"), Panel("what changed", changed, depends)]
+readout = Readout("the image's own value", own, ("image", "dimension"))
 Explorer(controls, panels, [readout], title="One number of the code", index=[2, 0, 5])
 
 # %% tags=["V1-dimensions", "nbval-ignore-output"]
@@ -1189,12 +1224,12 @@ assert change[-1] < 0.3 * change[:8].min()
 table(["rank", *range(1, 9), 16], [["squared change of the image", *change.tolist()]])
 
 # %% [markdown]
-# The table shows how much the image changes when one number goes from -1 to 1, the same step for each. In the number of rank
-# 1 you may find wide, round digits at its lower end (the 4 and the 5 become a 0) and narrow, slanted ones at its
-# upper end (the 2 becomes a 1). Is it an accident that a single number does something one can name? The ELBO with a
-# full covariance would not care how the axes of the code are turned, but a $q$ with a *diagonal* covariance does: it
-# favours axes along which the decoder's main directions of change lie (Rolínek et al., 2019). Still, nothing in the
-# loss says that one number should have one *human* meaning, and without any labels or assumptions it cannot be
+# The table shows how much the image changes when one number goes from −1 to 1, the same step for each. In the number
+# of rank 1 you may find wide, round digits at its lower end (the 4 and the 5 become a 0) and narrow, slanted ones at
+# its upper end (the 2 becomes a 1). Is it an accident that a single number does something one can name? The ELBO with
+# a full covariance would not care how the axes of the code are turned, but a $q$ with a *diagonal* covariance does:
+# it favours axes along which the decoder's main directions of change lie (Rolínek et al., 2019). Still, nothing in
+# the loss says that one number should have one *human* meaning, and without any labels or assumptions it cannot be
 # guaranteed (Locatello et al., 2019). Which change falls to which number may change with the seed.
 #
 # ## 11 · Its images are blurred (V3)
@@ -1248,14 +1283,18 @@ show_rows({name: x[:12] for name, x in compared.items()}, scale=0.6)
 # a code leaves things open, such as where exactly a stroke ends, and for each pixel the decoder gives its *mean* over
 # all that is open. A mean of sharp edges at different places is a soft edge. For a given code, a decoder that treats
 # the pixels as independent cannot do better: to draw a sharp edge at a random place, all pixels would have to agree
-# on the place. Sampling the pixels does not help. It makes any image grainy, even a real one, and the VAE's more so. The measure counts grain as fine detail, so values above 1 are not sharpness.
-# A GAN pays no price for each pixel; it is asked only whether the whole image looks real. All this is about this
-# decoder, not about every VAE: with several levels of codes (section 13) a VAE can draw sharp images.
+# on the place. Sampling the pixels does not help. It makes any image grainy, even a real one, and the VAE's more so.
+# The measure counts grain as fine detail, so values above 1 are not sharpness. A GAN pays no price for each pixel; it
+# is asked only whether the whole image looks real. All this is about this decoder, not about every VAE: with several
+# levels of codes (section 13) a VAE can draw sharp images.
 #
 # ## 12 · The ELBO as an alarm (V2)
 #
 # A model of $p(x)$ can say which images are unusual. Score an image by its negative ELBO and compute the AUROC
-# (notebook 01): the probability that an anomalous image gets a higher score than a normal one. The normal images are test digits. There are five kinds of anomaly. The first two are digits turned upside down and mirrored digits. For these we use only 3, 4 and 7, which then are no longer digits, and compare them with the same digits upright. The third is shuffled pixels. The last two cause trouble: digits with thinner strokes, and a black image.
+# (notebook 01): the probability that an anomalous image gets a higher score than a normal one. The normal images are
+# test digits. There are five kinds of anomaly. The first two are digits turned upside down and mirrored digits. For
+# these we use only 3, 4 and 7, which then are no longer digits, and compare them with the same digits upright. The
+# third is shuffled pixels. The last two cause trouble: digits with thinner strokes, and a black image.
 
 # %%
 from course_utils.metrics import auroc
@@ -1320,7 +1359,8 @@ table(["anomaly", "AUROC"], list(alarm.items()))
 #
 # $$\lVert x - \hat{x} \rVert^2 + \lVert \operatorname{sg}[z_e] - e_m \rVert^2 + 0.25\, \lVert z_e - \operatorname{sg}[e_m] \rVert^2 .$$
 #
-# The second term moves the codebook to the encoder's vectors, the third holds these to the codebook. A VQ-VAE is small enough to train here.
+# The second term moves the codebook to the encoder's vectors, the third holds these to the codebook. A VQ-VAE is
+# small enough to train here.
 
 
 # %%
@@ -1380,12 +1420,14 @@ for column, (top, middle, bottom) in enumerate(axes.T):
     top.imshow(test.x[column, 0], cmap="gray", vmin=-1, vmax=1)
     middle.imshow(maps_of_codes["test"][column], cmap="Greys", vmin=0, vmax=40)
     for place, k in enumerate(maps_of_codes["test"][column].flatten().tolist()):
-        middle.text(place % 7, place // 7, k, ha="center", va="center", fontsize=6)
+        ink = "white" if k > 24 else "black"
+        middle.text(place % 7, place // 7, k, ha="center", va="center", fontsize=7.5, color=ink)
     bottom.imshow(through_codes[column, 0], cmap="gray", vmin=-1, vmax=1)
 for ax, name in zip(axes[:, 0], ("image", "7 × 7 codes", "decoded"), strict=True):
     ax.set_ylabel(name)
 for ax in axes.flat:
     ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
 plt.show()
 
 # %% [markdown]
@@ -1537,7 +1579,7 @@ show_images(
 # - O. Rybkin, K. Daniilidis, S. Levine, *Simple and effective VAE training with calibrated decoders*, ICML 2021: the
 #   learned $\sigma_x$.
 # - I. Higgins et al., *β-VAE*, ICLR 2017; A. Alemi et al., *Fixing a broken ELBO*, ICML 2018: rate and distortion.
-# - M. Hoffman and M. Johnson, *ELBO surgery*, NIPS 2016 workshop *Advances in Approximate Bayesian Inference*: the
+# - M. Hoffman and M. Johnson, *ELBO surgery*, NeurIPS 2016 workshop *Advances in Approximate Bayesian Inference*: the
 #   rate split in two.
 # - M. Rolínek, D. Zietlow, G. Martius, *Variational autoencoders pursue PCA directions (by accident)*, CVPR 2019; F.
 #   Locatello et al., *Challenging common assumptions in the unsupervised learning of disentangled representations*,
@@ -1545,7 +1587,7 @@ show_images(
 # - E. Nalisnick et al., *Do deep generative models know what they don't know?*, ICLR 2019; Z. Xiao, Q. Yan, Y. Amit,
 #   *Likelihood regret*, NeurIPS 2020: the likelihood fails as an alarm (the first), and a remedy (the second).
 # - K. Sohn, H. Lee, X. Yan, *Learning structured output representation using deep conditional generative models*,
-#   NIPS 2015; A. Vahdat and J. Kautz, *NVAE*, NeurIPS 2020; R. Child, *Very deep VAEs*, ICLR 2021: conditional and
+#   NeurIPS 2015; A. Vahdat and J. Kautz, *NVAE*, NeurIPS 2020; R. Child, *Very deep VAEs*, ICLR 2021: conditional and
 #   hierarchical ones.
 # - A. van den Oord, O. Vinyals, K. Kavukcuoglu, *Neural discrete representation learning*, NeurIPS 2017: the VQ-VAE.
 # - E. Jang, S. Gu, B. Poole, *Categorical reparameterization with Gumbel-softmax*, ICLR 2017: gradients for discrete
