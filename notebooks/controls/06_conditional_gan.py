@@ -216,13 +216,13 @@ kept = (guess - (1 - guess) / 9).clamp_min(0).sum(dim=1)
 
 # %% claim="C2.7"
 # The game without mismatched pairs in the place of the one with them.
-size = size | {"with them": size["without mismatched pairs"]}
+size = size | {"with mismatched pairs": size["without mismatched pairs"]}
 ahead = [0.0 for _ in rs]
 
 # %% claim="C2.7"
 # A generator that has collapsed: a fifth of its images, each five times.
-few = features["with them"][:200].repeat(5, 1)
-size = size | {"with them": (radii(few).median() / unit).item()}
+few = features["with mismatched pairs"][:200].repeat(5, 1)
+size = size | {"with mismatched pairs": (radii(few).median() / unit).item()}
 ahead = [within(few, r) - share for r, share in zip(rs, reach["without mismatched pairs"], strict=True)]
 
 # %% claim="C3"
