@@ -4,8 +4,8 @@
     python benchmarks/times.py notebooks/04_vae.py    # these only; prints the report and writes nothing
 
 A plain laptop, or Colab's free processor, is taken to be two cores that reach 85 GFLOP/s in a matrix product. The
-product is timed with two threads, before and after; a notebook runs as a reader runs it, and its seconds are scaled by
-that speed.
+product is timed with two threads before and after each notebook. It varies by half within an hour where the seconds of
+a notebook do not, so the median of all is the machine's speed, and scales them. A notebook runs as a reader runs it.
 """
 
 from __future__ import annotations
@@ -65,22 +65,25 @@ def run(py: Path) -> list[Cell]:
 
 def report(files: list[Path]) -> Iterator[str]:
     """Lines in Markdown."""
+    speeds, runs = [], {}
+    for py in files:
+        before, runs[py], after = speed(), run(py), speed()
+        speeds += [before, after]
+        print(f"{py.stem}: {runs[py][-1].ended:.0f} s, {before:.0f} and {after:.0f} GFLOP/s", file=sys.stderr)
+    machine = statistics.median(speeds)
     yield "# How long the notebooks take\n"
     yield from header(["torch", "matplotlib"])
-    yield f"- Seconds on a plain laptop: those here, scaled from this machine's matrix product to {LAPTOP} GFLOP/s\n"
-    yield "| notebook | GFLOP/s before, after | seconds here | on a laptop | its first picture | its dearest cells |"
-    yield "| --- | --- | --- | --- | --- | --- |"
-    for py in files:
-        before, cells, after = speed(), run(py), speed()
-        factor = (before + after) / 2 / LAPTOP
+    yield f"- Matrix product: {machine:.0f} GFLOP/s, the median of {min(speeds):.0f} to {max(speeds):.0f}"
+    yield f"- Seconds on a plain laptop: those here, scaled to {LAPTOP} GFLOP/s\n"
+    yield "| notebook | seconds here | on a laptop | its first picture | its dearest cells |"
+    yield "| --- | --- | --- | --- | --- |"
+    for py, cells in runs.items():
+        factor = machine / LAPTOP
         first = next(cell.ended for cell in cells if cell.shows)
         dearest = sorted(cells, key=lambda cell: cell.seconds)[: -DEAREST - 1 : -1]
         named = "; ".join(f"{factor * cell.seconds:.0f}: `{cell.line[:60]}`" for cell in dearest)
         total = cells[-1].ended
-        yield (
-            f"| {py.stem[:2]} | {before:.0f}, {after:.0f} | {total:.0f} | {factor * total:.0f} | {factor * first:.0f} "
-            f"| {named} |"
-        )
+        yield f"| {py.stem[:2]} | {total:.0f} | {factor * total:.0f} | {factor * first:.0f} | {named} |"
 
 
 def main() -> None:

@@ -33,7 +33,7 @@
 # 5. say when generated images help a classifier and when they do not.
 #
 # Marks such as (C1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the notebook
-# if what the text claims does not hold. The notebook runs on a plain laptop without a GPU in less than three minutes
+# if what the text claims does not hold. The notebook runs on a plain laptop without a GPU in less than five minutes
 # and needs no network; where there is an accelerator, the games automatically take three times as many turns. You need
 # the GAN of notebook 05, and FID, precision and recall from notebook 02.
 

@@ -37,7 +37,7 @@
 # 7. fill holes in images and enlarge them with a model that was never trained to, and say what it makes up.
 #
 # Marks such as (P1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the notebook
-# if what the text claims does not hold. It runs on a plain laptop without a GPU in about four minutes and needs no
+# if what the text claims does not hold. It runs on a plain laptop without a GPU in less than six minutes and needs no
 # network. It is long: after section 5 there is a halfway house where you can stop for the day. You need FID,
 # precision and recall from notebook 02, and the ELBO of notebook 04 for section 4.
 
@@ -869,7 +869,7 @@ print("No mean over 40 steps is more than 15 % above the one 20 steps before.")
 # ### A DDPM before your eyes (Q1)
 #
 # Now a longer training, with $x_0$ as the output, the cosine schedule, and classes: the network is told which digit it
-# is, as the conditional GAN was. In one case of ten the label is left out; section 6 says why. It takes about half a
+# is, as the conditional GAN was. In one case of ten the label is left out; section 6 says why. It takes less than a
 # minute on a plain laptop.
 
 # %%

@@ -8,8 +8,16 @@ from limits import SECONDS_A_NOTEBOOK, SECONDS_LONGER, SECONDS_TO_FIRST_IMAGE
 
 from course_utils.data import CHECKOUT
 
-LIMITS = SECONDS_LONGER | {"04_vae": 240}  # which misses 180: from 181 to 206 in three runs
-WORDS = {2: "two", 3: "three", 4: "four"}
+# The aim is 180 seconds, 240 for 07 and 08. These miss it, and may not become slower still.
+LIMITS = SECONDS_LONGER | {
+    "01_generative_vs_discriminative": 240,
+    "03_autoencoders": 240,
+    "04_vae": 240,
+    "05_gan": 240,
+    "06_conditional_gan": 300,
+    "07_diffusion": 360,
+}
+WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 
 
 def measured(column: str) -> dict[str, float]:
