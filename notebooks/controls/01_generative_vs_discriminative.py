@@ -7,10 +7,7 @@
 # Three seeds, of the data that is drawn, first weights and batches, were tried when the bounds were set (one thread, one
 # processor). The GAN's training magnifies rounding: the same seed gave .067 and .107 readable digits in two runs.
 #
-# Some trainings were a little longer then: in the plane the autoregressive model made 400 steps, now 350 (and the VAE 800,
-# now 1,000); on digits the GAN made 900, now 700, diffusion 1,200, now 1,000, the autoregressive model 400, now 300. With
-# nearly the present numbers (the last 350) seeds 0 and 1 gave readable digits .27 .09 .52 .10 .13 and .23 .08 .52 .09 .12,
-# and the VAE in the plane a share near a centre of .54 (seed 1).
+# The rows of G3, G1 and G4 are of the numbers of steps as they stand in the notebook.
 #
 # | | seed 0 | 1 | 2 | bound |
 # | --- | --- | --- | --- | --- |
@@ -21,16 +18,16 @@
 # | D2, real digits, 64 of each: the same | .017 | .018 | .009 | > 0 |
 # | D2, real digits, 128, 300 of each: naive Bayes less plain logistic regression | .023 .033 | .013 .039 | .017 .041 | > 0, > .015 |
 # | G2, dimension of 5 bent numbers, digits | 5.7 9.3 | 5.6 9.3 | 5.6 9.3 | 4 to 7, 8 to 11 |
-# | G3, ring, share near a centre: VAE, GAN | .46 .72 | .52 .71 | .46 .81 | > twice .21; an even ring has .57 |
-# | G3, ring: diffusion, flow, autoregressive | .87 .81 .97 | .89 .81 .99 | .89 .80 .98 | > VAE + .1; diffusion > .8 |
+# | G3, ring, share near a centre: VAE, GAN | .55 .72 | .54 .71 | .54 .81 | > twice .21; an even ring has .57 |
+# | G3, ring: diffusion, flow, autoregressive | .87 .81 .97 | .89 .81 .98 | .89 .80 .97 | > VAE + .1; diffusion > .8 |
 # | G3, ring: spread of diffusion over that of real points | .83 | .80 | .91 | < .97 |
-# | G3, nats per point: truth, flow, autoregressive, VAE | -1.10 -1.48 -1.16 -2.67 | -1.10 -1.51 -1.16 -2.61 | -1.07 -1.56 -1.13 -2.66 | one Gaussian -3.54 |
-# | G3, digits readable: VAE, GAN, diffusion, flow, autoregressive | .27 .07 .56 .10 .11 | .23 .12 .52 .09 .15 | .25 .10 .55 .13 .11 | > .03; diffusion .1 above the last three |
-# | G3, bits per pixel: flow, autoregressive | 1.05 .64 | 1.05 .64 | 1.05 .65 | independent 1.21 |
-# | G1, median distance over that of real ones: VAE, diffusion | 1.04 .95 | 1.04 .93 | 1.03 .93 | .8 to 1.2 |
+# | G3, nats per point: truth, flow, autoregressive, VAE | -1.10 -1.48 -1.17 -2.56 | -1.10 -1.51 -1.17 -2.53 | -1.07 -1.56 -1.15 -2.53 | one Gaussian -3.54 |
+# | G3, digits readable: VAE, GAN, diffusion, flow, autoregressive | .26 .09 .50 .09 .15 | .24 .11 .56 .11 .11 | .27 .12 .50 .10 .11 | > .03; diffusion .1 above the last three and the GAN |
+# | G3, bits per pixel: flow, autoregressive | 1.05 .66 | 1.05 .66 | 1.05 .68 | independent 1.21 |
+# | G1, median distance over that of real ones: VAE, diffusion | 1.03 .96 | 1.03 .96 | 1.02 .97 | .8 to 1.2 |
 # | G1, suspicious by either test, the most of the five | 0 | 0 | 0 | < .1 |
-# | G1, caught by the second test: more noise, blurred | .88 .67 | .86 .67 | .87 .67 | .4 to .95 |
-# | G4, share readable; total variation, of faithful draws | .58 .19 .04 | .54 .19 .04 | .54 .22 .05 | > .3; < .3, > twice the last |
+# | G1, caught by the second test: more noise, blurred | .89 .67 | .86 .67 | .85 .67 | .4 to .95 |
+# | G4, share readable; total variation, of faithful draws | (not noted) .21 .03 | .50 .19 .04 | .51 .21 .04 | > .3; < .3, > twice the last |
 
 # %% claim="D1.1"
 # Means of classes whose labels were shuffled.
