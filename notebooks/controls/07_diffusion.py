@@ -347,7 +347,7 @@ repaint = once
 
 # %% claim="G4-inpainting"
 # Nothing in the hole.
-repaint = rows["hidden"]
+repaint = rows["known half"]
 
 # %% claim="G4-super-resolution.1"
 # Bicubic interpolation in the place of diffusion.
