@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from tables import rows
 
 from course_utils.data import CHECKOUT
 
@@ -14,10 +15,6 @@ COLUMNS = {
     "equal balls ↑": "recall, equal balls ↑",
 }
 WITHOUT, WITH = "4,000 labels", "4,000 labels, mismatched pairs"
-
-
-def rows(text: str) -> list[list[str]]:
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if "|" in line]
 
 
 def measured() -> dict[tuple[str, int, str], tuple[float, list[float]]]:

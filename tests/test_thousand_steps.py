@@ -3,26 +3,26 @@
 import ast
 import re
 
+from tables import rows
+
 from course_utils.data import CHECKOUT
 
 NOTEBOOK = (CHECKOUT / "notebooks" / "07_diffusion.py").read_text(encoding="utf-8")
 TABLE = (CHECKOUT / "benchmarks" / "thousand_steps.md").read_text(encoding="utf-8")
 
 
-def rows(text: str) -> dict[tuple[str, str], list[list[float]]]:
+def scores(text: str) -> dict[tuple[str, str], list[list[float]]]:
     """By sampler and steps: what each column says, a mean, and its spread where there are several sets."""
-    found = {}
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line.strip("# ").strip("|").split("|")]
-        if len(cells) >= 6 and re.match(r"\d", cells[-1]):
-            numbers = [[float(n) for n in cell.split(" ± ")] for cell in cells[-4:]]
-            found[cells[0], cells[1]] = numbers
-    return found
+    return {
+        (sampler, steps): [[float(number) for number in cell.split(" ± ")] for cell in more[-4:]]
+        for sampler, steps, *more in rows(text)
+        if re.match(r"\d", more[-1])
+    }
 
 
 QUOTED, MEASURED = (
-    rows(NOTEBOOK.split("### And the original thousand steps?")[1].split("# %%")[0]),
-    rows(TABLE),
+    scores(NOTEBOOK.split("### And the original thousand steps?")[1].split("# %%")[0]),
+    scores(TABLE),
 )
 
 

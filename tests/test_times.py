@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from limits import SECONDS_A_NOTEBOOK, SECONDS_LONGER, SECONDS_TO_FIRST_IMAGE
+from tables import rows
 
 from course_utils.data import CHECKOUT
 
@@ -22,11 +23,8 @@ WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 
 def measured(column: str) -> dict[str, float]:
     """Of benchmarks/times.md, by the notebook's number."""
-    lines = (CHECKOUT / "benchmarks" / "times.md").read_text(encoding="utf-8").splitlines()
-    header, _, *rows = [
-        [cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")
-    ]
-    return {row[0]: float(row[header.index(column)]) for row in rows}
+    header, _, *notebooks = rows((CHECKOUT / "benchmarks" / "times.md").read_text(encoding="utf-8"))
+    return {row[0]: float(row[header.index(column)]) for row in notebooks}
 
 
 def source(number: str) -> Path:
