@@ -71,6 +71,7 @@ def report(files: list[Path]) -> Iterator[str]:
         speeds += [before, after]
         print(f"{py.stem}: {runs[py][-1].ended:.0f} s, {before:.0f} and {after:.0f} GFLOP/s", file=sys.stderr)
     machine = statistics.median(speeds)
+    factor = machine / LAPTOP
     yield "# How long the notebooks take\n"
     yield from header(["torch", "matplotlib"])
     yield f"- Matrix product: {machine:.0f} GFLOP/s, the median of {min(speeds):.0f} to {max(speeds):.0f}"
@@ -78,7 +79,6 @@ def report(files: list[Path]) -> Iterator[str]:
     yield "| notebook | seconds here | on a laptop | its first picture | its dearest cells |"
     yield "| --- | --- | --- | --- | --- |"
     for py, cells in runs.items():
-        factor = machine / LAPTOP
         first = next(cell.ended for cell in cells if cell.shows)
         dearest = sorted(cells, key=lambda cell: cell.seconds)[: -DEAREST - 1 : -1]
         named = "; ".join(f"{factor * cell.seconds:.0f}: `{cell.line[:60]}`" for cell in dearest)

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from course_utils import diffusion, recipes
 from course_utils.autoencoders import VAE, Autoencoder, DenoisingAutoencoder, KLAutoencoder
 from course_utils.gan import GAN, Discriminator, Generator
-from course_utils.inputs import pick_device
 from course_utils.likelihood import CouplingFlow, PixelCNN
 from course_utils.nets import UNet, seeded
 from course_utils.training import Objective, fit
@@ -70,7 +69,7 @@ def straight() -> diffusion.FlowMatching:
 
 
 def distilled() -> Live:
-    student, teacher = unet("x0"), unet().to(pick_device()).requires_grad_(False)
+    student, teacher = unet("x0"), unet().requires_grad_(False)
 
     def loss(x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
         return diffusion.distillation_loss(
@@ -80,6 +79,21 @@ def distilled() -> Live:
     return Live(
         [(student, loss)], (digits(), torch.arange(8) % 5), lambda draw: student.sample(4, generator=draw)
     )
+
+
+def autoencoder(model: Autoencoder) -> Live:
+    x = digits()
+
+    def sample(draw: torch.Generator) -> Tensor:
+        model.fit_codes(x.to(draw.device))
+        return model.sample(4, generator=draw)
+
+    return Live([(model, model.loss)], (x,), sample)
+
+
+def codec() -> Live:
+    model, x = KLAutoencoder(factor=4, width=8), digits(2, 3, 32)
+    return Live([(model, model.loss)], (x,), lambda draw: model.reconstruct(x.to(draw.device)))
 
 
 def latent() -> Live:
@@ -92,8 +106,8 @@ def latent() -> Live:
 CASES: dict[str, Callable[[], Live]] = {
     "01 flow": lambda: alone(CouplingFlow(64, hidden=8, levels=16), digits()),
     "01 autoregressive": lambda: alone(PixelCNN(8, 8, channels=8, blocks=1), digits()),
-    "03 autoencoder": lambda: Live(*_autoencoder(Autoencoder(3, size=8))),
-    "03 denoising": lambda: Live(*_autoencoder(DenoisingAutoencoder(3, size=8, kind="gaussian"))),
+    "03 autoencoder": lambda: autoencoder(Autoencoder(3, size=8)),
+    "03 denoising": lambda: autoencoder(DenoisingAutoencoder(3, size=8, kind="gaussian")),
     "04 Bernoulli": lambda: alone(VAE(3, size=8), digits()),
     "04 Gaussian": lambda: alone(VAE(3, size=8, likelihood="gaussian"), digits()),
     "05 R1": lambda: game(r1=1.0),
@@ -102,7 +116,7 @@ CASES: dict[str, Callable[[], Live]] = {
     "07 diffusion": lambda: alone(unet(), digits(), torch.arange(8) % 5),
     "07 flow matching": lambda: alone(straight(), digits(), torch.arange(8) % 5),
     "07 distillation": distilled,
-    "08 codec": lambda: _codec(),
+    "08 codec": codec,
     "08 latent diffusion": latent,
 }
 TWICE = {
@@ -110,29 +124,6 @@ TWICE = {
     "05 WGAN-GP",
     "06 mismatched pairs",
 }  # their penalties need a gradient's gradient, which is not compiled
-
-
-NOT_OURS = pytest.mark.filterwarnings(
-    "ignore:The .grad attribute of a Tensor"
-)  # the compiler looks at it itself
-
-
-def _autoencoder(model: Autoencoder) -> tuple:
-    x = digits()
-
-    def sample(draw: torch.Generator) -> Tensor:
-        model.fit_codes(x.to(next(model.parameters()).device))
-        return model.sample(4, generator=draw)
-
-    return [(model, model.loss)], (x,), sample
-
-
-def _codec() -> Live:
-    codec = KLAutoencoder(factor=4, width=8)
-    x = digits(2, 3, 32)
-    return Live(
-        [(codec, codec.loss)], (x,), lambda _: codec.reconstruct(x.to(next(codec.parameters()).device))
-    )
 
 
 def trained(live: Live, device: torch.device) -> None:
@@ -173,27 +164,13 @@ def made(name: str) -> Live:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_in_bfloat16(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("course_utils.training.loop._has_bf16", lambda place: True)
-    trained(made(name), torch.device("cpu"))
+def test_in_bfloat16(name: str, device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    if device.type == "cpu":  # an accelerator that has bfloat16 says so itself
+        monkeypatch.setattr("course_utils.training.loop._has_bf16", lambda place: True)
+    trained(made(name), device)
 
 
-@NOT_OURS
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # the compiler looks at it itself
 @pytest.mark.parametrize("name", [name for name in CASES if name not in TWICE])
-def test_traced_for_compilation(name: str) -> None:
-    trained(compiled(made(name), "aot_eager"), torch.device("cpu"))
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.accelerator.is_available(), reason="no accelerator on this machine")
-@pytest.mark.parametrize("name", CASES)
-def test_on_an_accelerator(name: str) -> None:
-    trained(made(name), pick_device())
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.accelerator.is_available(), reason="no accelerator on this machine")
-@NOT_OURS
-@pytest.mark.parametrize("name", [name for name in CASES if name not in TWICE])
-def test_compiled_on_an_accelerator(name: str) -> None:
-    trained(compiled(made(name), "inductor"), pick_device())
+def test_compiled(name: str, device: torch.device) -> None:
+    trained(compiled(made(name), "aot_eager" if device.type == "cpu" else "inductor"), device)

@@ -207,21 +207,21 @@ def test_the_readme_counts_asserts_and_controls() -> None:
     assert which in readme, which
 
 
+def claim_of(cell: str, claims: list[str]) -> str:
+    tag = cell.split(".")[0]  # V2.1 is the first of several cells; V2-collapse belongs to V2
+    return tag if tag in claims else tag.split("-")[0]
+
+
 def test_the_readme_lists_each_claim_with_its_asserts_and_controls() -> None:
     counted = []
     for py in NOTEBOOKS:
-        held, controls = Counter[str](), Counter[str]()
-
-        def claim(cell: str, py: Path = py) -> str:
-            tag = cell.split(".")[0]  # V2.1 is the first of several cells; V2-collapse belongs to V2
-            return tag if tag in CLAIMS[py.stem] else tag.split("-")[0]
-
+        claims, held, controls = CLAIMS[py.stem], Counter[str](), Counter[str]()
         for name, cell in claim_cells(notebook.parse(py.read_text(encoding="utf-8"))).items():
-            held[claim(name)] += len(asserts(cell.source))
+            held[claim_of(name, claims)] += len(asserts(cell.source))
         for name, each in controls_of(py).items():
-            controls[claim(name)] += len(each)
-        assert set(held) == set(CLAIMS[py.stem])
-        counted += [(c, py.stem[:2], str(held[c]), str(controls[c])) for c in CLAIMS[py.stem]]
+            controls[claim_of(name, claims)] += len(each)
+        assert set(held) == set(claims)
+        counted += [(c, py.stem[:2], str(held[c]), str(controls[c])) for c in claims]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     listed = re.findall(
         r"^\| ([A-Z]\d(?:-[a-z-]+)?) \| .+ \| (\d\d) \| (\d+) \| (\d+) \|$", readme, re.MULTILINE
