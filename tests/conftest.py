@@ -1,10 +1,28 @@
 """What several test files share."""
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
+
+SHOW = plt.show
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell begins its jobs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_to_the_next() -> Iterator[None]:
+    """What a test changes for all of its process, it puts back; else the next one depends on the order of files."""
+    before = torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
+    yield
+    plt.close("all")
+    show, plt.show = plt.show, SHOW
+    assert show is SHOW, "plt.show is another one now"
+    after = torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
+    assert after == before, f"dtype, threads, gradients: {before} before, {after} now"
 
 
 @pytest.fixture(params=["cpu", pytest.param("accelerator", marks=pytest.mark.gpu)])

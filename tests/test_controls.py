@@ -83,7 +83,10 @@ def written(folder: Path, text: str) -> Path:
     return folder / "09_x.py"
 
 
-def test_a_control_stands_behind_the_cell_of_its_claim(tmp_path: Path) -> None:
+def test_a_control_stands_behind_the_cell_of_its_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plt, "show", plt.show)  # the first cell changes it
     nb = notebook()
     assert list(claim_cells(nb)) == ["V1", "V2.1", "V2.2"]
     assert [c.source for c in with_controls(nb, tmp_path / "09_x.py").cells] == [c.source for c in nb.cells]

@@ -85,7 +85,6 @@ def test_lightness_is_that_of_cielab() -> None:
 
 
 def test_a_watched_figure_stops_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
-    plt.close("all")  # what other tests left open would be looked at too
     shown: list[int] = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(len(plt.get_fignums())))
     figures.watch()

@@ -1,7 +1,7 @@
 """Pixels of the sheets, and what matplotlib really draws."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import matplotlib
 import numpy as np
@@ -16,13 +16,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_utils import viz
-
-
-@pytest.fixture(autouse=True)
-def _close() -> Iterator[None]:
-    plt.close("all")
-    yield
-    plt.close("all")
 
 
 def random_images(*shape: int) -> Tensor:
