@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from course_utils.diffusion import DiffusionModel
+from course_utils.diffusion import DiffusionModel, FlowMatching
 from course_utils.inputs import Model, Rebuildable, check_at_least, check_images, check_tokens, is_whole
 from course_utils.nets import CrossAttention, UNet
 
@@ -156,12 +156,15 @@ class LatentDiffusion(Model):
 
     Args:
         codec: a trained `KLAutoencoder`, or a `DiffusersCodec`; it is not trained any more.
-        diffusion: of codes, so without `clip_x0`; its `shape` is theirs.
+        diffusion: a `DiffusionModel` or `FlowMatching` of codes, so without `clip_x0`; its `shape` is theirs.
         tokenize: prompts to tokens int64 (n, L), the condition y.
     """
 
     def __init__(
-        self, codec: nn.Module, diffusion: DiffusionModel, tokenize: Callable[[Sequence[str]], Tensor]
+        self,
+        codec: nn.Module,
+        diffusion: DiffusionModel | FlowMatching,
+        tokenize: Callable[[Sequence[str]], Tensor],
     ):
         super().__init__()
         if diffusion.clip_x0:

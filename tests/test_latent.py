@@ -14,7 +14,14 @@ from torch import Tensor, nn
 
 from course_utils.autoencoders import KLAutoencoder, perceptual_distance
 from course_utils.data import scenes
-from course_utils.diffusion import SAMPLERS, DiffusionModel, cosine_schedule, image_to_image, inpaint
+from course_utils.diffusion import (
+    SAMPLERS,
+    DiffusionModel,
+    FlowMatching,
+    cosine_schedule,
+    image_to_image,
+    inpaint,
+)
 from course_utils.latent import (
     ClipText,
     DiffusersCodec,
@@ -307,6 +314,18 @@ def test_the_loss_is_that_of_the_diffusion_of_codes(model: LatentDiffusion) -> N
         model.loss(9 * x, y)
 
 
+def test_a_flow_learns_codes_as_a_diffusion_model_does() -> None:
+    """The codes of its pictures are known to LeadsThere, so its velocity is ε - z₀ wherever the tokens are kept."""
+    y = scene_tokenizer()(["a red star on blue", "red star blue"])
+    z = torch.tensor([1.25, 0.75]).view(2, 1, 1, 1)
+    model = LatentDiffusion(Repeats(), SAY["flow"](shape=(3, 2, 2), p_uncond=0.0), scene_tokenizer())
+    x = (z / 4).expand(2, 3, 8, 8)
+    assert model.loss(x, y).item() < 1e-6
+    other = model.loss(x, y.flip(0), generator=torch.Generator().manual_seed(0)).item()
+    t = torch.rand(2, generator=torch.Generator().manual_seed(0))
+    assert other == pytest.approx((0.5 / t).square().mean().item(), rel=1e-3)  # half a code off, over t
+
+
 def test_training_moves_everything_but_the_codec() -> None:
     model = small_model().train()
     model.loss(pictures(4, 3, 32, 32), model.tokenize([PROMPT] * 4)).backward()
@@ -371,6 +390,22 @@ class Says(nn.Module):
         return words.view(-1, 1, 1, 1).expand(z.shape).to(z.dtype)
 
 
+class LeadsThere(Says):
+    """The velocity on the straight path that ends in those codes."""
+
+    def forward(self, z: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        return (z - super().forward(z, t, y)) / (t / 1000).view(-1, 1, 1, 1)
+
+
+WORDS: dict[str, Any] = {"num_classes": scene_tokenizer().nothing, "condition_shape": (16,), "clip_x0": False}
+SAY: dict[str, Callable[..., DiffusionModel | FlowMatching]] = {
+    "diffusion": lambda **options: DiffusionModel(
+        Says(), cosine_schedule(), prediction_type="x0", **WORDS, **options
+    ),
+    "flow": lambda **options: FlowMatching(LeadsThere(), **WORDS, **options),
+}
+
+
 class Repeats(nn.Module):
     """A codec: codes are pixels of a quarter of the size, over 4."""
 
@@ -381,12 +416,10 @@ class Repeats(nn.Module):
         return F.interpolate(z / 4, scale_factor=4)
 
 
-def test_a_sample_is_what_guidance_makes_of_the_prompt_decoded() -> None:
+@pytest.mark.parametrize("kind", SAY)
+def test_a_sample_is_what_guidance_makes_of_the_prompt_decoded(kind: str) -> None:
     """Codes of 5 words are 1.25, of 3 words 0.75; at guidance 2 twice that, and cut at 1 in the picture only."""
-    diffusion = DiffusionModel(
-        Says(), cosine_schedule(), prediction_type="x0", num_classes=scene_tokenizer().nothing,
-        condition_shape=(16,), clip_x0=False, shape=(3, 2, 2), steps=2, guidance=2.0,
-    )  # fmt: skip
+    diffusion = SAY[kind](shape=(3, 2, 2), steps=2, guidance=2.0)
     model = LatentDiffusion(Repeats(), diffusion, scene_tokenizer())
     y = model.tokenize(["a red star on blue", "red star blue"])
     no = model.tokenize(["star"])
