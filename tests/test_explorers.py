@@ -38,6 +38,7 @@ from course_utils.explorers import (
     Slider,
 )
 from course_utils.explorers.metrics import _mixed
+from course_utils.explorers.still import with_few_colours
 from course_utils.features import Features, feature_extractor
 from course_utils.nets import blur, lerp, slerp
 
@@ -742,6 +743,33 @@ def test_a_strip_is_drawn_in_the_still_picture(texts: list[str]) -> None:
     )._repr_mimebundle_()
     assert {"blur", "noise", "none"} <= set(texts)
     assert not {"0", "8"} & set(texts)
+
+
+def test_what_a_strip_shows_is_not_shown_twice(texts: list[str]) -> None:
+    """A panel of the present frame, above a strip of the same frames, and above one of others."""
+    frames = torch.linspace(-1, 1, 5).view(5, 1, 1, 1).expand(5, 1, 8, 8)
+    found = []
+    for strip in (frames, frames.flip(0)):
+        texts.clear()
+        panels = [Panel("now", frames, ("s",)), Panel("all of them", strip, ("s",), strip="s")]
+        Explorer([Slider("s", [f"s = {k}" for k in range(5)])], panels, index=[4])._repr_mimebundle_()
+        found.append([texts.count(f"s = {k}") for k in range(5)])
+    assert found[1] == [2 * k for k in found[0]]
+    assert min(found[0]) > 0
+
+
+def test_a_small_patch_keeps_its_colour_in_the_still_picture() -> None:
+    """Red, blue and green shades on a few pixels, beside all greys on many."""
+    rng = np.random.default_rng(0)
+    pixels = np.repeat(rng.integers(0, 256, (300, 300, 1)), 3, axis=2).astype(np.uint8)
+    shades = np.linspace(40, 255, 16).astype(np.uint8)
+    for k in range(3):
+        pixels[10 * k : 10 * k + 2, :16] = 0
+        pixels[10 * k : 10 * k + 2, :16, k] = shades
+    few = with_few_colours(Image.fromarray(pixels), np.zeros((0, 3), int))
+    assert len(few.getcolors()) <= 160
+    off = np.abs(np.asarray(few.convert("RGB")).astype(int) - pixels)
+    assert off.max() <= 16
 
 
 def test_an_explorer_is_known_by_its_name_in_the_package(explorer: Explorer) -> None:

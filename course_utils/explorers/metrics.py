@@ -107,7 +107,7 @@ class MetricsExplorer(Explorer):
                     self.METRICS, _all_metrics(real.features[: sizes[s]], features, probs), strict=True
                 ):
                     self.values[name][b, n, c, d, o, s] = value
-        by = ("blur", "noise", "classes left", "different images, at most", "outlier", "N")
+        by = ("blur", "noise", "classes left", "different images, at most", "outlier", "images, N")
         count = len(images.classes)
         controls: list[Control] = [
             Slider("blur", [f"σ = {v:g} px" if v else "none" for v in blurs]),
@@ -115,7 +115,7 @@ class MetricsExplorer(Explorer):
             Slider("classes left", [f"{min(v, count)} of {count}" for v in kept]),
             Slider("different images, at most", [str(v) for v in different]),
             Choice("outlier", ["none", "one"]),
-            Slider("N", [str(v) for v in sizes]),
+            Slider("images, N", [str(v) for v in sizes]),
         ]
         full = {"FID ↓": None, "KID · 1000 ↓": None, "Inception Score ↑": float(count)}  # others are shares
         readouts = [

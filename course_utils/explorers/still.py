@@ -44,14 +44,19 @@ def _rgb(colours: Sequence[str]) -> np.ndarray:
     return np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in colours])
 
 
-def with_few_colours(picture: Image.Image, reserved: np.ndarray, colours: int = 128) -> Image.Image:
+def with_few_colours(picture: Image.Image, reserved: np.ndarray, colours: int = 160) -> Image.Image:
     """An RGB picture with a palette of so many colours, those reserved (N, 3) among them.
 
-    A pixel of a reserved colour keeps it, whatever else is in the picture; every other gets the nearest there is.
+    A pixel of a reserved colour keeps it, whatever else is in the picture; every other gets the nearest there is. Half
+    of these go to the colours that most pixels have, the greys of digits; half so that none is far from its own, as a
+    small red star among them would be.
     """
     size = colours - len(reserved)
-    rest = picture.quantize(size, dither=Image.Dither.NONE).getpalette() or []
-    palette = np.concatenate([reserved, np.array(rest[: 3 * size]).reshape(-1, 3)])
+    halves = ((size // 2, Image.Quantize.MEDIANCUT), (size - size // 2, Image.Quantize.MAXCOVERAGE))
+    rest = [
+        (picture.quantize(n, way, dither=Image.Dither.NONE).getpalette() or [])[: 3 * n] for n, way in halves
+    ]
+    palette = np.concatenate([reserved, np.concatenate(rest).reshape(-1, 3)])
     used, numbers = colours_of(np.asarray(picture))
     parts = np.array_split(used, len(used) // 4096 + 1)  # each against the whole palette at once
     nearest = np.concatenate([_nearest(part, palette) for part in parts])
@@ -74,7 +79,7 @@ def _drawn(explorer: Explorer) -> Image.Image:
 
     frames, pad = _Frames(explorer), _pad_of(explorer)
     on_map = [p for p in explorer.panels if pad is not None and (p["strides"][pad[0]] or p["strides"][-1])]
-    rows = _rows_of([_Row(explorer, panel, frames) for panel in explorer.panels if panel not in on_map])
+    rows = _lines_of(_rows_of(explorer, [p for p in explorer.panels if p not in on_map], frames))
     table = _values_of(explorer, frames.here)
     heights = [0.5] + ([3.4] if pad is not None else []) + [max(row.height for row in line) for line in rows]
     heights += [0.12 + 0.2 * len(table)] if table else []
@@ -228,15 +233,20 @@ def _draw_nodes(
 
 
 class _Row:
-    """A panel's frames along its strip or the first slider that it depends on, as many as stay readable; else one."""
+    """A panel's frames along its strip or the first slider that it depends on, as many as stay readable; else one.
 
-    def __init__(self, explorer: Explorer, panel: Mapping[str, Any], frames: _Frames) -> None:
+    alone: the present frame only.
+    """
+
+    def __init__(
+        self, explorer: Explorer, panel: Mapping[str, Any], frames: _Frames, *, alone: bool = False
+    ) -> None:
         self.title = panel["title"]
         rows, columns = frames.of(panel, frames.here).shape[:2]
         most = int((WIDTH - 0.1) / max(0.68, 0.7 * columns / DPI))
         first = next((i for i in _sliders(explorer) if panel["strides"][i]), None)
         along = first if panel["strip"] < 0 else panel["strip"]
-        where, self.ticks = _along(explorer, along, frames.here, min(11, max(1, most)))
+        where, self.ticks = _along(explorer, None if alone else along, frames.here, min(11, max(1, most)))
         self.frames = [frames.of(panel, w) for w in where]
         each = min(WIDTH / len(where), max(0.7, 1.1 * columns / DPI))  # inches
         self.width, self.height = each * len(where), each * rows / columns + 0.35
@@ -253,10 +263,26 @@ class _Row:
         axes.spines[:].set_visible(False)
 
 
-def _rows_of(panels: Sequence[_Row]) -> list[list[_Row]]:
-    """The panels in lines, narrow ones side by side."""
+def _rows_of(explorer: Explorer, panels: Sequence[Mapping[str, Any]], frames: _Frames) -> list[_Row]:
+    """A row for each panel; of frames that a strip shows already, the present one only."""
+
+    def once(panel: Mapping[str, Any], row: _Row) -> _Row:
+        strips = [other.frames for p, other in zip(panels, rows, strict=True) if p["strip"] >= 0]
+        twice = panel["strip"] < 0 and any(_equal(row.frames, strip) for strip in strips)
+        return _Row(explorer, panel, frames, alone=True) if twice else row
+
+    rows = [_Row(explorer, panel, frames) for panel in panels]
+    return [once(panel, row) for panel, row in zip(panels, rows, strict=True)]
+
+
+def _equal(some: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
+    return len(some) == len(others) and all(map(np.array_equal, some, others))
+
+
+def _lines_of(rows: Sequence[_Row]) -> list[list[_Row]]:
+    """The rows in lines, narrow ones side by side."""
     lines: list[list[_Row]] = []
-    for row in panels:
+    for row in rows:
         if lines and sum(r.width for r in lines[-1]) + row.width <= WIDTH - 0.2:
             lines[-1].append(row)
         else:
