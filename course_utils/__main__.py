@@ -167,7 +167,7 @@ def sample(
     wanted = None
     if labels is not None:
         if reads:
-            raise ValueError(f"{model} knows no classes but reads; give --prompt in place of --labels")
+            raise ValueError(f"{model} knows no classes but reads; give --prompt instead of --labels")
         if num_classes is None:
             raise ValueError(f"{model} knows no classes; leave --labels out")
         chosen = parse_labels(labels, num_classes)

@@ -68,9 +68,9 @@ def feature_extractor(
 def readability(known: Tensor, real: Tensor) -> Callable[[Tensor], Tensor]:
     """The function from digits (N, 1, 28, 28) in [-1, 1] to whether each can be read: bool (N,).
 
-    An image is readable if the shipped classifier gives one digit more than 95 % of its belief, and if in its last
-    layer the image lies as close to some of the `known` images as 95 % of the `real` ones do. The second rules out
-    what is no digit at all: a classifier is sure even about noise.
+    An image is readable if the shipped classifier gives one digit a probability above 95 %, and if in its last
+    layer the image lies as close to some of the `known` images as 95 % of the `real` ones do. The second is meant to
+    rule out what is not a digit at all: a classifier is sure even about noise.
 
     known, real: training and test images (N, 1, 28, 28); neither may hold images of the other.
     """

@@ -36,7 +36,7 @@ class Generator(Model):
     """Noise to image: a linear layer to a map of a quarter of the size, then twice a transposed convolution.
 
     Source: Radford, Metz, Chintala, "Unsupervised representation learning with deep convolutional generative
-    adversarial networks", 2016, figure 1 (here two steps up in place of four); the class joins the noise as in Mirza
+    adversarial networks", 2016, figure 1 (here two steps up instead of four); the class joins the noise as in Mirza
     and Osindero, "Conditional generative adversarial nets", 2014, figure 1.
 
     Args:

@@ -112,7 +112,7 @@ def load_pretrained(
     own = {}
     for given in classes if isinstance(classes, Iterable) else (classes,):
         if not (inspect.isclass(given) and issubclass(given, Rebuildable)):
-            what = given if inspect.isclass(given) else f"a {type(given).__name__} in place of its class"
+            what = given if inspect.isclass(given) else f"a {type(given).__name__} instead of its class"
             raise ValueError(f"classes holds {what}; allowed: classes that inherit from Model")
         own[given.__name__] = given
     path = _find(name)

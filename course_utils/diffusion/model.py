@@ -157,7 +157,7 @@ class DiffusionModel(GuidedModel):
         guidance: w ≥ 0; 1 is the network's own answer for y, 0 the one without a condition, and above 1 the step from
             the second to the first is taken w times (Ho and Salimans, 2022, equation 6 with w - 1 for their w).
             Other values than 0 and 1 cost two runs of the network.
-        negative: a condition that guidance leads away from, in place of "no class"; for words known as a negative
+        negative: a condition that guidance leads away from, instead of "no class"; for words known as a negative
             prompt. It needs a guidance above 1: up to there it would be approached, or would have no say.
         """
         self.check_state(x_t, "x_t", Condition(y, guidance, negative), nothing=True)

@@ -164,6 +164,17 @@ def _tree(cell: NotebookNode) -> ast.Module:
 
 
 @each_notebook
+def test_each_korean_term_is_in_the_list_of_words(py: Path) -> None:
+    """Terms stand in brackets: (손실), (VAE, 변분 오토인코더)."""
+    cells = notebook.parse(py.read_text(encoding="utf-8")).cells
+    text = "\n".join(cell.source for cell in cells[1:] if cell.cell_type == "markdown")
+    before, words = text.split("\n## Words\n")
+    said = " ".join(re.findall(r"\([^()]*\)", before)).split()
+    terms = set(re.findall(r"[가-힣]+(?: [가-힣]+)*", " ".join(said)))
+    assert [term for term in sorted(terms) if term not in words] == []
+
+
+@each_notebook
 def test_no_cell_is_skipped(py: Path) -> None:
     for cell in code_cells(py):
         assert "nbval-skip" not in cell.metadata.get("tags", []), cell.source
