@@ -288,11 +288,9 @@ print("Both decoders agree with torch.distributions.")
 shipped = load_pretrained("vae-mnist", "cpu")
 image = test.x[:1].expand(2000, -1, -1, -1)
 with torch.inference_mode():
-    m, s2 = shipped.posterior(image)
-m, s = (
-    m.clone().requires_grad_(),
-    (0.5 * s2).exp().clone(),
-)  # 2,000 copies of one mu and one sigma: (2000, 16)
+    m, s2 = shipped.posterior(test.x[:1])
+# 2,000 copies of one mu and one sigma: (2000, 16)
+m, s = m.repeat(2000, 1).requires_grad_(), (0.5 * s2).exp().repeat(2000, 1)
 z = m + s * torch.randn(m.shape, generator=torch.Generator().manual_seed(2))
 f = shipped.log_likelihood(image, z)
 (through_decoder,) = torch.autograd.grad(f.sum(), m)  # one gradient for each draw: (2000, 16)
@@ -532,7 +530,7 @@ table(header, [[name, *row] for name, row in scores.items()])
 #
 # The derivation says $\log p_\theta(x) = \text{ELBO} + \mathrm{KL}(q \,\|\, p_\theta(z \mid x))$. For a code of *two*
 # numbers we can check it, because the integral over the plane can be done on a fine grid: evaluate
-# $p_\theta(x \mid z)\, p(z)$ at 70,661 codes, add up, multiply by the area of a grid cell. We take `vae-2d-mnist`
+# $p_\theta(x \mid z)\, p(z)$ at 38,131 codes, add up, multiply by the area of a grid cell. We take `vae-2d-mnist`
 # again and 20 test images, made black and white: `binarise` samples each pixel, black or white, because the Bernoulli
 # decoder is a distribution over black-and-white images.
 #
@@ -550,10 +548,10 @@ def log_joint(z: Tensor) -> Tensor:  # log p(x, z) for n codes (n, 2) and the 20
     return logits @ v.T + log_black + prior.log_prob(z).sum(dim=1, keepdim=True)
 
 
-side = torch.linspace(-5, 5, 301)
-grid, log_cell = torch.cartesian_prod(side, side), 2 * (side[1] - side[0]).log()
-grid = grid[grid.norm(dim=1) < 5]  # a radius of 6 gives the same
-joint = torch.cat([log_joint(part) for part in grid.split(10_000)])  # (70661, 20)
+wide, high = torch.linspace(-4.5, 4.5, 181), torch.linspace(-4.5, 4.5, 271)  # finer along z_2: narrow clouds
+grid, log_cell = torch.cartesian_prod(wide, high), ((wide[1] - wide[0]) * (high[1] - high[0])).log()
+grid = grid[grid.norm(dim=1) < 4.5]  # a radius of 5.5 gives the same
+joint = torch.cat([log_joint(part) for part in grid.split(10_000)])  # (38131, 20)
 log_p = joint.logsumexp(dim=0) + log_cell  # (20,): log p(x), exact up to the grid
 
 # %% [markdown]
@@ -569,7 +567,7 @@ elbo, error = draws.mean(dim=0), draws.std(dim=0) / 150**0.5
 
 # %% tags=["V2", "nbval-ignore-output"]
 q = distributions.Normal(mu, (0.5 * logvar).exp())
-log_q = q.log_prob(grid[:, None, :]).sum(dim=2)  # (70661, 20)
+log_q = q.log_prob(grid[:, None, :]).sum(dim=2)  # (38131, 20)
 gap = ((log_q + log_cell).exp() * (log_q - (joint - log_p))).sum(dim=0)  # KL(q || p(z|x))
 covered = (log_q + log_cell).exp().sum(dim=0)  # how much of q the grid holds
 assert (covered - 1).abs().max() < 0.1
@@ -774,12 +772,12 @@ print("The learned σ agrees with the root mean squared error within a tenth.")
 #   gradient is 0. We take $\lambda = 0.5$.
 #
 # But first ask whether there is something to cure. A code that is silent after a short training may just need more
-# time. So the plain training and warm-up are each run twice, for 300 and for 1,000 steps; free bits once, for 300.
+# time. So the plain training and warm-up are each run twice, for 300 and for 800 steps; free bits once, for 300.
 # The network is the small one of section 3, and each run starts from the same seed.
 
 # %%
 taxed = {}
-for steps in (300, 1000):
+for steps in (300, 800):
     taxed["β = 10", steps] = train_small(small(VAE, 0, beta=10.0), steps, seed=0)
     taxed["with warm-up", steps] = train_small(small(VAE, 0, beta=10.0), steps, seed=0, warmup=steps // 2)
 taxed["with free bits", 300] = train_small(small(VAE, 0, beta=10.0, free_bits=0.5), 300, seed=0)
@@ -806,14 +804,14 @@ losses = {key: taxed_loss(model) for key, model in taxed.items()}
 active = {key: int((kl > 0.1).sum()) for key, kl in each.items()}
 assert each["β = 10", 300].sum() < 1.5 < each["with warm-up", 300].sum()
 assert losses["with warm-up", 300] < losses["β = 10", 300] - 2
-assert each["β = 10", 1000].sum() > each["β = 10", 300].sum() + 0.5
-assert losses["β = 10", 1000] < losses["β = 10", 300] - 4
-behind = {steps: losses["β = 10", steps] - losses["with warm-up", steps] for steps in (300, 1000)}
-assert behind[1000] < 0.75 * behind[300]
+assert each["β = 10", 800].sum() > each["β = 10", 300].sum() + 0.5
+assert losses["β = 10", 800] < losses["β = 10", 300] - 4
+behind = {steps: losses["β = 10", steps] - losses["with warm-up", steps] for steps in (300, 800)}
+assert behind[800] < 0.75 * behind[300]
 assert ((each["with free bits", 300] - 0.5).abs() < 0.2).all()
 assert losses["with free bits", 300] > losses["β = 10", 300] + 5
 rows = [
-    [f"{name}, {steps:,} steps", each[name, steps].sum().item(), active[name, steps], losses[name, steps]]
+    [f"{name}, {steps} steps", each[name, steps].sum().item(), active[name, steps], losses[name, steps]]
     for name, steps in taxed
 ]
 table(["training", "KL, nats", "dimensions with KL > 0.1", "loss with β = 10"], rows)
@@ -821,16 +819,16 @@ table(["training", "KL, nats", "dimensions with KL > 0.1", "loss with β = 10"],
 # %%
 show_rows(
     {"image": some}
-    | {f"{name}, {steps:,} steps": over_batches(model, some) for (name, steps), model in taxed.items()},
+    | {f"{name}, {steps} steps": over_batches(model, some) for (name, steps), model in taxed.items()},
     scale=0.5,
 )
 
 # %% [markdown]
 # After 300 steps the plain training looks nearly collapsed: it tells a 0 from a 1, but most other digits come out as
-# much the same smear. Warm-up reaches a clearly lower value of the same loss. But after 1,000 steps the plain one has
+# much the same smear. Warm-up reaches a clearly lower value of the same loss. But after 800 steps the plain one has
 # woken up by itself, and the difference between the two losses is smaller. So in this run we saw a slow start more
 # than a trap, and warm-up was a short cut through it. (It is one seed; with another one the numbers change.) What
-# remains silent after 1,000 steps may be right to be silent: at ten times the price, few dimensions are worth having.
+# remains silent after 800 steps may be right to be silent: at ten times the price, few dimensions are worth having.
 # Free bits change the loss itself. All 16 dimensions settle near the half nat that costs nothing, so the code tells
 # more and the images are clearer. But the last column charges every nat tenfold, and by that loss they do worst.
 #
@@ -860,8 +858,8 @@ class ReadingVAE(VAE):
 # %%
 coins = replace(train, x=binarise(train.x, generator=torch.Generator().manual_seed(11)))
 test_coins = binarise(test.x, generator=torch.Generator().manual_seed(18))
-judged = {"pixels independent, 600 steps": train_small(small(VAE, 0), 600, seed=0, images=coins)}
-for steps in (300, 600):
+judged = {"pixels independent, 400 steps": train_small(small(VAE, 0), 400, seed=0, images=coins)}
+for steps in (200, 400):
     model = train_small(small(ReadingVAE, 0), steps, seed=0, images=coins)
     judged[f"pixels see those before, {steps} steps"] = model
 
@@ -876,16 +874,17 @@ for name, model in judged.items():
 independent, short, long = judged
 assert rate[short] < 0.75 * rate[independent]
 assert rate[long] < 0.75 * rate[independent]
-assert bound[short] > bound[independent] + 1
+assert bound[long] > bound[independent] + 10
 assert bound[long] > bound[short] + 5
+assert rate[long] > rate[short] + 1
 table(["decoder, β = 1", "KL, nats", "ELBO, nats"], [[name, rate[name], bound[name]] for name in judged])
 
 # %% [markdown]
-# The ELBO is better, and the code costs far less. With twice the training the ELBO rises further. The code's cost
-# rises again too, but stays clearly below that with independent pixels. Nothing is wrong here with the training: what
-# a pixel can learn from its neighbours need not be told by the code. With a still stronger decoder, of text for
-# instance, the code can fall silent altogether; Bowman et al. (2016) then weaken the decoder as well, by hiding words
-# from it.
+# After the same 400 steps the ELBO is better, and the code costs far less. From 200 to 400 steps the ELBO rises, and
+# the code's cost rises again too, but stays clearly below that with independent pixels. Nothing is wrong here with the
+# training: what a pixel can learn from its neighbours need not be told by the code. With a still stronger decoder, of
+# text for instance, the code can fall silent altogether; Bowman et al. (2016) then weaken the decoder as well, by
+# hiding words from it.
 #
 # ## 7 · How much should a code tell? (V1)
 #
@@ -915,7 +914,7 @@ def split_rate(model: VAE, x: Tensor) -> list[float]:  # rate, information, gap;
     z = reparameterise(mu, logvar, generator=torch.Generator().manual_seed(9))
     q = distributions.Normal(mu, (0.5 * logvar).exp())
     log_own = q.log_prob(z).sum(dim=1)  # log q(z_i | x_i)
-    log_all = torch.cat([q.log_prob(part[:, None]).sum(dim=2) for part in z.split(200)])  # log q(z_i | x_j)
+    log_all = torch.cat([q.log_prob(part[:, None]).sum(dim=2) for part in z.split(50)])  # log q(z_i | x_j)
     log_mixture = log_all.logsumexp(dim=1) - math.log(len(x))  # log q(z_i)
     parts = kl_standard_normal(mu, logvar), log_own - log_mixture, log_mixture - prior.log_prob(z).sum(dim=1)
     outside = (z.norm(dim=1) > radius[0.95]).float()
@@ -1086,7 +1085,8 @@ places = {
 
 # %% tags=["V1", "nbval-ignore-output"]
 from_clouds, from_prior, from_one, from_ten = found = [
-    judge(over_batches(shipped.decode, z)) for z in places.values()
+    scores["shipped VAE"] if z is normal_codes else judge(over_batches(shipped.decode, z))  # as in section 3
+    for z in places.values()
 ]
 with torch.inference_mode():
     z = reparameterise(*shipped.posterior(test.x), generator=torch.Generator().manual_seed(10))
