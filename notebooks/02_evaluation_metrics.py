@@ -619,7 +619,7 @@ table(["set", "images", "compared with", "FID"],
 
 # %% [markdown]
 # Three things that misled IS do not mislead FID: it sees that ten images are not all there is, which model missed the
-# point, and that the attacked noise is no digit. (An attack aimed at the features themselves is another matter.)
+# point, and that the attacked noise is not a digit. (An attack aimed at the features themselves is another matter.)
 #
 # The next figure shows what FID compares. Its axes are the two directions in which the real features vary most. Each panel shows the real test images (dots) and one other set (crosses). The ellipses are the fitted Gaussians, drawn at two standard deviations: solid for the real images, dashed for the other set.
 
@@ -907,7 +907,7 @@ for threshold in (0.5, 0.02):
 # %% tags=["M7", "nbval-ignore-output"]
 assert detectors[0.5][0] == 1 > 0.9 > detectors[0.02][0]
 assert detectors[0.02][1] > 0.75 > detectors[0.5][1]
-table(["threshold", "precision", "recall"], [[threshold, *row] for threshold, row in detectors.items()])
+table(["threshold", "precision", "recall"], [[str(threshold), *row] for threshold, row in detectors.items()])
 
 # %% [markdown]
 # What the strict detector marks is here always a 3 (a precision of 1.00), but it misses many of them; the generous one finds more and errs more.
@@ -1653,6 +1653,7 @@ assert balls["an outlier"][1] < 0.01 < 0.1 < balls["one class, an outlier"][1]
 # | fidelity | 충실도 | how good single images are |
 # | diversity | 다양성 | how varied the set is |
 # | features, embedding | 특징, 임베딩 | a network's description of an image, a vector |
+# | autoencoder | 오토인코더 | a network that writes an image down in a few numbers, and one that draws it from them |
 # | latent code, latent space | 잠재 코드, 잠재 공간 | the short list of numbers an image is made from, and where it lies |
 # | entropy | 엔트로피 | how spread out a distribution is |
 # | Kullback-Leibler divergence | 쿨백-라이블러 발산 | how far one distribution is from another |
