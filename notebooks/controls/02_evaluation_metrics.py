@@ -45,23 +45,23 @@
 # M8.2 draws its four embeddings three times itself; M6.2 was tried with three seeds of the laboratory.
 
 # %% claim="M1.1"
-# A real image of another digit, in the place of the mean.
+# A real image of another digit, instead of the mean.
 error = error | {"the mean of all digits": squared_error(test.x.roll(1, dims=0), test.x).mean().item()}
 
 # %% claim="M1.2"
-# A model that brings new images in the place of the copyist.
+# A model that brings new images instead of the copyist.
 to_a = to_a | {"copies of A": gap(seen.features[half_b], seen.features[half_a])}
 
 # %% claim="M1.2"
-# The autoencoder in the place of the copyist: held-out images do tell it from real ones.
+# The autoencoder instead of the copyist: held-out images do tell it from real ones.
 to_test = to_test | {"copies of A": to_test["the autoencoder's samples"]}
 
 # %% claim="M1.2"
-# Real images in the place of the autoencoder's samples.
+# Real images instead of the autoencoder's samples.
 to_test = to_test | {"the autoencoder's samples": gap(seen.features[half_b], unseen.features)}
 
 # %% claim="M1.3"
-# New images in the place of copies.
+# New images instead of copies.
 plain = plain | {"copies": plain["new real images"]}
 
 # %% claim="M1.3"
@@ -90,25 +90,25 @@ by_expert = train.y[torch.cdist(asked, known).argmin(dim=1)]
 right = right | {"expert on shuffled digits": (by_expert == test.y).double().mean().item()}
 
 # %% claim="M2"
-# Blurred digits in the place of the sharp ones.
+# Blurred digits instead of the sharp ones.
 good = good | {"sharp, varied": good["soft, varied"]}
 
 # %% claim="M2"
-# Sharp digits in the place of the blurred ones.
+# Sharp digits instead of the blurred ones.
 good = good | {"soft, varied": good["sharp, varied"]}
 broad = broad | {"soft, varied": broad["sharp, varied"]}
 looks = looks | {"soft, varied": looks["sharp, varied"]}
 
 # %% claim="M2"
-# Three classes in the place of ten.
+# Three classes instead of ten.
 broad = broad | {"soft, varied": broad["soft, narrow"]}
 
 # %% claim="M2"
-# Ten classes in the place of three.
+# Ten classes instead of three.
 broad = broad | {"sharp, narrow": broad["sharp, varied"]}
 
 # %% claim="M2"
-# Sharp digits of three classes in the place of the blurred ones.
+# Sharp digits of three classes instead of the blurred ones.
 broad = broad | {"soft, narrow": broad["sharp, narrow"]}
 
 
@@ -131,16 +131,16 @@ my_inception_score = breadth
 
 
 # %% claim="M3.2"
-# Half of the classes in the place of all.
+# Half of the classes instead of all.
 half = see(train.x[train.y < 5][:1000])
 scores = scores | {"sharp, varied": inception_score(half.probs, splits=1).mean}
 
 # %% claim="M3.2"
-# Sharp and varied digits in the place of the soft ones.
+# Sharp and varied digits instead of the soft ones.
 scores = scores | {"soft, varied": scores["sharp, varied"]}
 
 # %% claim="M3.2"
-# One class in the place of three misread ones.
+# One class instead of three misread ones.
 one = see(blur(train.x[train.y == 1][:1000], 1.2))
 scores = scores | {"soft, narrow": inception_score(one.probs, splits=1).mean}
 
@@ -162,7 +162,7 @@ their_scores = their_scores | {"as wanted: upside down": inception_score(unseen.
 rivals = rivals | {"noise, attacked": rivals["noise, moved at random"]}
 
 # %% claim="M4.4"
-# Real digits in the place of the noise.
+# Real digits instead of the noise.
 rivals = rivals | {"noise": real_score}
 
 # %% claim="M4.4"
@@ -176,7 +176,7 @@ digits = attack(test.x[:200], torch.arange(200) % 10, steps=5)[-1]
 away = to_nearest(digits)
 
 # %% claim="M4.4"
-# The autoencoder's samples in the place of the replayed images.
+# The autoencoder's samples instead of the replayed images.
 replayed = rivals["the autoencoder's samples"]
 
 
@@ -190,7 +190,7 @@ my_fid = means_alone
 
 
 # %% claim="M5.1"
-# The root of each entry in the place of the matrix's root.
+# The root of each entry instead of the matrix's root.
 def root_of_entries(real, fake):
     cov_r, cov_g = (torch.atleast_2d(f.double().T.cov()) for f in (real, fake))
     apart = (real.double().mean(dim=0) - fake.double().mean(dim=0)).square().sum()
@@ -200,19 +200,19 @@ def root_of_entries(real, fake):
 my_fid = root_of_entries
 
 # %% claim="M5.2"
-# Narrow digits in the place of varied ones.
+# Narrow digits instead of varied ones.
 fids = fids | {"sharp, varied": fids["sharp, narrow"]}
 
 # %% claim="M5.2"
-# The autoencoder's samples in the place of the copies: those FID can tell from new images.
+# The autoencoder's samples instead of the copies: those FID can tell from new images.
 fids = fids | {"copies of A": fids["the autoencoder's samples"]}
 
 # %% claim="M5.2"
-# Real images in the place of the autoencoder's samples.
+# Real images instead of the autoencoder's samples.
 fids = fids | {"the autoencoder's samples": fids["sharp, varied"]}
 
 # %% claim="M5.3"
-# A thousand different images in the place of ten.
+# A thousand different images instead of ten.
 misled_fids = misled_fids | {"ten images, repeated": fid(real=unseen.features, fake=seen.features[-1000:])}
 
 # %% claim="M5.3"
@@ -222,7 +222,7 @@ misled_fids = misled_fids | {
 }
 
 # %% claim="M5.3"
-# Digits, little changed, in the place of the attacked noise.
+# Digits, little changed, instead of the attacked noise.
 misled_fids = misled_fids | {
     "noise, attacked": fid(real=unseen.features, fake=see(blur(train.x[:200], 0.5)).features)
 }
@@ -236,7 +236,7 @@ drawn = torch.distributions.MultivariateNormal(
 cloud_fids = cloud_fids | {gaussian: fid(real=unseen.features, fake=drawn.float())}
 
 # %% claim="M5.4"
-# Features of real images in the place of the drawn points.
+# Features of real images instead of the drawn points.
 nearest = nearest | {gaussian: to_nearest(unseen.features, seen.features).median().item()}
 negative = (unseen.features < 0).any(dim=1).double().mean().item()
 
@@ -254,7 +254,7 @@ curves = curves | dict.fromkeys(curves, none)
 fid_floor = fid_floor[-1].expand(5, 16)
 
 # %% claim="M5.6"
-# An unbiased measure in the place of FID.
+# An unbiased measure instead of FID.
 fid_floor = kid_floor / 1000
 
 # %% claim="M5.6"
@@ -262,7 +262,7 @@ fid_floor = kid_floor / 1000
 lightly_blurred = fid(real=unseen.features[:100], fake=see(blur(base, 0.5)).features[:100])
 
 # %% claim="M5.6"
-# A biased measure in the place of KID.
+# A biased measure instead of KID.
 kid_floor = fid_floor
 
 # %% claim="M5.6"
@@ -274,15 +274,15 @@ kid_floor = kid_floor[-1].expand(5, 16)
 from_antialiased = from_antialiased | {"bilinear, 2 × 2": from_antialiased["antialiased, 4 × 4"]}
 
 # %% claim="M5.8"
-# The denoising autoencoder in the place of the classifier.
+# The denoising autoencoder instead of the classifier.
 by_classifier = by_denoiser
 
 # %% claim="M5.8"
-# The classifier in the place of the denoising autoencoder.
+# The classifier instead of the denoising autoencoder.
 by_denoiser = by_classifier
 
 # %% claim="M5.8"
-# Another judge in the place of the autoencoder itself.
+# Another judge instead of the autoencoder itself.
 by_itself = by_classifier
 
 # %% claim="M6.1"
@@ -326,15 +326,15 @@ def inside(f, phi, k=3):
 places = {name: type(place)(place.recall, place.precision) for name, place in places.items()}
 
 # %% claim="M7.3"
-# Sharp digits in the place of the soft ones.
+# Sharp digits instead of the soft ones.
 places = places | {"soft, varied": places["sharp, varied"]}
 
 # %% claim="M7.3"
-# Two draws of one model in the place of the two.
+# Two draws of one model instead of the two.
 places = places | {"broken, all digits": places["0 to 6 only"]}
 
 # %% claim="M7.3"
-# Few classes in the place of all.
+# Few classes instead of all.
 places = places | {"sharp, varied": places["sharp, narrow"]}
 
 # %% claim="M7.4"
@@ -377,7 +377,7 @@ score = (*precision_recall(real=unseen.features, fake=every), fid(real=unseen.fe
 with_junk = with_junk | {0: score}
 
 # %% claim="M8.1"
-# Another one in the place of the image of noise.
+# Another one instead of the image of noise.
 with_junk = with_junk | {1: with_junk[0]}
 
 # %% claim="M8.1"
@@ -403,11 +403,11 @@ itself = itself | {
 }
 
 # %% claim="M8.3"
-# Coverage in the place of recall: it does not depend on the data.
+# Coverage instead of recall: it does not depend on the data.
 recall_at_3 = coverage_at_3
 
 # %% claim="M8.3"
-# Recall in the place of coverage.
+# Recall instead of coverage.
 coverage_at_3 = recall_at_3
 coverage_at_5 = torch.stack([itself[name, 5][1] for name in sources])
 
@@ -416,7 +416,7 @@ coverage_at_5 = torch.stack([itself[name, 5][1] for name in sources])
 coverage_at_3 = coverage_at_5
 
 # %% claim="M8.4"
-# Recall in the place of coverage.
+# Recall instead of coverage.
 noisy_ones = (*noisy_ones[:2], noisy_ones[0])
 
 # %% claim="M8.4"
@@ -424,11 +424,11 @@ noisy_ones = (*noisy_ones[:2], noisy_ones[0])
 poor_model, spread = sharp_model, dict.fromkeys(spread, spread["0 to 6 only"])
 
 # %% claim="M8.5"
-# FID in the place of precision and recall.
+# FID instead of precision and recall.
 growth = growth | {"precision_recall": growth["fid"]}
 
 # %% claim="M9.1"
-# Features in the place of pixels, and pixels in the place of features.
+# Features instead of pixels, and pixels in the place of features.
 in_pixels, in_features = in_features, in_pixels
 
 
@@ -437,23 +437,23 @@ in_pixels, in_features = in_features, in_pixels
 my_ppl = (distance(*steps) / epsilon).mean()
 
 # %% claim="M9.3"
-# One decoder in the place of all.
+# One decoder instead of all.
 lengths, halfway_fid = dict.fromkeys(lengths, lengths["16-D codes"]), dict.fromkeys(halfway_fid, 8.0)
 
 # %% claim="M9.3"
-# The decoder that jumps in the place of the smooth one.
+# The decoder that jumps instead of the smooth one.
 lengths = lengths | {"16-D codes": lengths["nearest image"]}
 
 # %% claim="M9.4"
-# The rough decoder in the place of the cross-fade.
+# The rough decoder instead of the cross-fade.
 again = again | {"cross-fade": torch.tensor(lengths["2-D codes"])}
 
 # %% claim="M9.4"
-# The nearest image in the place of the cross-fade.
+# The nearest image instead of the cross-fade.
 halfway_fid = halfway_fid | {"cross-fade": halfway_fid["nearest image"]}
 
 # %% claim="M6.2"
-# One class in the place of the set that repeats itself: all see that.
+# One class instead of the set that repeats itself: all see that.
 repeated = one_class
 
 # %% claim="M6.2"
@@ -474,9 +474,9 @@ lab = lab | {"one class, noise": lab["one class, noise"] | {"KID · 1000": 0.9 *
 balls = dict(zip(balls, reversed(balls.values()), strict=True))
 
 # %% claim="M6.2"
-# N = 1,000 in the place of 100.
+# N = 1,000 instead of 100.
 lab = lab | {"N = 100": fine}
 
 # %% claim="M6.2"
-# The region was not full before the outlier came, and few images of one class in the place of few of all.
+# The region was not full before the outlier came, and few images of one class instead of few of all.
 lab = lab | {"an outlier": one_class, "N = 100": one_class}
