@@ -399,87 +399,303 @@ def gradient_penalty(critic, real, fake, draw):
 
 # %%
 # WRONG q5: uniform noise
-def generator_step(generator, discriminator, optimizer, n, draw):
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.rand(n, generator.latent_dim, generator=draw)
-    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
-    loss.backward()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
     optimizer.step()
-    return loss.item()
+    return total
 
 
 # %%
 # WRONG q5: does not use draw
-def generator_step(generator, discriminator, optimizer, n, draw):
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.randn(n, generator.latent_dim)
-    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
-    loss.backward()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
     optimizer.step()
-    return loss.item()
+    return total
 
 
 # %%
 # WRONG q5: seeds draw again in each call
-def generator_step(generator, discriminator, optimizer, n, draw):
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(0))
-    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
-    loss.backward()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
     optimizer.step()
-    return loss.item()
+    return total
 
 
 # %%
 # WRONG q5: two noise dimensions whatever the generator has
-def generator_step(generator, discriminator, optimizer, n, draw):
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.randn(n, 2, generator=draw)
-    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
-    loss.backward()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
     optimizer.step()
-    return loss.item()
+    return total
 
 
 # %%
 # WRONG q5: one noise for all
-def generator_step(generator, discriminator, optimizer, n, draw):
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.randn(1, generator.latent_dim, generator=draw).expand(n, -1)
-    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
-    loss.backward()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
     optimizer.step()
-    return loss.item()
+    return total
+
+
+# %%
+# WRONG q5: the noise of each piece by itself
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    optimizer.zero_grad()
+    total = 0.0
+    for begin in range(0, n, piece):
+        part = torch.randn(min(piece, n - begin), generator.latent_dim, generator=draw)
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
+    optimizer.step()
+    return total
+
+
+# %%
+# WRONG q5: the same noise for each piece
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(piece, generator.latent_dim, generator=draw)
+    optimizer.zero_grad()
+    total = 0.0
+    for begin in range(0, n, piece):
+        part = z[: n - begin]
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
+    optimizer.step()
+    return total
 
 
 # %%
 # WRONG q5: the minimax loss
-def generator_step(generator, discriminator, optimizer, n, draw):
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.randn(n, generator.latent_dim, generator=draw)
-    loss = -softplus(discriminator(generator(z))).mean()
     optimizer.zero_grad()
-    loss.backward()
+    total = 0.0
+    for part in z.split(piece):
+        loss = -softplus(discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
     optimizer.step()
-    return loss.item()
+    return total
 
 
 # %%
 # WRONG q5: the discriminator's loss of generated images
-def generator_step(generator, discriminator, optimizer, n, draw):
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.randn(n, generator.latent_dim, generator=draw)
-    loss = softplus(discriminator(generator(z))).mean()
     optimizer.zero_grad()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
+    optimizer.step()
+    return total
+
+
+# %%
+# WRONG q5: sums over the batch
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    optimizer.zero_grad()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum()
+        loss.backward()
+        total += loss.item()
+    optimizer.step()
+    return total
+
+
+# %%
+# WRONG q5: the mean of each piece
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    optimizer.zero_grad()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).mean()
+        loss.backward()
+        total += loss.item()
+    optimizer.step()
+    return total
+
+
+# %%
+# WRONG q5: the right loss, but the gradient of each piece's mean
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    optimizer.zero_grad()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).mean()
+        loss.backward()
+        total += loss.item() * len(part) / n
+    optimizer.step()
+    return total
+
+
+# %%
+# WRONG q5: divides by the length of the piece
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    optimizer.zero_grad()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / len(part)
+        loss.backward()
+        total += loss.item()
+    optimizer.step()
+    return total
+
+
+# %%
+# WRONG q5: divides by the length that a piece may have
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    optimizer.zero_grad()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / piece
+        loss.backward()
+        total += loss.item()
+    optimizer.step()
+    return total
+
+
+# %%
+# WRONG q5: the mean of the pieces' means
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    optimizer.zero_grad()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).mean() / math.ceil(n / piece)
+        loss.backward()
+        total += loss.item()
+    optimizer.step()
+    return total
+
+
+# %%
+# WRONG q5: the right gradient, but the loss of the last piece
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    optimizer.zero_grad()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q5: the right gradient, but the mean of the pieces' losses
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    optimizer.zero_grad()
+    values = []
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        values.append(loss.item() * n / len(part))
+    optimizer.step()
+    return sum(values) / len(values)
+
+
+# %%
+# WRONG q5: drops what is left after the whole pieces
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    optimizer.zero_grad()
+    total = 0.0
+    for k in range(n // piece):
+        part = z[k * piece : (k + 1) * piece]
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
+    optimizer.step()
+    return total
+
+
+# %%
+# WRONG q5: so many pieces in place of so many rows
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    optimizer.zero_grad()
+    total = 0.0
+    for part in z.chunk(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
+    optimizer.step()
+    return total
+
+
+# %%
+# WRONG q5: all at once
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    optimizer.zero_grad()
+    loss = softplus(-discriminator(generator(z))).mean()
     loss.backward()
     optimizer.step()
     return loss.item()
 
 
 # %%
-# WRONG q5: sums over the batch
-def generator_step(generator, discriminator, optimizer, n, draw):
+# WRONG q5: keeps all pieces until one backward
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.randn(n, generator.latent_dim, generator=draw)
-    loss = softplus(-discriminator(generator(z))).sum()
     optimizer.zero_grad()
+    loss = 0.0
+    for part in z.split(piece):
+        loss = loss + softplus(-discriminator(generator(part))).sum() / n
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q5: puts the images together again for the discriminator
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    optimizer.zero_grad()
+    x = torch.cat([generator(part) for part in z.split(piece)])
+    loss = softplus(-discriminator(x)).mean()
     loss.backward()
     optimizer.step()
     return loss.item()
@@ -487,78 +703,143 @@ def generator_step(generator, discriminator, optimizer, n, draw):
 
 # %%
 # WRONG q5: detaches, as in the discriminator's turn
-def generator_step(generator, discriminator, optimizer, n, draw):
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.randn(n, generator.latent_dim, generator=draw)
-    loss = softplus(-discriminator(generator(z).detach())).mean()
     optimizer.zero_grad()
-    loss.backward()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part).detach())).sum() / n
+        loss.backward()
+        total += loss.item()
     optimizer.step()
-    return loss.item()
+    return total
 
 
 # %%
 # WRONG q5: never sets the gradients to zero
-def generator_step(generator, discriminator, optimizer, n, draw):
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.randn(n, generator.latent_dim, generator=draw)
-    loss = softplus(-discriminator(generator(z))).mean()
-    loss.backward()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
     optimizer.step()
-    return loss.item()
+    return total
+
+
+# %%
+# WRONG q5: sets the gradients to zero for each piece
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        optimizer.zero_grad()
+        loss.backward()
+        total += loss.item()
+    optimizer.step()
+    return total
 
 
 # %%
 # WRONG q5: sets the gradients to zero between backward and step
-def generator_step(generator, discriminator, optimizer, n, draw):
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.randn(n, generator.latent_dim, generator=draw)
-    loss = softplus(-discriminator(generator(z))).mean()
-    loss.backward()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
     optimizer.zero_grad()
     optimizer.step()
-    return loss.item()
+    return total
+
+
+# %%
+# WRONG q5: a step for each piece
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        optimizer.zero_grad()
+        loss.backward()
+        total += loss.item()
+        optimizer.step()
+    return total
+
+
+# %%
+# WRONG q5: a step for each piece, with the gradients of those before
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
+    z = torch.randn(n, generator.latent_dim, generator=draw)
+    optimizer.zero_grad()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
+        optimizer.step()
+    return total
 
 
 # %%
 # WRONG q5: forgets the step
-def generator_step(generator, discriminator, optimizer, n, draw):
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.randn(n, generator.latent_dim, generator=draw)
-    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
-    loss.backward()
-    return loss.item()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
+    return total
 
 
 # %%
 # WRONG q5: returns a tensor
-def generator_step(generator, discriminator, optimizer, n, draw):
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.randn(n, generator.latent_dim, generator=draw)
-    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
-    loss.backward()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.detach()
     optimizer.step()
-    return loss.detach()
+    return total
 
 
 # %%
 # WRONG q5: returns the loss after the step
-def generator_step(generator, discriminator, optimizer, n, draw):
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.randn(n, generator.latent_dim, generator=draw)
-    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
-    loss.backward()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
     optimizer.step()
-    return softplus(-discriminator(generator(z))).mean().item()
+    with torch.no_grad():
+        for part in z.split(piece):
+            total += softplus(-discriminator(generator(part))).sum().item() / n
+    return total
 
 
 # %%
 # WRONG q5: freezes the discriminator for good
-def generator_step(generator, discriminator, optimizer, n, draw):
+def generator_step(generator, discriminator, optimizer, n, piece, draw):
     z = torch.randn(n, generator.latent_dim, generator=draw)
     discriminator.requires_grad_(False)
-    loss = softplus(-discriminator(generator(z))).mean()
     optimizer.zero_grad()
-    loss.backward()
+    total = 0.0
+    for part in z.split(piece):
+        loss = softplus(-discriminator(generator(part))).sum() / n
+        loss.backward()
+        total += loss.item()
     optimizer.step()
-    return loss.item()
+    return total
 
 
 # %%

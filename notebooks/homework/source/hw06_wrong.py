@@ -805,66 +805,270 @@ def play_round(G, D, opt_G, opt_D, x, y, draw):
 # %%
 # WRONG q6: NaN where nobody asked
 def class_accuracy(probs, asked):
-    hit = (probs.argmax(dim=1) == asked).double()
-    return hit.mean(), torch.stack([hit[asked == c].mean() for c in range(probs.shape[1])])
-
-
-# %%
-# WRONG q6: overall is the mean over the classes
-def class_accuracy(probs, asked):
-    hit = (probs.argmax(dim=1) == asked).double()
-    of_class = F.one_hot(asked, probs.shape[1]).double()
-    per_class = (hit @ of_class) / of_class.sum(dim=0).clamp_min(1)
-    return per_class.mean(), per_class
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    per_class = right / table.sum(dim=1)
+    return per_class, instead.where(most > 0, -1)
 
 
 # %%
 # WRONG q6: divides by how often a class is read
 def class_accuracy(probs, asked):
-    read = probs.argmax(dim=1)
-    hit = (read == asked).double()
-    count = torch.bincount(read, minlength=probs.shape[1]).clamp_min(1)
-    return hit.mean(), torch.bincount(asked, hit, minlength=probs.shape[1]) / count
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    per_class = right / table.sum(dim=0).clamp_min(1)
+    return per_class, instead.where(most > 0, -1)
 
 
 # %%
 # WRONG q6: divides by the number of all images
 def class_accuracy(probs, asked):
-    hit = (probs.argmax(dim=1) == asked).double()
-    return hit.mean(), torch.bincount(asked, hit, minlength=probs.shape[1]) / len(asked)
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    per_class = right / len(asked)
+    return per_class, instead.where(most > 0, -1)
 
 
 # %%
 # WRONG q6: only as many classes as were asked for
 def class_accuracy(probs, asked):
-    hit = (probs.argmax(dim=1) == asked).double()
-    return hit.mean(), torch.bincount(asked, hit) / torch.bincount(asked).clamp_min(1)
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    known = asked.unique()
+    return per_class[known], instead.where(most > 0, -1)[known]
 
 
 # %%
 # WRONG q6: the mean probability in place of what is read
 def class_accuracy(probs, asked):
-    hit = probs[torch.arange(len(asked)), asked].double()
-    of_class = F.one_hot(asked, probs.shape[1]).double()
-    return hit.mean(), (hit @ of_class) / of_class.sum(dim=0).clamp_min(1)
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    of_class = F.one_hot(asked, classes).float()
+    per_class = (of_class * probs).sum(dim=0) / of_class.sum(dim=0).clamp_min(1)
+    return per_class, instead.where(most > 0, -1)
 
 
 # %%
 # WRONG q6: takes an image as read if the class has more than half of the probability
 def class_accuracy(probs, asked):
-    hit = (probs[torch.arange(len(asked)), asked] > 0.5).double()
-    of_class = F.one_hot(asked, probs.shape[1]).double()
-    return hit.mean(), (hit @ of_class) / of_class.sum(dim=0).clamp_min(1)
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    sure = F.one_hot(asked, classes) * (probs > 0.5)
+    per_class = sure.sum(dim=0) / table.sum(dim=1).clamp_min(1)
+    return per_class, instead.where(most > 0, -1)
 
 
 # %%
 # WRONG q6: how often each class is read at all
 def class_accuracy(probs, asked):
-    read = probs.argmax(dim=1)
-    return (read == asked).double().mean(), F.one_hot(read, probs.shape[1]).double().mean(dim=0)
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    per_class = F.one_hot(read, classes).double().mean(dim=0)
+    return per_class, instead.where(most > 0, -1)
 
 
 # %%
-# WRONG q6: overall only
+# WRONG q6: the share read as anything else
 def class_accuracy(probs, asked):
-    return (probs.argmax(dim=1) == asked).double().mean()
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    per_class = 1 - right / table.sum(dim=1).clamp_min(1)
+    return per_class, instead.where(most > 0, -1)
+
+
+# %%
+# WRONG q6: the overall share in place of what is read instead
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return per_class, (read == asked).double().mean()
+
+
+# %%
+# WRONG q6: the two in the other order
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return instead.where(most > 0, -1), per_class
+
+
+# %%
+# WRONG q6: the shares only
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return per_class
+
+
+# %%
+# WRONG q6: counts the right class, too
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = table.max(dim=1)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return per_class, instead.where(most > 0, -1)
+
+
+# %%
+# WRONG q6: counts the right class, too, and gives -1 where it comes first
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = table.max(dim=1)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return per_class, instead.where((most > 0) & (instead != torch.arange(classes)), -1)
+
+
+# %%
+# WRONG q6: 0 in place of -1
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return per_class, instead
+
+
+# %%
+# WRONG q6: -1 only where nobody asked
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return per_class, instead.where(table.sum(dim=1) > 0, -1)
+
+
+# %%
+# WRONG q6: -1 only where every image is read rightly
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return per_class, instead.where(per_class < 1, -1)
+
+
+# %%
+# WRONG q6: the class itself where no image is read wrongly
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return per_class, instead.where(most > 0, torch.arange(classes))
+
+
+# %%
+# WRONG q6: the last among equals
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).flip(1).max(dim=1)
+    instead = classes - 1 - instead
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return per_class, instead.where(most > 0, -1)
+
+
+# %%
+# WRONG q6: -1 where several are read equally often
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    several = (table - torch.diag(right) == most[:, None]).sum(dim=1) > 1
+    return per_class, instead.where((most > 0) & ~several, -1)
+
+
+# %%
+# WRONG q6: how often in place of which
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=1)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return per_class, most.where(most > 0, -1)
+
+
+# %%
+# WRONG q6: the table read the other way round: asked for most often where c is read
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, instead = (table - torch.diag(right)).max(dim=0)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return per_class, instead.where(most > 0, -1)
+
+
+# %%
+# WRONG q6: the wrong class that is read most often of all, whatever was asked for
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, _ = (table - torch.diag(right)).max(dim=1)
+    instead = (table - torch.diag(right)).sum(dim=0).argmax().expand(classes)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return per_class, instead.where(most > 0, -1)
+
+
+# %%
+# WRONG q6: the most probable wrong class, on average
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    most, _ = (table - torch.diag(right)).max(dim=1)
+    of_class = F.one_hot(asked, classes).to(probs.dtype)
+    instead = (of_class.T @ probs).fill_diagonal_(-1).argmax(dim=1)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return per_class, instead.where(most > 0, -1)
+
+
+# %%
+# WRONG q6: the runner-up of each image
+def class_accuracy(probs, asked):
+    read, classes = probs.argmax(dim=1), probs.shape[1]
+    table = F.one_hot(asked, classes).T @ F.one_hot(read, classes)
+    right = table.diagonal()
+    second = F.one_hot(probs.topk(2, dim=1).indices[:, 1], classes)
+    most, instead = (F.one_hot(asked, classes).T @ second).fill_diagonal_(0).max(dim=1)
+    per_class = right / table.sum(dim=1).clamp_min(1)
+    return per_class, instead.where(most > 0, -1)

@@ -360,25 +360,32 @@ print(
 )
 
 # %% [markdown]
-# ## 5 · The generator's turn
+# ## 5 · The generator's turn, in pieces
 #
-# Write one training step of the generator. It draws noise $z$, `n` rows of `generator.latent_dim` standard normal numbers,
-# with `draw`, and lowers the non-saturating loss $-\,\mathbb{E} \log \sigma(s(G(z)))$ by one step of `optimizer`, which
-# holds the generator's weights. Gradients that are left from an earlier turn must not count, and the discriminator's
-# weights must not move. Return the loss as it was *before* the step, as a plain number.
+# A large batch does not always fit into memory. Write a training step of the generator that takes such a batch piece by
+# piece. Draw the noise $z$ for all `n` images at once, `n` rows of `generator.latent_dim` standard normal numbers, with
+# `draw`; then work through it in pieces of at most `piece` rows, the last one perhaps shorter. Call the generator once for
+# each piece, and let go of each before the next: no more than `piece` images may wait for their gradient at any time.
+#
+# The gradient must be that of the mean over all `n`, of the non-saturating loss $-\,\mathbb{E} \log \sigma(s(G(z)))$;
+# then `optimizer`, which holds the generator's weights, takes one step. Gradients that are left from an earlier turn must
+# not count, and the discriminator's weights must not move. Return the loss of all `n` as it was *before* the step, as a
+# plain number.
 #
 # At the end the check trains a small GAN on digits with **your** step, 200 turns, which takes about ten seconds. FID of
-# its images must come down to less than a fifth of what it was.
+# its images must come down to less than a fifth of what it was. (There `n` and `piece` are both 32: that generator has
+# batch normalisation, whose means are those of the piece it is shown, so smaller pieces would not give the same step.)
 #
 # <details><summary>Hint 1</summary>
 #
-# The gradient has to pass *through* the discriminator, so nothing is detached. Its weights may get gradients, but only
-# `optimizer` takes a step.
+# $-\log \sigma(s)$ is `softplus(-s)`. The gradient has to pass *through* the discriminator, so nothing is detached. Its
+# weights may get gradients, but only `optimizer` takes a step.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# $-\log \sigma(s)$ is `softplus(-s)`.
+# `z.split(piece)` gives the pieces. Each `backward()` *adds* its gradient to what `.grad` holds. By which number must you
+# divide the sum over each piece, so that all of them add up to one mean over `n`, though the last piece may be shorter?
 #
 # </details>
 
@@ -389,6 +396,7 @@ def generator_step(
     discriminator: nn.Module,
     optimizer: torch.optim.Optimizer,
     n: int,
+    piece: int,
     draw: torch.Generator,
 ) -> float:
     raise NotImplementedError("q5: write your solution here")
@@ -397,65 +405,97 @@ def generator_step(
 # %% key="check-q5" tags=["check"]
 # CHECK q5
 class Shift(nn.Module):
-    """G(z) = z + c. It remembers the noise that it gets."""
+    """G(z) = z + c. It remembers the noise that it gets, and how many images wait for their gradient."""
 
     latent_dim = 3
 
     def __init__(self):
         super().__init__()
         self.c, self.seen = nn.Parameter(torch.tensor([0.3, -0.2, 1.0])), []
+        self.waiting, self.most = 0, 0
 
     def forward(self, z: Tensor) -> Tensor:
         check_shape(
             "q5: the noise", z, (len(z), self.latent_dim), hint="It has generator.latent_dim columns."
         )
         self.seen.append(z.detach().clone())
-        return z + self.c
+        x = z + self.c
+        if x.requires_grad:
+            self.waiting += len(z)
+            self.most = max(self.most, self.waiting)
+            x.register_hook(lambda gradient: self.let_go(len(z)))
+        return x
+
+    def let_go(self, n: int) -> None:
+        self.waiting -= n
 
 
 with seeded(2):
     judge = nn.Sequential(nn.Linear(3, 1), nn.Flatten(0))
-for n, stale in ((7, 0.0), (5, 100.0)):
-    maker, w, b = Shift(), judge[0].weight.detach().clone()[0], judge[0].bias.item()
+w, b = judge[0].weight.detach().clone()[0], judge[0].bias.item()
+moved, value_of = {}, {}
+for n, piece, stale in ((7, 7, 0.0), (7, 3, 0.0), (7, 1, 0.0), (5, 2, 100.0), (2, 4, 0.0)):
+    where = f"with n = {n} and piece = {piece}"
+    maker, steps = Shift(), []
     sgd, c = torch.optim.SGD(maker.parameters(), lr=0.5), maker.c.detach().clone()
+    sgd.register_step_post_hook(lambda *given, steps=steps: steps.append(1))
     maker.c.grad = torch.full((3,), stale)
-    value = generator_step(maker, judge, sgd, n, seed(1))
-    if len(maker.seen) != 1:
+    value = generator_step(maker, judge, sgd, n, piece, seed(1))
+    rows = [len(z) for z in maker.seen]
+    if len(rows) != math.ceil(n / piece):
         raise AssertionError(
-            f"q5: the generator is called {len(maker.seen)} times in a step, should be once."
+            f"q5: the generator is called {len(rows)} times in a step {where}, should be {math.ceil(n / piece)}."
         )
-    check_shape(f"q5: the noise of a step with n = {n}", maker.seen[0], (n, 3))
-    score = (maker.seen[0] + c) @ w + b
-    check_close(f"q5: the loss before a step with n = {n}", value, (1 + (-score).exp()).log().mean())
+    if max(rows) > piece:
+        raise AssertionError(f"q5: the generator gets {max(rows)} rows at once {where}.")
+    if maker.most > piece:
+        raise AssertionError(
+            f"q5: {maker.most} images wait for their gradient at once {where}. Call backward() for each piece."
+        )
+    if len(steps) != 1:
+        raise AssertionError(f"q5: the optimizer takes {len(steps)} steps {where}, should take one.")
+    noise = torch.cat(maker.seen)
+    check_shape(f"q5: the noise of all pieces {where}", noise, (n, 3))
+    score = (noise + c) @ w + b
+    check_close(
+        f"q5: the loss before a step {where}",
+        value,
+        (1 + (-score).exp()).log().mean(),
+        hint="The mean over all n images, however they are cut.",
+    )
     if not isinstance(value, float):
         raise AssertionError(
             f"q5: the loss is a {type(value).__name__}, should be a plain number: loss.item()."
         )
     check_close(
-        f"q5: the step of the generator's weights with n = {n}"
+        f"q5: the step of the generator's weights {where}"
         + (" if gradients of an earlier turn are left in them" if stale else ""),
         maker.c - c,
         0.5 * (-score).sigmoid().mean() * w,
-        hint="Set the gradients to zero before backward()." if stale else "One step downhill on the loss.",
+        hint="Set the gradients to zero once, before the first backward()."
+        if stale
+        else "Downhill on the mean over all n. Each backward() adds a gradient, zero_grad() forgets them all.",
     )
+    moved[n, piece], value_of[n, piece] = maker.c - c, value
     check_close("q5: the discriminator's weights after the generator's turn", judge[0].weight[0], w)
+for piece in (3, 1):
+    hint = "Draw the noise for all n images at once, with `draw`, and cut it then."
+    for name, of in (("loss", value_of), ("step", moved)):
+        where = f"q5: the {name} with n = 7 and piece = {piece}, compared with one piece of the same seed,"
+        check_close(where, of[7, piece], of[7, 7], hint=hint)
 if not all(weight.requires_grad for weight in judge.parameters()):
     raise AssertionError(
         "q5: the discriminator's weights no longer require a gradient; leave them as they are."
     )
-maker = Shift()
-sgd = torch.optim.SGD(maker.parameters(), lr=0.0)
-generator_step(maker, judge, sgd, 20_000, seed(4))
-check_close(
-    "q5: the mean of the noise", maker.seen[0].mean(), 0.0, tol=0.03, hint="The noise is normal: randn."
-)
-check_close("q5: the variance of the noise", maker.seen[0].var(), 1.0, tol=0.03, hint="randn, not rand.")
-generator_step(maker, judge, sgd, 20_000, seed(4))
-check_close("q5: the noise with the same seed again", maker.seen[1], maker.seen[0], hint="Use `draw`.")
-generator_step(maker, judge, sgd, 20_000, seed(5))
-check_range(
-    "q5: how far another seed changes the noise", (maker.seen[2] - maker.seen[0]).abs().mean(), 0.5, 2
-)
+drawn = []
+for number in (4, 4, 5):
+    maker = Shift()
+    generator_step(maker, judge, torch.optim.SGD(maker.parameters(), lr=0.0), 20_000, 6_000, seed(number))
+    drawn.append(torch.cat(maker.seen))
+check_close("q5: the mean of the noise", drawn[0].mean(), 0.0, tol=0.03, hint="The noise is normal: randn.")
+check_close("q5: the variance of the noise", drawn[0].var(), 1.0, tol=0.03, hint="randn, not rand.")
+check_close("q5: the noise with the same seed again", drawn[1], drawn[0], hint="Use `draw`.")
+check_range("q5: how far another seed changes the noise", (drawn[2] - drawn[0]).abs().mean(), 0.5, 2)
 train, test = load_images("digits", "train"), load_images("digits", "test")
 see = feature_extractor("digits", "cpu")
 known, noise = see(test.x).features, torch.randn(500, 8, generator=seed(6))
@@ -468,7 +508,7 @@ for x, _ in batches(train, 32, 200, generator=seed(1)):
     for_D.zero_grad()
     game.discriminator_loss(x, generator=draw).backward()
     for_D.step()
-    generator_step(G, D, for_G, 32, draw)
+    generator_step(G, D, for_G, 32, 32, draw)
 trained = fid(real=known, fake=see(over_batches(G, noise)).features)
 check_range("q5: FID after 200 turns on digits, as a share of that before,", trained / untrained, 0.0, 0.2)
 print("Has the generator learned to draw something like digits?", trained < untrained / 5)

@@ -22,7 +22,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import accuracy_score, recall_score
+from sklearn.metrics import confusion_matrix, recall_score
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -531,26 +531,32 @@ print("Does the generator obey more often than by chance (0.1)?", obeyed > 0.4)
 # %% [markdown]
 # ## 6 · Do you get what you ask for?
 #
-# A judge, a classifier that took no part in the game, gives each generated image $\hat{x}_i$ a probability
-# $p_{ik}$ for each of the $C$ classes, and reads it as the class with the largest one. Let $y_i$ be the class asked
-# for. The share read as asked for, overall and among the images asked for as class $c$, is
+# And if not, what instead? A judge, a classifier that took no part in the game, gives each generated image $\hat{x}_i$ a
+# probability $p_{ik}$ for each of the $C$ classes, and reads it as the class with the largest one,
+# $r_i = \arg\max_k p_{ik}$. Let $y_i$ be the class asked for. Among the images asked for as class $c$, the share read as
+# asked for, and the *wrong* class that they are read as most often, are
 #
-# $$a = \frac{1}{N} \sum_{i=1}^{N} \big[\arg\max_k p_{ik} = y_i\big], \qquad
-# a_c = \frac{\sum_i [\,y_i = c\,] \, [\arg\max_k p_{ik} = c\,]}{\sum_i [\,y_i = c\,]},$$
+# $$a_c = \frac{\sum_i [\,y_i = c\,] \, [\,r_i = c\,]}{\sum_i [\,y_i = c\,]}, \qquad
+# b_c = \arg\max_{k \ne c} \sum_i [\,y_i = c\,] \, [\,r_i = k\,],$$
 #
 # where $[\dots]$ is 1 if what stands inside is true and 0 if not. For a class that nobody asked for, $a_c$ would be
-# 0 / 0: return 0 there, no NaN. Write a function of `probs` (N, C) and `asked` (N,) that returns the pair $a$, of the
-# shape (), and $(a_0, \dots, a_{C-1})$, of the shape (C,).
+# 0 / 0: return 0 there, no NaN. If several wrong classes are read equally often, $b_c$ is the lowest of them; if no image
+# asked for as $c$ is read as a wrong class, it is -1.
+#
+# Write a function of `probs` (N, C) and `asked` (N,) that returns the pair `per_class`, $(a_0, \dots, a_{C-1})$, and
+# `instead`, $(b_0, \dots, b_{C-1})$, both of the shape (C,).
 #
 # <details><summary>Hint 1</summary>
 #
-# `F.one_hot(asked, C)` is a table (N, C) of $[\,y_i = c\,]$. Sums over its columns count. (A loop over the classes is
-# as good.)
+# `F.one_hot(asked, C)` is a table (N, C) of $[\,y_i = c\,]$, `F.one_hot(read, C)` one of $[\,r_i = k\,]$. One product of
+# matrices makes of both the table (C, C) that holds for each $c$ how often it is read as each $k$. (A loop over the
+# classes is as good.)
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Where the denominator is 0 the numerator is 0, too: then it may be divided by 1, `count.clamp_min(1)`.
+# Where the denominator is 0 the numerator is 0, too: then it may be divided by 1, `count.clamp_min(1)`. And before you
+# look for the most frequent wrong class, take the right ones out of the table. Among equals, `max(dim=1)` finds the first.
 #
 # </details>
 
@@ -562,6 +568,26 @@ def class_accuracy(probs: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
 
 # %% key="check-q6" tags=["check"]
 # CHECK q6
+def two_lists(where: str, probs: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+    pair = class_accuracy(probs, asked)
+    kind, classes = type(pair).__name__, probs.shape[1]
+    assert isinstance(pair, (tuple, list)), (
+        f"q6: class_accuracy returns a {kind}, should return two values: per_class, instead."
+    )
+    assert len(pair) == 2, (
+        f"q6: class_accuracy returns {len(pair)} values, should return 2: per_class, instead."
+    )
+    for name, values in zip(("per_class", "instead"), pair, strict=True):
+        check_shape(f"q6: {name} {where}", values, (classes,), hint="One number for each of the C classes.")
+    return torch.as_tensor(pair[0]), torch.as_tensor(pair[1])
+
+
+def check_instead(got: Tensor, want: list[int], what: str, hint: str = "") -> None:
+    for c, (found, right) in enumerate(zip(got.tolist(), want, strict=True)):
+        if found != right:
+            raise AssertionError(f"q6: instead[{c}] is {found:g}, should be {right}, {what}. {hint}".rstrip())
+
+
 probs = torch.tensor(
     [
         [0.6, 0.3, 0.1, 0.0],
@@ -572,51 +598,55 @@ probs = torch.tensor(
     ]
 )  # read as 0, 1, 1, 0, 1
 asked = torch.tensor([0, 1, 0, 0, 2])  # nobody asked for 3
-pair = class_accuracy(probs, asked)
-kind = type(pair).__name__
-assert isinstance(pair, (tuple, list)), f"q6: class_accuracy returns a {kind}, should return two values."
-assert len(pair) == 2, f"q6: class_accuracy returns {len(pair)} values, should return 2: overall, per class."
-check_shape("q6: the overall share", pair[0], ())
-check_shape("q6: the shares per class, for 4 classes of which one is not asked for,", pair[1], (4,))
+shares, instead = two_lists("for 4 classes of which one is not asked for", probs, asked)
 check_close(
-    "q6: the overall share if 3 of 5 images are read as asked for",
-    pair[0],
-    0.6,
-    hint="All images count alike, however many of their class there are.",
-)
-check_close(
-    "q6: the share of class 3, which nobody asked for,", pair[1][3], 0.0, hint="Catch the division by 0."
+    "q6: the share of class 3, which nobody asked for,", shares[3], 0.0, hint="Catch the division by 0."
 )
 check_close(
     "q6: the share of class 0, asked for 3 times and got twice,",
-    pair[1][0],
+    shares[0],
     2 / 3,
     hint="Divide by how often the class was asked for.",
 )
-check_close("q6: the shares of all 4 classes", pair[1], torch.tensor([2 / 3, 1.0, 0.0, 0.0]))
-always_seven = class_accuracy(torch.eye(10)[torch.full((20,), 7)], torch.arange(20) % 10)
-check_close("q6: the overall share of a generator that draws nothing but sevens", always_seven[0], 0.1)
-check_close("q6: its shares per class", always_seven[1], torch.eye(10)[7])
+check_close("q6: the shares of all 4 classes", shares, torch.tensor([2 / 3, 1.0, 0.0, 0.0]))
+hint = "Only wrong classes count, and the most frequent of them. Where there is none it is -1: 0 is a class."
+what = "if class 0 is read as 0, 0 and 1, classes 1 and 2 as 1, and nobody asks for 3"
+check_instead(instead, [1, -1, 1, -1], what, hint)
+for of_2, want in (([4, 1, 4, 1, 3, 2], 1), ([3, 4, 2, 2, 2, 4], 4), ([0, 3, 3, 0, 3, 0], 0)):
+    reads = [[3], [4, 4], of_2, [4, 3], [4, 3, 3]]
+    probs = torch.eye(5)[torch.tensor([r for each in reads for r in each])]
+    asked = torch.tensor([c for c, each in enumerate(reads) for _ in each])
+    what = f"if the classes 0 to 4 are read as {', '.join(map(str, reads))}"
+    hint = "Only wrong classes count; of several that are read equally often, the lowest."
+    check_instead(two_lists(what, probs, asked)[1], [3, 4, want, 4, 3], what, hint)
+sevens = two_lists("for nothing but sevens", torch.eye(10)[torch.full((20,), 7)], torch.arange(20) % 10)
+check_close("q6: the shares of a generator that draws nothing but sevens", sevens[0], torch.eye(10)[7])
+check_instead(sevens[1], [7] * 7 + [-1] + [7] * 2, "for a generator that draws nothing but sevens")
 draw = torch.Generator().manual_seed(0)
-probs, asked = torch.rand(91, 6, generator=draw).softmax(dim=1), torch.randint(5, (91,), generator=draw)
-overall, per_class = class_accuracy(probs, asked)
-read = probs.argmax(dim=1)
-check_close("q6: the overall share, compared with sklearn,", overall, accuracy_score(asked, read))
-by_sklearn = recall_score(asked, read, labels=range(6), average=None, zero_division=0)
-check_close("q6: the shares per class, compared with sklearn,", per_class, by_sklearn)
+for n in (91, 13):
+    probs, asked = torch.rand(n, 6, generator=draw).softmax(dim=1), torch.randint(5, (n,), generator=draw)
+    shares, instead = two_lists(f"for {n} random images", probs, asked)
+    read = probs.argmax(dim=1)
+    by_sklearn = recall_score(asked, read, labels=range(6), average=None, zero_division=0)
+    check_close(f"q6: the shares of {n} random images, compared with sklearn,", shares, by_sklearn)
+    wrong = torch.as_tensor(confusion_matrix(asked, read, labels=range(6))).fill_diagonal_(0)
+    first = [row.index(max(row)) if any(row) else -1 for row in wrong.tolist()]
+    check_instead(instead, first, f"for {n} random images, by sklearn's table")
 shipped, see = load_pretrained("cgan-mnist", "cpu"), feature_extractor("digits", "cpu")
 asked = torch.arange(500) % 10
 with torch.no_grad():
     drawn = shipped.sample(500, asked, generator=torch.Generator().manual_seed(1))
 probs = see(drawn).probs.clone()
-overall, per_class = class_accuracy(probs, asked)
-check_range("q6: the share of the course's cgan-mnist", overall, 0.9, 1.0)
-check_range("q6: its shares per class", per_class, 0.75, 1.0)
-overall, per_class = class_accuracy(probs, (asked + 1) % 10)
-check_range("q6: its share if it is always asked for the next class", overall, 0.0, 0.1)
+shares, _ = two_lists("of the course's cgan-mnist", probs, asked)
+check_range("q6: the shares of the course's cgan-mnist", shares, 0.75, 1.0)
+shares, instead = two_lists("if it is always asked for the next class", probs, (asked + 1) % 10)
+check_range("q6: its shares if it is always asked for the next class", shares, 0.0, 0.25)
+check_instead(instead, [9, 0, 1, 2, 3, 4, 5, 6, 7, 8], "if it is always asked for the next class")
 print(
     "A generator that draws nothing but sevens:",
-    [round(a, 2) for a in torch.as_tensor(always_seven[1]).tolist()],
+    [round(a, 2) for a in sevens[0].tolist()],
+    "and instead",
+    [round(b) for b in sevens[1].tolist()],
 )
 
 # %% [markdown]
