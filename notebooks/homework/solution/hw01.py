@@ -254,21 +254,21 @@ for pooling in (0.0, 0.3, 1.0):
         fitted = fit_classes(codes[chosen], train.y[chosen], 10, pooling)
         reading[name, pooling] = (posterior(new, *fitted).argmax(dim=1) == test.y).double().mean().item()
 check_range(
-    "q2: the share of test digits read right, 400 images of each, no pooling,",
+    "q2: the share of test digits classified correctly, 400 images of each, no pooling,",
     reading["400 images of each digit", 0.0],
     0.92,
     0.96,
 )
 check_range(
-    "q2: the share of test digits read right, 400 images of each, pooling 1,",
+    "q2: the share of test digits classified correctly, 400 images of each, pooling 1,",
     reading["400 images of each digit", 1.0],
     0.82,
     0.88,
 )
 low, middle, high = (reading["25 images of each digit", pooling] for pooling in (0.0, 0.3, 1.0))
-check_range("q2: the share read right, 25 images of each, no pooling,", low, 0.6, 0.76)
-check_range("q2: the share read right, 25 images of each, pooling 0.3,", middle, 0.81, 0.89)
-check_range("q2: the share read right, 25 images of each, pooling 1,", high, 0.74, 0.83)
+check_range("q2: the share classified correctly, 25 images of each, no pooling,", low, 0.6, 0.76)
+check_range("q2: the share classified correctly, 25 images of each, pooling 0.3,", middle, 0.81, 0.89)
+check_range("q2: the share classified correctly, 25 images of each, pooling 1,", high, 0.74, 0.83)
 print("p(y = 1 | x) at 0.5 and -1:", [round(v, 2) for v in posterior(half, even, ends, unit)[:, 1].tolist()])
 
 # %% [markdown]
@@ -675,11 +675,11 @@ table(
 #
 # **A model answer.** The classifier knows $p(y \mid x)$: for any $x$, how likely each digit is. First, it cannot write a digit. To draw an image one has
 # to know which images occur, $p(x)$ or $p(x \mid y)$, and two worlds with quite different images can have the same $p(y \mid x)$. Second,
-# it cannot say that an image is no digit at all, a coffee stain or a letter. Its probabilities sum to 1 over the ten digits whatever $x$ is, so it
+# it cannot say that an image is not a digit at all, a coffee stain or a letter. Its probabilities sum to 1 over the ten digits whatever $x$ is, so it
 # must answer, and far from the data it may be very sure. A model of $p(x)$ can, in principle, call such an image unlikely. (Also right: filling in a missing part,
 # learning from images without labels, handling a missing pixel by summing over it.) The price is that all of $x$ has to be described, and a
-# wrong description costs: in exercise 2 Gaussians with one covariance read 85 % of the digits and those with their own 94 %, while the
-# classifier reads 99 %; and with 25 images of each digit the richer description fell to about 70 %, since it has more to estimate. It can be worth it where labels are few *and the description is about right*, or where something has to be generated or checked; it is not where there are plenty of labels and all we want is the digit. And $p(x)$ is only as good as what it was learned on: in exercise 5 images with all pixels in disorder got as
+# wrong description costs: in exercise 2 Gaussians with one covariance classify 85 % of the digits correctly and those with their own 94 %, while the
+# classifier is right for 99 %; and with 25 images of each digit the richer description fell to about 70 %, since it has more to estimate. It can be worth it where labels are few *and the description is about right*, or where something has to be generated or checked; it is not where there are plenty of labels and all we want is the digit. And $p(x)$ is only as good as what it was learned on: in exercise 5 images with all pixels in disorder got as
 # likely codes as real ones, sometimes likelier, because the density was that of 20 numbers and said nothing of what they leave out.
 #
 # **Marking.** 2 points for two tasks, each with the reason that $p(x)$ is missing in $p(y \mid x)$ (1 each; a task without the reason gets half); 1 for the price,

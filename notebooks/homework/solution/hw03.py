@@ -31,16 +31,27 @@ from course_utils.pretrained import load_pretrained
 train, test = load_images("digits", "train"), load_images("digits", "test")
 
 # %% [markdown]
-# ## 1 · One training step
+# ## 1 · A training step that looks only at what was lost
 #
-# Write one step that trains an autoencoder `model` on a batch of images `x` (N, C, H, W): forget old gradients, compute
-# the loss, compute its gradient, move the weights with `optimizer`. The loss is the squared error between `model(x)` and
-# `x`, summed over everything that belongs to one image and averaged over the images. Give back the loss *before* the
-# step, as a plain number.
+# A masked autoencoder (He et al. 2022, "Masked autoencoders are scalable vision learners") sees only a part of each image
+# and has to fill in the rest. What it is shown it could simply copy, and to copy teaches it nothing about images; so only
+# the lost pixels count in the loss.
+#
+# Write one step that trains `model` like this. `x` (N, C, H, W) holds images in [-1, 1]. `lost` is true where a pixel is
+# lost; its shape is (N, 1, H, W), where a pixel is lost with all its colours, or (N, C, H, W).
+#
+# - Forget old gradients.
+# - Show the model `x` with 0, mid-grey, in all lost places. `x` itself must stay as it was.
+# - The loss is the squared error between the model's answer and `x` at the lost values only, averaged over all lost values
+#   of the whole batch: an image that has lost more counts more, and every colour of a lost pixel is a value.
+# - Compute the gradient and let `optimizer` make one step.
+# - Give back the loss *before* the step, as a plain number.
 #
 # <details><summary>Hint 1</summary>
 #
-# `(x_hat - x) ** 2` has the shape (N, C, H, W). Sum over the axes 1, 2 and 3; what is left has the shape (N,).
+# `x.masked_fill(lost, 0.0)` is a new tensor; one axis of length 1 in `lost` is stretched for it. For the loss,
+# `lost.expand_as(x)` has one truth for each value of `x`, so that it can choose among the squared errors, and its sum is
+# the number of lost values.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -51,9 +62,10 @@ train, test = load_images("digits", "train"), load_images("digits", "test")
 
 
 # %% key="q1"
-def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor) -> float:
+def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, lost: Tensor) -> float:
     optimizer.zero_grad()
-    loss = ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean()
+    errors = (model(x.masked_fill(lost, 0.0)) - x) ** 2
+    loss = errors[lost.expand_as(x)].mean()
     loss.backward()
     optimizer.step()
     return loss.item()
@@ -61,52 +73,100 @@ def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor)
 
 # %% key="check-q1" tags=["check"]
 # CHECK q1
-class Scale(nn.Module):
-    """The smallest autoencoder: multiplies an image by one weight."""
+class Level(nn.Module):
+    """Answers everywhere with one weight times the mean of the image it was shown, and remembers what that was."""
 
     def __init__(self):
         super().__init__()
-        self.weight = nn.Parameter(torch.tensor(3.0))
+        self.weight = nn.Parameter(torch.tensor(2.0))
+        self.seen = []
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.weight * x
+        self.seen.append(x.detach().clone())
+        return self.weight * x.mean(dim=(1, 2, 3), keepdim=True).expand_as(x)
 
 
-ones = torch.ones(4, 3, 2, 5)
-scale = Scale()
-sgd = torch.optim.SGD(scale.parameters(), lr=0.001)
-value = training_step(scale, sgd, ones)
-hint = "Each of the 30 values of an image is wrong by 2."
-check_close("q1: the loss of images that are all 1 if the model triples them", value, 120.0, hint=hint)
+x = torch.ones(2, 3, 1, 4)  # two images of 4 pixels, 3 colours
+x[1, :, :, 1:] = -1.0
+lost = torch.tensor([[False, False, False, True], [False, True, True, True]]).view(2, 1, 1, 4)
+shown = torch.tensor([[1.0, 1.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0]]).view(2, 1, 1, 4).expand(2, 3, 1, 4)
+kept_x, kept_lost = x.clone(), lost.clone()
+level = Level()
+sgd = torch.optim.SGD(level.parameters(), lr=0.4)
+value = training_step(level, sgd, x, lost)
+check_close("q1: the images, afterwards,", x, kept_x, hint="Work on a copy.")
+check_close("q1: the mask, afterwards,", lost, kept_lost, hint="Work on a copy.")
+seen = torch.cat(level.seen or [x[:0]])
+check_shape(
+    "q1: what the model is shown",
+    seen,
+    x.shape,
+    hint="Each image goes through the model once, before the step.",
+)
+check_close("q1: what the model is shown", seen, shown, hint="0 where `lost` is true, x elsewhere.")
+hint = (
+    "The first image shows ones and has lost a 1, the second shows a 1 and has lost three times -1. The means shown are "
+    "0.75 and 0.25, twice that are the answers. So 3 lost values, with 3 colours, are wrong by 0.5, and 9 by 1.5: "
+    "(3 · 0.25 + 9 · 2.25) / 12."
+)
+check_close("q1: the loss of two images of 4 pixels, of which 1 and 3 are lost,", value, 1.75, hint=hint)
 assert isinstance(value, float), (
     f"q1: the loss is a {type(value).__name__}, should be a plain number: loss.item()."
 )
-hint = "The derivative of the loss is 30 · 2 (w - 1) = 120 at w = 3; the optimizer moves w by 0.001 of it."
-check_close("q1: the weight after a step of plain gradient descent", scale.weight, 2.88, hint=hint)
-training_step(scale, sgd, ones)
-hint = "Each step forgets the gradients of the one before."
-check_close("q1: the weight after a second step", scale.weight, 2.88 - 0.06 * 1.88, hint=hint)
-scale.weight.grad = torch.tensor(1e6)
-training_step(scale, sgd, 0 * ones)
-hint = "Forget gradients that were there before the step."
-check_close(
-    "q1: how much black images, which no weight gets wrong, move the weight",
-    scale.weight - (2.88 - 0.06 * 1.88),
-    0.0,
-    hint=hint,
+hint = (
+    "For a weight w the loss is (3 (0.75 w - 1)² + 9 (0.25 w + 1)²) / 12, and its derivative 3/8 w. The optimizer moves w "
+    "by 0.4 of that, which leaves 0.85 w."
 )
+check_close("q1: the weight 2 after a step of plain gradient descent", level.weight, 0.85 * 2, hint=hint)
+second = training_step(level, sgd, x, lost)
+hint = "Each step forgets the gradients of the one before."
+check_close("q1: the weight after a second step", level.weight, 0.85**2 * 2, hint=hint)
+check_close(
+    "q1: the loss that the second step gives back",
+    second,
+    (3 * 0.275**2 + 9 * 1.425**2) / 12,
+    hint="The weight before that step was 1.7: 3 values are wrong by 0.275, and 9 by 1.425.",
+)
+level.weight.grad = torch.tensor(1e6)
+training_step(level, sgd, 0 * x, lost)
+check_close(
+    "q1: how much grey images, which no weight gets wrong, move the weight",
+    level.weight - 0.85**2 * 2,
+    0.0,
+    hint="Forget gradients that were there before the step.",
+)
+draw = torch.Generator().manual_seed(0)
+x = 2 * torch.rand(4, 3, 5, 6, generator=draw) - 1
+often = torch.tensor([0.0, 0.2, 0.5, 1.0]).view(4, 1, 1, 1)  # the first image loses nothing, the last one all
+for colours, what in ((1, "pixels with all their colours"), (3, "values of single colours")):
+    lost = torch.rand(4, colours, 5, 6, generator=draw) < often
+    wrong = []
+    for n in range(4):
+        places = lost[n].expand(3, 5, 6)
+        answer = 2 * x[n][~places].sum() / 90
+        wrong += [float((answer - v) ** 2) for v in x[n][places]]
+    level = Level()
+    check_close(
+        f"q1: the loss of four images that have lost between none and all of their values, {what},",
+        training_step(level, torch.optim.SGD(level.parameters(), lr=0.4), x, lost),
+        sum(wrong) / len(wrong),
+        hint=f"All {len(wrong)} lost values of the batch count alike.",
+    )
 with seeded(0):
     model = Autoencoder(latent_dim=16)
 adam = torch.optim.Adam(model.parameters(), lr=2e-3)
-losses = [
-    training_step(model, adam, x)
-    for x, _ in batches(train, 64, 60, generator=torch.Generator().manual_seed(0))
-]
-check_range("q1: the loss of an autoencoder after 60 steps", losses[-1], 0.0, 225.0)
-print(
-    "The loss before the first step, of images twice as bright as they should be:",
-    round(training_step(Scale(), sgd, ones)),
+for x, _ in batches(train, 64, 60, generator=torch.Generator().manual_seed(0)):
+    training_step(model, adam, x, torch.rand(x.shape, generator=draw) < 0.5)
+lost = torch.rand(test.x.shape, generator=draw) < 0.5
+wrong = (over_batches(model, test.x.masked_fill(lost, 0.0)) - test.x)[lost].square().mean()
+check_range(
+    "q1: the squared error at lost pixels of test digits, after 60 steps with a random half lost,",
+    wrong,
+    0.0,
+    0.3,
+    hint="An untrained model has about 0.39, and one that copies what it is shown 0.92.",
 )
+print("The loss of two images of which 1 and 3 pixels are lost:", round(value, 2))
 
 # %% [markdown]
 # ## 2 · The linear autoencoder

@@ -284,7 +284,7 @@ def coupling_log_prob(x, d, log_scale, shift):
 
 
 # %%
-# WRONG q3: the mean of s in place of its sum
+# WRONG q3: the mean of s instead of its sum
 def coupling_log_prob(x, d, log_scale, shift):
     x_a, x_b = x[:, :d], x[:, d:]
     s = log_scale(x_a)
@@ -293,7 +293,7 @@ def coupling_log_prob(x, d, log_scale, shift):
 
 
 # %%
-# WRONG q3: the scales in place of their logarithms
+# WRONG q3: the scales instead of their logarithms
 def coupling_log_prob(x, d, log_scale, shift):
     x_a, x_b = x[:, :d], x[:, d:]
     s = log_scale(x_a)
@@ -311,7 +311,7 @@ def coupling_log_prob(x, d, log_scale, shift):
 
 
 # %%
-# WRONG q3: the way back in place of the way there
+# WRONG q3: the way back instead of the way there
 def coupling_log_prob(x, d, log_scale, shift):
     x_a, x_b = x[:, :d], x[:, d:]
     s = log_scale(x_a)
@@ -409,7 +409,7 @@ def sample_autoregressive(conditional, shape, generator):
 
 
 # %%
-# WRONG q4: the more likely value in place of a draw
+# WRONG q4: the more likely value instead of a draw
 def sample_autoregressive(conditional, shape, generator):
     n, h, w = shape
     x = torch.zeros(n, h * w)
@@ -419,7 +419,7 @@ def sample_autoregressive(conditional, shape, generator):
 
 
 # %%
-# WRONG q4: the probabilities in place of draws
+# WRONG q4: the probabilities instead of draws
 def sample_autoregressive(conditional, shape, generator):
     n, h, w = shape
     x = torch.zeros(n, h * w)
@@ -562,7 +562,7 @@ def surprise(x, normal):
 
 
 # %%
-# WRONG q5: the distance from the mean in place of the density
+# WRONG q5: the distance from the mean instead of the density
 def auroc(positive, negative):
     above, equal = positive[:, None] > negative, positive[:, None] == negative
     return (above.double() + 0.5 * equal.double()).mean()

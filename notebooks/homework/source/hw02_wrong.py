@@ -327,7 +327,7 @@ def kid(real, fake):
 
 
 # %%
-# WRONG q4: the root, MMD in place of its square
+# WRONG q4: the root, MMD instead of its square
 def kid(real, fake):
     def kernel(a, b):
         return (a @ b.T / a.shape[1] + 1) ** 3
@@ -340,108 +340,245 @@ def kid(real, fake):
 
 # %%
 # WRONG q5: the rounding of cdist
-def nearest(x, known):
-    return torch.cdist(x, known).min(dim=1).values
+def ratios(x, known):
+    distance, index = torch.cdist(x, known).min(dim=1)
+    unit = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1)
+    return distance / unit[index]
 
 
 def copying(generated, held_out, training):
-    a, b = nearest(generated, training)[:, None], nearest(held_out, training)
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
+
+
+# %%
+# WRONG q5: distances alone
+def ratios(x, known):
+    return nearest(x, known)[0]
+
+
+def copying(generated, held_out, training):
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
+
+
+# %%
+# WRONG q5: distances in units of the mean one
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    unit = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1)
+    return distance / unit.mean()
+
+
+def copying(generated, held_out, training):
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
+
+
+# %%
+# WRONG q5: each training image is its own neighbour
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    unit = torch.cdist(known, known).amin(dim=1)
+    return distance / unit[index]
+
+
+def copying(generated, held_out, training):
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
+
+
+# %%
+# WRONG q5: leaves out what is at distance 0, which rounding makes larger
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    between = torch.cdist(known, known)
+    unit = between.masked_fill(between == 0, torch.inf).amin(dim=1)
+    return distance / unit[index]
+
+
+def copying(generated, held_out, training):
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
+
+
+# %%
+# WRONG q5: the third nearest, itself counted
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    unit = torch.cdist(known, known).kthvalue(3, dim=1).values
+    return distance / unit[index]
+
+
+def copying(generated, held_out, training):
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
+
+
+# %%
+# WRONG q5: the two training images nearest to x
+def ratios(x, known):
+    two = torch.cdist(x, known).topk(2, dim=1, largest=False).values
+    return nearest(x, known)[0] / two[:, 1]
+
+
+def copying(generated, held_out, training):
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
+
+
+# %%
+# WRONG q5: the nearest other row of x
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    unit = torch.cdist(x, x).fill_diagonal_(torch.inf).amin(dim=1)
+    return distance / unit
+
+
+def copying(generated, held_out, training):
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
     return ((a < b).double() + 0.5 * (a == b).double()).mean()
 
 
 # %%
 # WRONG q5: squared distances
-def nearest(x, known):
-    index = torch.cdist(x, known).argmin(dim=1)
-    return (x - known[index]).square().sum(dim=1)
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    unit = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1)
+    return (distance / unit[index]) ** 2
 
 
 def copying(generated, held_out, training):
-    a, b = nearest(generated, training)[:, None], nearest(held_out, training)
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
+
+
+# %%
+# WRONG q5: the ratio upside down
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    unit = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1)
+    return unit[index] / distance
+
+
+def copying(generated, held_out, training):
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
+
+
+# %%
+# WRONG q5: the difference instead of the ratio
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    unit = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1)
+    return distance - unit[index]
+
+
+def copying(generated, held_out, training):
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
     return ((a < b).double() + 0.5 * (a == b).double()).mean()
 
 
 # %%
 # WRONG q5: the nearest of x for each known row
-def nearest(x, known):
-    index = torch.cdist(known, x).argmin(dim=1)
-    return (known - x[index]).norm(dim=1)
+def ratios(x, known):
+    unit = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1)
+    return nearest(known, x)[0] / unit
 
 
 def copying(generated, held_out, training):
-    a, b = nearest(generated, training)[:, None], nearest(held_out, training)
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
     return ((a < b).double() + 0.5 * (a == b).double()).mean()
 
 
 # %%
 # WRONG q5: ties count 0
-def nearest(x, known):
-    index = torch.cdist(x, known).argmin(dim=1)
-    return (x - known[index]).norm(dim=1)
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    unit = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1)
+    return distance / unit[index]
 
 
 def copying(generated, held_out, training):
-    a, b = nearest(generated, training)[:, None], nearest(held_out, training)
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
     return (a < b).double().mean()
 
 
 # %%
 # WRONG q5: ties count 1
-def nearest(x, known):
-    index = torch.cdist(x, known).argmin(dim=1)
-    return (x - known[index]).norm(dim=1)
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    unit = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1)
+    return distance / unit[index]
 
 
 def copying(generated, held_out, training):
-    a, b = nearest(generated, training)[:, None], nearest(held_out, training)
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
     return (a <= b).double().mean()
 
 
 # %%
 # WRONG q5: the other way round
-def nearest(x, known):
-    index = torch.cdist(x, known).argmin(dim=1)
-    return (x - known[index]).norm(dim=1)
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    unit = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1)
+    return distance / unit[index]
 
 
 def copying(generated, held_out, training):
-    a, b = nearest(generated, training)[:, None], nearest(held_out, training)
+    a, b = ratios(generated, training)[:, None], ratios(held_out, training)
     return ((a > b).double() + 0.5 * (a == b).double()).mean()
 
 
 # %%
-# WRONG q5: compares with the median of the held-out distances only
-def nearest(x, known):
-    index = torch.cdist(x, known).argmin(dim=1)
-    return (x - known[index]).norm(dim=1)
+# WRONG q5: compares distances, and has the ratios for nothing
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    unit = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1)
+    return distance / unit[index]
 
 
 def copying(generated, held_out, training):
-    a, b = nearest(generated, training), nearest(held_out, training).median()
+    a, b = nearest(generated, training)[0][:, None], nearest(held_out, training)[0]
     return ((a < b).double() + 0.5 * (a == b).double()).mean()
 
 
 # %%
-# WRONG q5: the nearest held-out image in the place of the nearest training image
-def nearest(x, known):
-    index = torch.cdist(x, known).argmin(dim=1)
-    return (x - known[index]).norm(dim=1)
+# WRONG q5: compares with the median of the held-out ratios only
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    unit = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1)
+    return distance / unit[index]
 
 
 def copying(generated, held_out, training):
-    a, b = nearest(generated, held_out)[:, None], nearest(held_out, training)
+    a, b = ratios(generated, training), ratios(held_out, training).median()
     return ((a < b).double() + 0.5 * (a == b).double()).mean()
 
 
 # %%
-# WRONG q5: the difference of the mean distances
-def nearest(x, known):
-    index = torch.cdist(x, known).argmin(dim=1)
-    return (x - known[index]).norm(dim=1)
+# WRONG q5: the held-out images instead of the training images
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    unit = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1)
+    return distance / unit[index]
 
 
 def copying(generated, held_out, training):
-    return nearest(held_out, training).mean() - nearest(generated, training).mean()
+    a, b = ratios(generated, held_out)[:, None], ratios(held_out, training)
+    return ((a < b).double() + 0.5 * (a == b).double()).mean()
+
+
+# %%
+# WRONG q5: the difference of the mean ratios
+def ratios(x, known):
+    distance, index = nearest(x, known)
+    unit = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1)
+    return distance / unit[index]
+
+
+def copying(generated, held_out, training):
+    return ratios(held_out, training).mean() - ratios(generated, training).mean()
 
 
 # %%
@@ -458,7 +595,7 @@ def fid_infinity(real, fake, sizes, draws, generator):
 
 
 # %%
-# WRONG q6: the first rows in place of random ones
+# WRONG q6: the first rows instead of random ones
 def fid_infinity(real, fake, sizes, draws, generator):
     u = torch.tensor([1 / n for n in sizes for _ in range(draws)]).double()
     v = torch.tensor([metrics.fid(real=real, fake=fake[:n]) for n in sizes for _ in range(draws)]).double()
@@ -506,7 +643,7 @@ def fid_infinity(real, fake, sizes, draws, generator):
 
 
 # %%
-# WRONG q6: the value of the largest N in place of the limit
+# WRONG q6: the value of the largest N instead of the limit
 def fid_infinity(real, fake, sizes, draws, generator):
     u, v = [], []
     for n in sizes:

@@ -5,30 +5,169 @@
 
 
 # %%
-# WRONG q1: averages over everything, which hides a factor of C·H·W
-def training_step(model, optimizer, x):
+# WRONG q1: the loss over all pixels
+def training_step(model, optimizer, x, lost):
     optimizer.zero_grad()
-    loss = ((model(x) - x) ** 2).mean()
+    shown = x.masked_fill(lost, 0.0)
+    loss = ((model(shown) - x) ** 2).mean()
     loss.backward()
     optimizer.step()
     return loss.item()
 
 
 # %%
-# WRONG q1: sums over the batch too
-def training_step(model, optimizer, x):
+# WRONG q1: the loss over the shown pixels
+def training_step(model, optimizer, x, lost):
     optimizer.zero_grad()
-    loss = ((model(x) - x) ** 2).sum()
+    shown = x.masked_fill(lost, 0.0)
+    loss = ((model(shown) - x) ** 2)[~lost.expand_as(x)].mean()
     loss.backward()
     optimizer.step()
     return loss.item()
 
 
 # %%
-# WRONG q1: absolute values in place of squares
-def training_step(model, optimizer, x):
+# WRONG q1: the lost pixels are added up and divided by all
+def training_step(model, optimizer, x, lost):
     optimizer.zero_grad()
-    loss = (model(x) - x).abs().sum(dim=(1, 2, 3)).mean()
+    shown = x.masked_fill(lost, 0.0)
+    loss = (((model(shown) - x) ** 2) * lost).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q1: averages each image by itself, and then the images
+def training_step(model, optimizer, x, lost):
+    optimizer.zero_grad()
+    shown = x.masked_fill(lost, 0.0)
+    hidden = lost.expand_as(x)
+    errors = ((model(shown) - x) ** 2 * hidden).sum(dim=(1, 2, 3))
+    loss = (errors / hidden.sum(dim=(1, 2, 3)).clamp_min(1)).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q1: sums over each image and averages over the images
+def training_step(model, optimizer, x, lost):
+    optimizer.zero_grad()
+    shown = x.masked_fill(lost, 0.0)
+    loss = (((model(shown) - x) ** 2) * lost).sum(dim=(1, 2, 3)).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q1: does not hide what was lost
+def training_step(model, optimizer, x, lost):
+    optimizer.zero_grad()
+    shown = x
+    loss = ((model(shown) - x) ** 2)[lost.expand_as(x)].mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q1: hides with black
+def training_step(model, optimizer, x, lost):
+    optimizer.zero_grad()
+    shown = x.masked_fill(lost, -1.0)
+    loss = ((model(shown) - x) ** 2)[lost.expand_as(x)].mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q1: hides what was kept
+def training_step(model, optimizer, x, lost):
+    optimizer.zero_grad()
+    shown = x.masked_fill(~lost, 0.0)
+    loss = ((model(shown) - x) ** 2)[lost.expand_as(x)].mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q1: compares with what was shown
+def training_step(model, optimizer, x, lost):
+    optimizer.zero_grad()
+    shown = x.masked_fill(lost, 0.0)
+    loss = ((model(shown) - shown) ** 2)[lost.expand_as(x)].mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q1: divides by lost pixels, and forgets their colours
+def training_step(model, optimizer, x, lost):
+    optimizer.zero_grad()
+    shown = x.masked_fill(lost, 0.0)
+    loss = (((model(shown) - x) ** 2) * lost).sum() / lost.sum()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q1: takes each mask for one of pixels, and counts their colours
+def training_step(model, optimizer, x, lost):
+    optimizer.zero_grad()
+    shown = x.masked_fill(lost, 0.0)
+    loss = (((model(shown) - x) ** 2) * lost).sum() / (lost.sum() * x.shape[1])
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q1: hides and counts one colour only
+def training_step(model, optimizer, x, lost):
+    optimizer.zero_grad()
+    shown = x.clone()
+    shown[:, :1][lost[:, :1]] = 0.0
+    loss = ((model(shown) - x) ** 2)[:, :1][lost[:, :1]].mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q1: absolute values instead of squares
+def training_step(model, optimizer, x, lost):
+    optimizer.zero_grad()
+    shown = x.masked_fill(lost, 0.0)
+    loss = (model(shown) - x)[lost.expand_as(x)].abs().mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q1: changes the images
+def training_step(model, optimizer, x, lost):
+    optimizer.zero_grad()
+    shown = x.masked_fill_(lost, 0.0)
+    loss = ((model(shown) - x) ** 2)[lost.expand_as(x)].mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+# WRONG q1: changes the images, and keeps a copy to compare with
+def training_step(model, optimizer, x, lost):
+    optimizer.zero_grad()
+    clean = x.clone()
+    shown = x.masked_fill_(lost, 0.0)
+    loss = ((model(shown) - clean) ** 2)[lost.expand_as(x)].mean()
     loss.backward()
     optimizer.step()
     return loss.item()
@@ -36,8 +175,8 @@ def training_step(model, optimizer, x):
 
 # %%
 # WRONG q1: never forgets a gradient
-def training_step(model, optimizer, x):
-    loss = ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean()
+def training_step(model, optimizer, x, lost):
+    loss = ((model(x.masked_fill(lost, 0.0)) - x) ** 2)[lost.expand_as(x)].mean()
     loss.backward()
     optimizer.step()
     return loss.item()
@@ -45,8 +184,8 @@ def training_step(model, optimizer, x):
 
 # %%
 # WRONG q1: forgets the gradients only after the step
-def training_step(model, optimizer, x):
-    loss = ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean()
+def training_step(model, optimizer, x, lost):
+    loss = ((model(x.masked_fill(lost, 0.0)) - x) ** 2)[lost.expand_as(x)].mean()
     loss.backward()
     optimizer.step()
     optimizer.zero_grad()
@@ -55,8 +194,8 @@ def training_step(model, optimizer, x):
 
 # %%
 # WRONG q1: forgets them between the gradient and the step
-def training_step(model, optimizer, x):
-    loss = ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean()
+def training_step(model, optimizer, x, lost):
+    loss = ((model(x.masked_fill(lost, 0.0)) - x) ** 2)[lost.expand_as(x)].mean()
     loss.backward()
     optimizer.zero_grad()
     optimizer.step()
@@ -65,34 +204,35 @@ def training_step(model, optimizer, x):
 
 # %%
 # WRONG q1: no step
-def training_step(model, optimizer, x):
+def training_step(model, optimizer, x, lost):
     optimizer.zero_grad()
-    loss = ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean()
+    loss = ((model(x.masked_fill(lost, 0.0)) - x) ** 2)[lost.expand_as(x)].mean()
     loss.backward()
     return loss.item()
 
 
 # %%
 # WRONG q1: the loss after the step
-def training_step(model, optimizer, x):
+def training_step(model, optimizer, x, lost):
     optimizer.zero_grad()
-    ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean().backward()
+    loss = ((model(x.masked_fill(lost, 0.0)) - x) ** 2)[lost.expand_as(x)].mean()
+    loss.backward()
     optimizer.step()
-    return ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean().item()
+    return ((model(x.masked_fill(lost, 0.0)) - x) ** 2)[lost.expand_as(x)].mean().item()
 
 
 # %%
 # WRONG q1: gives back a tensor
-def training_step(model, optimizer, x):
+def training_step(model, optimizer, x, lost):
     optimizer.zero_grad()
-    loss = ((model(x) - x) ** 2).sum(dim=(1, 2, 3)).mean()
+    loss = ((model(x.masked_fill(lost, 0.0)) - x) ** 2)[lost.expand_as(x)].mean()
     loss.backward()
     optimizer.step()
     return loss
 
 
 # %%
-# WRONG q2: columns of vh in place of its rows
+# WRONG q2: columns of vh instead of its rows
 def pca_reconstruct(x, x_train, d):
     mu = x_train.mean(dim=0)
     _, _, vh = torch.linalg.svd(x_train - mu, full_matrices=False)
@@ -255,7 +395,7 @@ def denoising_loss(model, x, p, generator):
 
 
 # %%
-# WRONG q5: sigma in place of its square
+# WRONG q5: sigma instead of its square
 def best_denoiser(x_tilde, mu, cov, sigma):
     return mu + (x_tilde - mu) @ torch.linalg.solve(cov + sigma * torch.eye(len(cov)), cov)
 

@@ -12,7 +12,7 @@ def draw_codes(mu, L, generator):
 
 
 # %%
-# WRONG q1: the covariance in the place of its factor
+# WRONG q1: the covariance instead of its factor
 def draw_codes(mu, L, generator):
     eps = torch.randn(mu.shape, generator=generator)
     return mu + (L @ L.mT @ eps[:, :, None])[:, :, 0]
@@ -162,7 +162,7 @@ def kl_tilted(mu, L):
 
 
 # %%
-# WRONG q2: subtracts 1 in the place of d
+# WRONG q2: subtracts 1 instead of d
 def kl_tilted(mu, L):
     squares = (mu**2).sum(dim=1) + (L**2).sum(dim=(1, 2))
     log_det = L.diagonal(dim1=1, dim2=2).log().sum(dim=1)
@@ -737,13 +737,13 @@ def importance_weighted_bound(log_joint, log_q):
 
 
 # %%
-# WRONG q5: over the images in place of the codes
+# WRONG q5: over the images instead of the codes
 def importance_weighted_bound(log_joint, log_q):
     return (log_joint - log_q).logsumexp(dim=1) - math.log(log_q.shape[1])
 
 
 # %%
-# WRONG q5: the number of images in place of K
+# WRONG q5: the number of images instead of K
 def importance_weighted_bound(log_joint, log_q):
     return (log_joint - log_q).logsumexp(dim=0) - math.log(log_q.shape[1])
 
@@ -793,7 +793,7 @@ def linear_gaussian_posterior(x, w, sigma_x):
 
 
 # %%
-# WRONG q6: the standard deviation in place of the variance
+# WRONG q6: the standard deviation instead of the variance
 def linear_gaussian_posterior(x, w, sigma_x):
     variance = 1 / (1 + w @ w / sigma_x**2)
     return variance * (x @ w) / sigma_x**2, variance.sqrt()
@@ -807,7 +807,7 @@ def linear_gaussian_posterior(x, w, sigma_x):
 
 
 # %%
-# WRONG q6: the factor of z in place of the mean
+# WRONG q6: the factor of z instead of the mean
 def linear_gaussian_posterior(x, w, sigma_x):
     return (x @ w) / sigma_x**2, 1 / (1 + w @ w / sigma_x**2)
 
@@ -820,14 +820,14 @@ def linear_gaussian_posterior(x, w, sigma_x):
 
 
 # %%
-# WRONG q6: the square of the sum in place of the sum of squares
+# WRONG q6: the square of the sum instead of the sum of squares
 def linear_gaussian_posterior(x, w, sigma_x):
     variance = 1 / (1 + w.sum() ** 2 / sigma_x**2)
     return variance * (x @ w) / sigma_x**2, variance
 
 
 # %%
-# WRONG q6: averages over the pixels in place of adding
+# WRONG q6: averages over the pixels instead of adding
 def linear_gaussian_posterior(x, w, sigma_x):
     variance = 1 / (1 + (w * w).mean() / sigma_x**2)
     return variance * (x * w).mean(dim=1) / sigma_x**2, variance

@@ -248,21 +248,21 @@ for pooling in (0.0, 0.3, 1.0):
         fitted = fit_classes(codes[chosen], train.y[chosen], 10, pooling)
         reading[name, pooling] = (posterior(new, *fitted).argmax(dim=1) == test.y).double().mean().item()
 check_range(
-    "q2: the share of test digits read right, 400 images of each, no pooling,",
+    "q2: the share of test digits classified correctly, 400 images of each, no pooling,",
     reading["400 images of each digit", 0.0],
     0.92,
     0.96,
 )
 check_range(
-    "q2: the share of test digits read right, 400 images of each, pooling 1,",
+    "q2: the share of test digits classified correctly, 400 images of each, pooling 1,",
     reading["400 images of each digit", 1.0],
     0.82,
     0.88,
 )
 low, middle, high = (reading["25 images of each digit", pooling] for pooling in (0.0, 0.3, 1.0))
-check_range("q2: the share read right, 25 images of each, no pooling,", low, 0.6, 0.76)
-check_range("q2: the share read right, 25 images of each, pooling 0.3,", middle, 0.81, 0.89)
-check_range("q2: the share read right, 25 images of each, pooling 1,", high, 0.74, 0.83)
+check_range("q2: the share classified correctly, 25 images of each, no pooling,", low, 0.6, 0.76)
+check_range("q2: the share classified correctly, 25 images of each, pooling 0.3,", middle, 0.81, 0.89)
+check_range("q2: the share classified correctly, 25 images of each, pooling 1,", high, 0.74, 0.83)
 print("p(y = 1 | x) at 0.5 and -1:", [round(v, 2) for v in posterior(half, even, ends, unit)[:, 1].tolist()])
 
 # %% [markdown]

@@ -59,7 +59,7 @@ def column(*values: float) -> Tensor:
 # \cdot \underbrace{\exp\big( H(p(y)) \big)}_{\text{breadth}}$$
 #
 # (First show on paper that this is the formula of the notebook: write the logarithm of the quotient as a difference.)
-# Return certainty and breadth, in this order. `probs` (N, C) holds $p(y \mid x_i)$, one row an image. It may contain
+# Return certainty and breadth, in this order. `probs` (N, C) holds $p(y \mid x_i)$, one row per image. It may contain
 # exact zeros, and a class may have the probability 0 for all images. Such terms count as 0; the result is never NaN.
 #
 # <details><summary>Hint</summary>
@@ -384,29 +384,51 @@ print("KID of 0, 2 and 1, -1:", round(float(kid(column(0, 2), column(1, -1)))))
 # %% [markdown]
 # ## 5 · A test for copies
 #
-# A model that copies its training images gets a perfect FID (notebook 02, sections 1 and 5). Meehan, Chaudhuri and
-# Dasgupta (2020) test for it like this: for each generated image measure the distance $a_i$ to the nearest *training*
-# image, and for each held-out real image the distance $b_j$ to the nearest training image. If the model copies, the first
-# are too small. The score is the probability that a generated image lies nearer than a held-out one, ties counted as one half:
+# A model that copies its training images gets a perfect FID (notebook 02, sections 1 and 5). The notebook looks for copies
+# by the distance to the nearest training image. But which distance is small? Images of a 1 differ little from each other, so
+# a *new* 1 lies near some training image too. So measure in a unit that fits the place: let $k$ be the training image that is
+# nearest to $x$, and divide by the distance from $k$ to *its* nearest other training image,
+#
+# $$r(x) = \frac{\lVert x - k \rVert}{\min_{k' \ne k} \lVert k' - k \rVert}.$$
+#
+# A new image has an $r$ of about 1, wherever it lies; a copy has an $r$ near 0. Then compare with real images that were held
+# out, as Meehan, Chaudhuri and Dasgupta (2020) do (with distances, within one region of the space at a time). Let $a_i$ be
+# the ratios of the generated images and $b_j$ those of the held-out ones. The score is the probability that a generated image
+# has the smaller ratio, ties counted as one half:
 #
 # $$C = \frac{1}{n m} \sum_{i=1}^{n} \sum_{j=1}^{m} \Big( \mathbf{1}[a_i < b_j] + \tfrac12\, \mathbf{1}[a_i = b_j] \Big)$$
 #
-# About ½: as near as new real images. Near 1: copies. Near 0: farther away than real images, for instance poor ones. Write
-# it in two steps: `nearest(x, known)` gives for each row of `x` (n, d) the distance to the nearest row of `known` (M, d), and
-# `copying(generated, held_out, training)`, three sets of rows, gives $C$, using it. An exact copy must have the distance
-# exactly 0. (`torch.cdist` computes $\lVert x \rVert^2 + \lVert y \rVert^2 - 2\, x^\top y$ for large sets, which rounds; use it
-# to find *which* row is nearest, and then subtract.)
+# About ½: as near as new real images. Near 1: copies. Near 0: farther away than real images, for instance poor ones.
 #
-# <details><summary>Hint</summary>
+# Write it in two steps: `ratios(x, known)` gives $r$ for each row of `x` (n, d), where the rows of `known` (M, d), all
+# different, were trained on; `copying(generated, held_out, training)`, three sets of rows, gives $C$, using it. An exact copy
+# must have the ratio exactly 0. `nearest` below is the notebook's, and says also *which* row is nearest.
+
+
+# %%
+def nearest(x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """The distance from each row of x to the nearest row of known, and the place of that row in known."""
+    index = torch.cdist(x, known).argmin(dim=1)
+    return (x - known[index]).norm(dim=1), index  # without the rounding of cdist
+
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
 #
-# `a[:, None] < b` compares each with each, (n, m). For the distances: `argmin` of the matrix, then
-# `(x - known[index]).norm(dim=1)`.
+# `torch.cdist(known, known)` has the distances between training images, and on its diagonal each meets itself. That one does
+# not count: put `torch.inf` there with `fill_diagonal_`, or take the second smallest of a row. (Do not look for zeros: for
+# large sets `cdist` rounds, and the distance of an image to itself is a little more than 0.)
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `a[:, None] < b` compares each with each, (n, m).
 #
 # </details>
 
 
 # %% key="q5"
-def nearest(x: Tensor, known: Tensor) -> Tensor:
+def ratios(x: Tensor, known: Tensor) -> Tensor:
     raise NotImplementedError("q5: write your solution here")
 
 
@@ -416,26 +438,38 @@ def copying(generated: Tensor, held_out: Tensor, training: Tensor) -> Tensor:
 
 # %% key="check-q5" tags=["check"]
 # CHECK q5
-known = torch.tensor([[0.0, 0.0], [3.0, 4.0], [10.0, 0.0]])
-x = torch.tensor([[0.0, 1.0], [3.0, 4.0], [7.0, 4.0]])
-check_shape("q5: nearest(x, known)", nearest(x, known), (3,))
+known = torch.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 16.0]])
+x = torch.tensor([[0.0, 1.0], [3.0, 4.0], [3.0, 7.0], [3.0, 22.0]])
+check_shape("q5: ratios(x, known)", ratios(x, known), (4,))
 check_close(
-    "q5: the distance of (0, 1), (3, 4), (7, 4) to the nearest of (0, 0), (3, 4), (10, 0)",
-    nearest(x, known),
-    vector(1, 0, 4),
+    "q5: the ratios of (0, 1), (3, 4), (3, 7), (3, 22), if (0, 0), (3, 4), (3, 16) were trained on,",
+    ratios(x, known),
+    vector(1 / 5, 0, 3 / 5, 6 / 12),
+    hint="(0, 0) and (3, 4) are each other's nearest, 5 apart; the nearest other of (3, 16) is (3, 4), 12 away.",
 )
 images = train.x.flatten(1)
-hint = "Take the nearest row itself and subtract; cdist rounds."
-check_close("q5: the largest distance of 300 training images to the training images", nearest(images[:300], images).max(), 0.0,
+hint = "Take the distance from `nearest`; cdist rounds."
+check_close("q5: the largest ratio of 300 training images", ratios(images[:300], images).max(), 0.0,
             tol=1e-9, hint=hint)  # fmt: skip
+held_out = test.x.flatten(1)[:500]
+neighbours = NearestNeighbors(n_neighbors=1).fit(images[:1000].double().numpy())
+away, index = neighbours.kneighbors(held_out[:200].double().numpy())
+unit = neighbours.kneighbors()[0][index[:, 0]]  # asked so, it leaves each point out of its own
+check_close(
+    "q5: the ratios of 200 test digits, if 1,000 digits were trained on,",
+    ratios(held_out[:200], images[:1000]),
+    torch.from_numpy(away / unit)[:, 0],
+    tol=1e-3,
+    hint="No training image is its own neighbour, also where cdist rounds.",
+)
 check_shape("q5: copying(generated, held_out, training)", copying(x, x, known), ())
-training = column(0, 10, 20)
-hint = "The generated ones lie 1, 0 and 4 from the nearest training one, the held-out ones 1 and 3: 1 + ½, 2 and 0 of 6."
-check_close("q5: C of generated 1, 10, 24 and held-out 9, 17, if 0, 10, 20 were trained on,",
-            copying(column(1, 10, 24), column(9, 17), training), 3.5 / 6, hint=hint)  # fmt: skip
+training = column(0, 10, 14)
+hint = "The generated ones have the ratios 3/10, 0 and 4/4, the held-out ones 1/4 and 10/10: 1, 2 and ½ of 6."
+check_close("q5: C of generated 3, 10, 18 and held-out 9, -10, if 0, 10, 14 were trained on,",
+            copying(column(3, 10, 18), column(9, -10), training), 3.5 / 6, hint=hint)  # fmt: skip
 check_close(
     "q5: C if all lie on training points",
-    copying(column(0, 10), column(20, 20, 0), training),
+    copying(column(0, 10), column(14, 14, 0), training),
     0.5,
     hint="Ties count one half.",
 )
@@ -446,30 +480,35 @@ check_close("q5: C with generated and held-out exchanged, and C itself, together
 check_range("q5: C of 300 and 200 points of one distribution", copying(p, q, r), 0.4, 0.6)
 order = torch.randperm(4000, generator=draw)
 half_a, half_b = images[order[:2000]], images[order[2000:]]
-held_out = test.x.flatten(1)[:500]
 first = train.x[order[:500]]  # of half A
 copied.clear()
 for name, x in {
     "half of them copies": torch.cat([half_a[:250], half_b[:250]]),
     "new real digits": half_b[:500],
+    "new real digits, nothing but 1s": half_b[train.y[order[2000:]] == 1],
     "copies, one shade darker": half_a[:500] - 0.01,
     "copies, shifted by one pixel": first.roll(1, dims=3).flatten(1),
     "copies, blurred": blur(first, 1.0).flatten(1),
 }.items():
-    copied.append([name, float(copying(x, held_out, half_a))])
-check_range("q5: C of new real digits", copied[1][1], 0.4, 0.6)
-check_range("q5: C of a set of which one half is copied", copied[0][1], 0.7, 0.8)
-print("C of 1, 10, 24 and 9, 17:", round(float(copying(column(1, 10, 24), column(9, 17), training)), 3))
+    by_distance = (nearest(x, half_a)[0][:, None] < nearest(held_out, half_a)[0]).double().mean()
+    copied.append([name, float(by_distance), float(copying(x, held_out, half_a))])
+check_range("q5: C of a set of which one half is copied", copied[0][2], 0.7, 0.8)
+check_range("q5: C of new real digits", copied[1][2], 0.4, 0.6)
+check_range(
+    "q5: C of new real digits, nothing but 1s,", copied[2][2], 0.4, 0.7, hint="Compare ratios, not distances."
+)
+print("C of 3, 10, 18 and 9, -10:", round(float(copying(column(3, 10, 18), column(9, -10), training)), 3))
 
 # %% tags=["nbval-ignore-output"]
-table(["500 images, half A of the training set is known", "C"], copied)
+table(["half A of the training set is known", "C of distances alone", "C"], copied)
 
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# Half of the copies move $C$ from ½ to about ¾. A shade darker, and they are still found: they are nearer than any real
-# image. Shifted by one pixel they are almost as far as new images, and $C$ hardly sees them: a test for copies is as good
-# as its distance.
+# Half of the copies move $C$ from ½ to about ¾. A model that draws nothing but new 1s copies nothing, yet distances alone
+# accuse it: its images are nearer than most held-out ones, since 1s lie close together. The ratio lets it go. A shade darker,
+# and copies are still found: they are nearer than any real image. Shifted by one pixel they are almost as far as new images,
+# and $C$ hardly sees them: a test for copies is as good as its distance.
 #
 # </details>
 #
