@@ -75,7 +75,11 @@ class Commands(TyperGroup):
         except (ValueError, FloatingPointError) as reason:
             raise typer.Exit(_say(str(reason))) from reason
         except (RuntimeError, MemoryError) as reason:
-            if isinstance(reason, RuntimeError) and "memory" not in str(reason):
+            scarce = (
+                "memory",
+                "could not create a primitive",
+            )  # PyTorch's words, and those of its library oneDNN
+            if isinstance(reason, RuntimeError) and not any(words in str(reason) for words in scarce):
                 raise
             raise typer.Exit(_say("there is not enough memory; ask for less at a time")) from reason
 

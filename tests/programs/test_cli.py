@@ -454,13 +454,17 @@ def test_ctrl_c_says_one_line(allowed: Path, command: str, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("limit", "command", "message"),
     [
-        ("FSIZE", "train autoencoder-mnist --steps 2 --out runs", "File too large"),
-        ("AS", "sample ddpm-mnist --n 300 --out x.npz", "not enough memory"),
+        (("FSIZE", 0.5), "train autoencoder-mnist --steps 2 --out runs", "File too large"),
+        *(
+            (("AS", more), "sample ddpm-mnist --n 300 --out x.npz", "not enough memory")
+            for more in (10, 40, 80)
+        ),
     ],
 )
 def test_what_the_machine_has_too_little_of_is_said_in_one_line(
-    here: Path, limit: str, command: str, message: str
+    here: Path, limit: tuple[str, float], command: str, message: str
 ):
+    """limit: of what, and megabytes; of memory, beyond what the program holds."""
     course = f"""
 import dataclasses, resource
 from pathlib import Path
@@ -472,8 +476,8 @@ small = dataclasses.replace(recipe, data=lambda: data.load_images("digits"), bat
 recipes.RECIPES["autoencoder-mnist"] = small
 load_pretrained("ddpm-mnist").sample(1)  # all that is loaded on first use, before there is no room for it
 held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-room = {{"FSIZE": 500_000, "AS": held + 50_000_000}}["{limit}"]
-resource.setrlimit(resource.RLIMIT_{limit}, (room, room))
+room = int({limit[1]} * 1e6) + held * ({limit[0]!r} == "AS")
+resource.setrlimit(resource.RLIMIT_{limit[0]}, (room, room))
 app()
 """
     words = [sys.executable, "-c", course, *command.split()]
