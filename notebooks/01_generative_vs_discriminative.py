@@ -32,7 +32,7 @@
 #
 # It has two halves, with a good place for a break between them: *two kinds of models* (sections 1 to 6) and *five
 # families* (sections 7 to 12). Marks such as (G1) in a heading name a claim of the lecture, and a line that begins with
-# `assert` stops the notebook if what the text claims does not hold. The notebook runs on a plain laptop without a GPU in less than four minutes
+# `assert` stops the notebook if what the text claims does not hold. The notebook runs on a plain laptop without a GPU in less than three minutes
 # and needs no network. You need to know what a probability density, a neural network and a gradient step are.
 
 # %% tags=["install"]

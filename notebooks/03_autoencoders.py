@@ -29,7 +29,7 @@
 # 4. show why you cannot simply draw a random code and decode it, which is the reason for the next notebook.
 #
 # Marks such as (A1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the
-# notebook if what the text claims does not hold. The notebook runs on a plain laptop without a GPU in less than four minutes and needs no network. You should know what a convolution and a gradient step are.
+# notebook if what the text claims does not hold. The notebook runs on a plain laptop without a GPU in less than three minutes and needs no network. You should know what a convolution and a gradient step are.
 
 # %% tags=["install"]
 import importlib.util
