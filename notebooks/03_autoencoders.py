@@ -204,8 +204,8 @@ plain_loss = train_live(autoencoder)
 assert plain_loss < 80
 
 # %% [markdown]
-# The faint line is the loss of each batch, the strong one its running mean. Early on the curve pauses
-# near 200. That is little better than to answer every input with the mean of all digits, whose error on the test images is 217 (see the table in section 5): the code says hardly anything yet. Then it begins to tell images apart, and the loss falls a second time.
+# The faint line is the loss of each batch, the strong one its running mean. Early on the curve slows down
+# near 200. That is little better than to answer every input with the mean of all digits, whose error on the test images is 217 (see the table in section 5): the code says hardly anything yet. Then it begins to tell images apart, and the loss falls on.
 #
 # Below, images that the network has never seen, and what comes back after each has been squeezed into 16 numbers.
 
