@@ -75,10 +75,7 @@ class Commands(TyperGroup):
         except (ValueError, FloatingPointError) as reason:
             raise typer.Exit(_say(str(reason))) from reason
         except (RuntimeError, MemoryError) as reason:
-            scarce = (
-                "memory",
-                "could not create a primitive",
-            )  # PyTorch's words, and those of its library oneDNN
+            scarce = ("memory", "could not create a primitive")  # by PyTorch, and by its library oneDNN
             if isinstance(reason, RuntimeError) and not any(words in str(reason) for words in scarce):
                 raise
             raise typer.Exit(_say("there is not enough memory; ask for less at a time")) from reason

@@ -265,14 +265,14 @@ class _Row:
 
 def _rows_of(explorer: Explorer, panels: Sequence[Mapping[str, Any]], frames: _Frames) -> list[_Row]:
     """A row for each panel; of frames that a strip shows already, the present one only."""
-
-    def once(panel: Mapping[str, Any], row: _Row) -> _Row:
-        strips = [other.frames for p, other in zip(panels, rows, strict=True) if p["strip"] >= 0]
-        twice = panel["strip"] < 0 and any(_equal(row.frames, strip) for strip in strips)
-        return _Row(explorer, panel, frames, alone=True) if twice else row
-
     rows = [_Row(explorer, panel, frames) for panel in panels]
-    return [once(panel, row) for panel, row in zip(panels, rows, strict=True)]
+    strips = [row.frames for panel, row in zip(panels, rows, strict=True) if panel["strip"] >= 0]
+    return [
+        _Row(explorer, panel, frames, alone=True)
+        if panel["strip"] < 0 and any(_equal(row.frames, strip) for strip in strips)
+        else row
+        for panel, row in zip(panels, rows, strict=True)
+    ]
 
 
 def _equal(some: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
