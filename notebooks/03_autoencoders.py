@@ -678,7 +678,7 @@ table(["random codes", "share readable"], [["the nearer half", hits[0]], ["the f
 # %% tags=["A3", "nbval-ignore-output"]
 from sklearn.mixture import GaussianMixture
 
-codes = over_batches(shipped.encode, train.x).double().numpy()
+codes = known_codes.double().numpy()
 
 
 def nearest(x: torch.Tensor) -> float:
@@ -710,7 +710,7 @@ table(["images", "share readable", "distance to the nearest training image"], ro
 
 # %%
 ends = test.x[:300]
-z = over_batches(shipped.encode, ends)
+z = test_codes[:300]
 ts = torch.linspace(0, 1, 7)
 
 
