@@ -33,7 +33,7 @@ from course_utils.nets import Classifier, SceneReader, UNet, over_batches, seede
 from course_utils.pretrained import load_pretrained
 from course_utils.training import Objective, exponential_average, fit, warmup_cosine
 
-_SETTINGS = ("rounds", "batch_size", "lr", "weight_decay", "clip", "ema", "seed")
+_SETTINGS = ("steps", "rounds", "batch_size", "lr", "weight_decay", "clip", "ema", "seed")
 
 
 def single_objective(model: Any, recipe: Recipe) -> list[Objective]:
@@ -54,6 +54,7 @@ class Recipe:
         objectives: what is trained; the last one's `ema` is the model that is kept.
         rounds: how many trainings of so many steps follow each other. Each begins with the averaged weights of the one
             before, and the learning rate rises and falls anew (Loshchilov and Hutter, "SGDR", 2017).
+        later: what is different in the rounds after the first, such as `data` and `steps`.
         clip: the largest gradient norm.
         finish: what is done after training, with the model and the training images.
     """
@@ -68,6 +69,7 @@ class Recipe:
     weight_decay: float = 0.0
     ema: float = 0.999
     rounds: int = 1
+    later: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     clip: float | None = None
     objectives: Callable[[Any, Recipe], list[Objective]] = single_objective
@@ -190,19 +192,31 @@ def scene_diffusion(*, factor: int = 4, latent_channels: int = 4, **diffusion: A
 
 
 @torch.no_grad()
-def encoded_scenes(codec: KLAutoencoder, n: int, *, seed: int = 0) -> Images:
+def encoded_scenes(codec: KLAutoencoder, n: int, *, seed: int = 0, unsaid: float = 0.0) -> Images:
     """n training scenes, encoded once so that training need not do it again.
+
+    unsaid: the share of objects whose colour the caption leaves out, 0 … 1.
 
     Returns:
         As x their codes (n, c, h, w), as y the tokens of their captions, int64 (n, 16).
     """
+    if not 0 <= unsaid <= 1:
+        raise ValueError(f"unsaid={unsaid} must be a share, from 0 to 1")
     place, tokenize = next(codec.parameters()).device, scene_tokenizer()
-    facts = scenes.sample_attributes(n, generator=torch.Generator().manual_seed(seed), combinations="seen")
+    draw = torch.Generator().manual_seed(seed)
+    facts = scenes.sample_attributes(n, generator=draw, combinations="seen")
     codes = []
     for start in range(0, n, 500):
         part = {name: value[start : start + 500] for name, value in facts.items()}
         codes.append(codec.encode(scenes.render(part).to(place)).cpu())
-    return Images(torch.cat(codes), tokenize(scenes.captions(facts)), ())
+    left_out = torch.rand(n, 2, generator=draw) < unsaid
+    told = facts | {"colour": facts["colour"].masked_fill(left_out, -1)}
+    return Images(torch.cat(codes), tokenize(scenes.captions(told)), ())
+
+
+def scenes_with_colours_unsaid() -> Images:
+    """100,000 other training scenes than those of seed 0, with one colour in ten unsaid."""
+    return encoded_scenes(load_pretrained("kl-autoencoder-scenes"), 100_000, seed=1, unsaid=0.1)
 
 
 def reader_scores(model: SceneReader) -> dict[str, float]:
@@ -408,6 +422,9 @@ RECIPES = {
         1e-3,
         clip=1.0,
         objectives=latent_objective("kl-autoencoder-scenes"),
+        # A second, shorter round in which some captions do not say a colour, so that such prompts can be understood.
+        rounds=2,
+        later={"data": scenes_with_colours_unsaid, "steps": 6000, "lr": 5e-4},
     ),
 }
 
@@ -430,26 +447,29 @@ def train_recipe(
     """
     check_choice(tuple(RECIPES), name=name)
     recipe = RECIPES[name]
-    steps = recipe.steps if steps is None else steps
-    check_at_least(1, steps=steps)
-    training = {"recipe": name, "steps": steps} | {key: getattr(recipe, key) for key in _SETTINGS}
+    rounds = [recipe] + [replace(recipe, **recipe.later)] * (recipe.rounds - 1)
+    if steps is not None:
+        check_at_least(1, steps=steps)
+        rounds = [replace(each, steps=steps) for each in rounds]
+    training: dict[str, Any] = {"recipe": name} | {key: getattr(rounds[0], key) for key in _SETTINGS}
+    if changed := {key: getattr(rounds[-1], key) for key in _SETTINGS if key in recipe.later}:
+        training["later"] = changed
     files: list[Path] | list[None]
     files = [None] * recipe.rounds if checkpoint is None else checkpoints(checkpoint, recipe.rounds)
     for before, file in pairwise(files):
         if before is not None and file is not None and file.exists() and not before.exists():
             raise ValueError(f"checkpoint {file} is there without {before}, on which it is built; remove it")
-    images = recipe.data()
     with seeded(recipe.seed):
         model = recipe.model(**recipe.arguments)
-    for turn, file in enumerate(files):
-        objectives = recipe.objectives(model, recipe)
+    for turn, (now, file) in enumerate(zip(rounds, files, strict=True)):
+        images, objectives = now.data(), now.objectives(model, now)
         seed = recipe.seed + turn
         shuffle = torch.Generator().manual_seed(seed)
         for _ in fit(
             objectives,
-            batches(images, recipe.batch_size, steps, generator=shuffle),
+            batches(images, now.batch_size, now.steps, generator=shuffle),
             seed=seed,
-            clip=recipe.clip,
+            clip=now.clip,
             device=device,
             checkpoint=file,
             run=training | {"round": turn + 1},

@@ -551,6 +551,39 @@ def test_what_is_no_caption_is_refused(sentence: str, reason: str) -> None:
     assert repr(sentence) in str(error.value)
 
 
+def test_a_colour_that_is_not_known_is_not_said_and_read_back_as_not_known() -> None:
+    facts = sample(400, 11)
+    told = facts | {"colour": facts["colour"].masked_fill(torch.rand(400, 2, generator=seed(12)) < 0.5, -1)}
+    sentences = scenes.captions(told)
+    for sentence, full, colour, shape in zip(
+        sentences, scenes.captions(facts), told["colour"], told["shape"], strict=True
+    ):
+        words = sentence.split()
+        left_out = sum(k >= 0 and c < 0 for k, c in zip(shape.tolist(), colour.tolist(), strict=True))
+        assert len(full.split()) - len(words) == left_out
+        for article, word in itertools.pairwise(words):
+            if article in ("a", "an"):
+                assert (article == "an") == (word == "outlined")
+    again = scenes.parse(sentences)
+    for name in ("shape", "colour", "size", "style", "ground", "place", "relation"):
+        assert torch.equal(again[name], told[name]), name
+    assert scenes.captions(one("star", "red"))[0].replace(" red", "") == "a star in the middle on white"
+
+
+def test_what_was_not_asked_for_is_right_whatever_it_is() -> None:
+    read = scenes.reading(scenes.parse([f"a {colour} star at the top on white" for colour in COLOURS[:5]]))
+    asked = scenes.reading(scenes.parse(["a star at the top on white"] * 4 + ["a cross at the top on white"]))
+    right = scenes.agreement(read, asked)
+    assert right["colour"].all()
+    assert right["all"].tolist() == [True] * 4 + [False]
+
+
+def test_an_object_without_a_colour_is_not_drawn() -> None:
+    facts = scenes.parse(["a red star at the top on white", "a red star above a circle on white"])
+    with pytest.raises(ValueError, match=r"attributes\['colour'\] is -1 for an object of scene 1.*give it"):
+        scenes.render(facts)
+
+
 def test_an_unknown_word_gets_the_words_allowed() -> None:
     with pytest.raises(ValueError, match="gold") as error:
         scenes.parse(["a gold star at the top on white"])

@@ -101,7 +101,7 @@ def _centres(place: Tensor, relation: Tensor) -> Tensor:
 def captions(attributes: dict[str, Tensor]) -> tuple[str, ...]:
     """One sentence a scene, such as "a striped red star left of a small blue circle on yellow".
 
-    "large" and "filled" are the rule and are not said.
+    "large" and "filled" are the rule and are not said. Nor is a colour of -1: "a star in the middle on white".
     """
     colours = tuple(COLOURS)
     rows = {name: value.tolist() for name, value in attributes.items()}
@@ -109,7 +109,8 @@ def captions(attributes: dict[str, Tensor]) -> tuple[str, ...]:
     def thing(i: int, k: int) -> str:
         size, style = SIZES[rows["size"][i][k]], STYLES[rows["style"][i][k]]
         words = [size] * (size != "large") + [style] * (style != "filled")
-        words += [colours[rows["colour"][i][k]], SHAPES[rows["shape"][i][k]]]
+        words += [colours[number] for number in (rows["colour"][i][k],) if number >= 0]
+        words += [SHAPES[rows["shape"][i][k]]]
         return f"{'an' if words[0][0] in 'aeiou' else 'a'} {' '.join(words)}"
 
     def sentence(i: int) -> str:
@@ -121,14 +122,16 @@ def captions(attributes: dict[str, Tensor]) -> tuple[str, ...]:
     return tuple(sentence(i) for i in range(len(rows["ground"])))
 
 
-_THING = rf"an? (?:({SIZES[0]}) )?(?:({'|'.join(STYLES[1:])}) )?({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})"
+_THING = (
+    rf"an? (?:({SIZES[0]}) )?(?:({'|'.join(STYLES[1:])}) )?(?:({'|'.join(COLOURS)}) )?({'|'.join(SHAPES)})"
+)
 _WHERE = rf"(?:({'|'.join(sorted(PLACES, key=len, reverse=True))})|({'|'.join(RELATIONS)}) {_THING})"
 _SENTENCE = re.compile(rf"{_THING} {_WHERE} on ({'|'.join(COLOURS)})")
 
 
 def parse(sentences: Sequence[str]) -> dict[str, Tensor]:
     """The attributes that captions tell, as `sample_attributes` gives them; the inverse of `captions`. Capital letters
-    and a full stop at the end do not count.
+    and a full stop at the end do not count. The colour of an object whose colour is not said is -1.
 
     `centre` is where the objects lie before they are moved a little, so that `render` can draw the scene.
 
@@ -169,10 +172,10 @@ def _parse_one(sentence: str) -> dict[str, int | list[int]]:
         raise ValueError(f"{sentence!r}: a {ground} object on {ground} would not be seen; change one of them")
 
     def numbers(small: str | None, style: str | None, colour: str | None, shape: str | None) -> list[int]:
-        if shape is None or colour is None:
+        if shape is None:
             return [-1, -1, -1, -1]
         return [SIZES.index(small or "large"), STYLES.index(style or "filled"),
-                colours.index(colour), SHAPES.index(shape)]  # fmt: skip
+                -1 if colour is None else colours.index(colour), SHAPES.index(shape)]  # fmt: skip
 
     both = zip(numbers(*first), numbers(*second), strict=True)
     facts: dict[str, int | list[int]] = dict(
@@ -208,7 +211,8 @@ def reading(attributes: dict[str, Tensor]) -> Tensor:
 
 
 def agreement(read: Tensor, asked: Tensor) -> dict[str, Tensor]:
-    """Which facts of a picture are as asked: `read` and `asked` int64 (n, 10), as `reading` gives them.
+    """Which facts of a picture are as asked: `read` and `asked` int64 (n, 10), as `reading` gives them. What was not
+    asked for, -1, is right whatever it is.
 
     Returns:
         bool (n,) each: `layout`, `ground`; `shape`, `colour`, `size`, `style` (of both objects, where two are asked
@@ -227,8 +231,18 @@ def agreement(read: Tensor, asked: Tensor) -> dict[str, Tensor]:
 
 
 def render(attributes: dict[str, Tensor], *, size: int = 64) -> Tensor:
-    """Draw scenes, anti-aliased: float32 (n, 3, size, size) in [-1, 1], on the attributes' device."""
+    """Draw scenes, anti-aliased: float32 (n, 3, size, size) in [-1, 1], on the attributes' device.
+
+    Raises:
+        ValueError: an object without a colour (-1), such as `parse` gives for a caption that does not say it.
+    """
     check_at_least(1, size=size)
+    colourless = ((attributes["shape"] >= 0) & (attributes["colour"] < 0)).any(dim=1).nonzero()
+    if len(colourless):
+        raise ValueError(
+            f"attributes['colour'] is -1 for an object of scene {colourless[0].item()}, so it cannot be drawn; "
+            f"give it a colour, 0 … {len(COLOURS) - 1}"
+        )
     device = attributes["ground"].device
     palette = torch.tensor(list(COLOURS.values()), device=device)
     line = (torch.arange(size, device=device) + 0.5) * (2 / size) - 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from scipy import stats
 from shipped import digits, shipped
 from sklearn.decomposition import PCA
 from torch import nn
@@ -86,6 +87,35 @@ def test_training_of_two_rounds_resumes_in_either(
     assert_same_weights(resumed, whole)
     assert {file.name for file in tmp_path.iterdir()} == {"whole", "whole.2", "c", "c.2"}
     assert checkpoints(tmp_path / "c", 2) == [tmp_path / "c", tmp_path / "c.2"]
+
+
+def test_later_rounds_can_differ_and_the_card_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first round that is really trained, then two at a rate of 0 on other images: what they are trained on is seen,
+    and the weights stay those of the first."""
+    name, fit, trained_on = "autoencoder-2d-mnist", recipes.fit, []
+    later = {"data": lambda: digits("test")[:8], "steps": 2, "lr": 0.0}
+
+    def noted(objectives: Any, drawn: Any, **named: Any) -> Iterator[Any]:
+        trained_on.append([x for x, _ in drawn])
+        return fit(objectives, drawn, **named)
+
+    monkeypatch.setattr(recipes, "fit", noted)
+    on_digits(monkeypatch, name, steps=3, batch_size=8)
+    once, alone, _ = train_recipe(name, device="cpu")
+    on_digits(monkeypatch, name, steps=3, batch_size=8, rounds=3, later=later)
+    model, training, _ = train_recipe(name, device="cpu")
+    assert "later" not in alone
+    assert training["steps"] == 3
+    assert training["lr"] == 2e-3
+    assert training["later"] == {"steps": 2, "lr": 0.0}
+    assert [len(batches) for batches in trained_on] == [3, 3, 2, 2]
+    known = digits("test").x[:8].flatten(1).sort(dim=0).values
+    for batches in trained_on[2:]:
+        for x in batches:  # all eight of them, in some order
+            assert torch.equal(x.flatten(1).sort(dim=0).values, known)
+    for (key, weight), its in zip(model.state_dict().items(), once.state_dict().values(), strict=True):
+        if "code" not in key:  # what `finish` notes of the images of the last round
+            assert torch.equal(weight, its), key
 
 
 def test_checkpoints_of_a_trial_are_not_gone_on_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -292,6 +322,21 @@ def test_the_encoded_scenes_are_codes_and_tokens_of_training_scenes() -> None:
         shown = codec.decode(images.x[-100:])
     assert scene_accuracy(shown.clamp(-1, 1), said[-100:])["all"].double().mean() > 0.97
     assert not torch.equal(encoded_scenes(codec, 10, seed=1).x, images.x[:10])
+
+
+def test_some_colours_of_the_encoded_scenes_are_not_said() -> None:
+    codec = shipped("kl-autoencoder-scenes")
+    whole, some = encoded_scenes(codec, 300), encoded_scenes(codec, 300, unsaid=0.1)
+    assert torch.equal(whole.x, some.x)  # the same pictures
+    colours = torch.tensor([scenes.WORDS.index(name) for name in scenes.COLOURS])
+    said = [
+        torch.isin(images.y, colours).sum().item() - 300 for images in (whole, some)
+    ]  # but for the grounds
+    left_out = said[0] - said[1]
+    assert stats.binomtest(left_out, said[0], 0.1).pvalue > 1e-3
+    assert torch.isin(encoded_scenes(codec, 50, unsaid=1.0).y, colours).sum() == 50
+    with pytest.raises(ValueError, match=r"unsaid=1.5 must be a share, from 0 to 1"):
+        encoded_scenes(codec, 50, unsaid=1.5)
 
 
 def test_the_text_to_image_model_draws_what_is_asked_also_what_it_never_saw() -> None:
