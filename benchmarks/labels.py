@@ -28,12 +28,13 @@ os.environ["OMP_NUM_THREADS"] = "1"  # as the notebook computes on two cores; re
 import torch
 from torch import Tensor
 
-from course_utils.data import Images, batches, load_images
+from course_utils.data import batches, load_images
 from course_utils.features import feature_extractor
 from course_utils.gan import GAN, Discriminator, Generator
 from course_utils.metrics import auroc, density_coverage, fid, precision_recall
 from course_utils.nets import seeded
-from course_utils.training import Objective, exponential_average, fit
+from course_utils.recipes import RECIPES, digits_with_labels, two_players
+from course_utils.training import constant, fit
 
 SEEDS = 0, 1, 2
 SCORES = {
@@ -60,15 +61,6 @@ GAMES = {
 train, test = load_images("digits", "train"), load_images("digits", "test")
 see = feature_extractor("digits", "cpu")
 known = see(test.x).features
-
-
-def labelled(n: int) -> Images:
-    """The training images, n of them with their labels, repeated until they are half of all; the others "unknown"."""
-    if n in (0, len(train)):
-        return train
-    times, unknown = (len(train) - n) // n, torch.full((len(train) - n,), 10)
-    x = torch.cat([train.x[:n].repeat(times, 1, 1, 1), train.x[n:]])
-    return Images(x, torch.cat([train.y[:n].repeat(times), unknown]), (*train.classes, "unknown"))
 
 
 def radii(features: Tensor, k: int = 3) -> Tensor:
@@ -109,13 +101,11 @@ def play(labels: int, mismatched: bool, seed: int, moments: tuple[int, int]) -> 
         generator = Generator(16, num_classes=num_classes, width=16)
         discriminator = Discriminator(num_classes=num_classes, width=16)
     game = GAN(generator, discriminator, r1=1.0, mismatched=mismatched)
-    average = exponential_average(generator, 0.99)
-    players = []
-    for name, player in {"discriminator": discriminator, "generator": generator}.items():
-        adam = torch.optim.Adam(player.parameters(), lr=2e-3, betas=(0.0, 0.99))
-        ema = average if player is generator else None
-        players.append(Objective(player, getattr(game, f"{name}_loss"), adam, name, ema=ema))
-    shuffled = batches(labelled(labels), 64, moments[-1], generator=torch.Generator().manual_seed(seed))
+    players = two_players(game, RECIPES["gan-digits"], constant)
+    average = players[-1].ema
+    assert average is not None
+    data = digits_with_labels(labels) if num_classes == 11 else train
+    shuffled = batches(data, 64, moments[-1], generator=torch.Generator().manual_seed(seed))
     verdicts = {}
     for record in fit(players, shuffled, seed=seed, device="cpu", progress=False):
         if record.step in moments:

@@ -1053,14 +1053,14 @@ table(["critic", "mean slope", "largest slope"],
 #
 # Now the game itself, with the losses of section 1 and R1. One thing is new: an **exponential moving average** (지수 이동
 # 평균, EMA) of the generator's weights. The two players circle around each other; a mean over about the last hundred
-# turns cancels part of that. Both networks are half as wide as those of the shipped GAN. 600 turns with 32 images each
+# turns cancels part of that. Both networks are half as wide as those of the shipped GAN. 500 turns with 32 images each
 # take a minute or two on a plain laptop; with a GPU, `budget` makes it 2,000 turns. (An assert that begins
-# `turns > 600 or` states what was seen with 600.) At fifteen moments we keep the images of 500 fixed noises.
+# `turns > 500 or` states what was seen with 500.) At fifteen moments we keep the images of 500 fixed noises.
 
 # %%
 from course_utils.training import budget
 
-turns = budget(600, 2000)
+turns = budget(500, 2000)
 with seeded(0):
     generator, discriminator = Generator(latent_dim=8, width=32), Discriminator(width=32)
 turn_of_D, turn_of_G = objectives(GAN(generator, discriminator, r1=1.0), lr=3e-3, betas=(0.0, 0.99))
@@ -1146,7 +1146,7 @@ real_row, ours, theirs = (
 assert ours[0] < 12
 assert min(ours[1:3]) > 0.3
 assert ours[3] > 0.2
-assert turns > 600 or ours[3] < 0.5
+assert turns > 500 or ours[3] < 0.5
 assert real_row[0] < 0.5 * min(ours[0], theirs[0])
 assert max(ours[1], theirs[1]) < real_row[1] - 0.05
 assert max(ours[3], theirs[3]) < real_row[3] - 0.15
@@ -1158,7 +1158,7 @@ show_rows({name: x[:14] for name, x in drawn.items()}, scale=0.6)
 
 # %% [markdown]
 # In FID, in precision and in readable images the real ones are clearly ahead of both GANs. Of our own GAN's images
-# fewer than half can be read; 600 turns are few. (With the 2,000 turns of a GPU it was about six in ten.) Now look at
+# fewer than half can be read; 500 turns are few. (With the 2,000 turns of a GPU it was about six in ten.) Now look at
 # the column of recall: there the shipped GAN is *ahead* of real images. Is it more varied than reality? Recall asks
 # which test images lie within the generated manifold, the union of balls around the generated images, and each ball
 # reaches to the third nearest of the other images (notebook 02). So let us look at the size of these balls, and then
@@ -1248,14 +1248,14 @@ assert sharpness["GAN, shipped"] > sharpness["VAE, shipped"] + 0.1
 assert sharpness["GAN, shipped"] > sharpness["autoencoder, shipped"] + 0.05
 assert abs(sharpness["VAE, shipped"] - sharpness["real, blurred by half a pixel"]) < 0.1
 assert sharpness["noise"] > 1.5
-assert turns > 600 or sharpness["GAN, trained here"] > sharpness["GAN, shipped"] - 0.1
-assert turns > 600 or ours[3] < theirs[3] - 0.15
+assert turns > 500 or sharpness["GAN, trained here"] > sharpness["GAN, shipped"] - 0.1
+assert turns > 500 or ours[3] < theirs[3] - 0.15
 table(["images", "detail, real = 1"], list(sharpness.items()))
 
 # %% [markdown]
 # The shipped GAN's images have nearly the detail of real ones, and the VAE's are about as soft as real images blurred
 # by half a pixel. But a single number for all detail can deceive: by it, noise is sharper than real digits. Nor is
-# sharp the same as good: the GAN trained here has as much detail as the shipped one, and after 600 turns far fewer
+# sharp the same as good: the GAN trained here has as much detail as the shipped one, and after 500 turns far fewer
 # readable images. **Second**, then: at which scale is detail missing? The Fourier transform writes an image as a sum of
 # waves. We draw the mean power of the waves against their number of periods across the image, coarse on the left, fine
 # on the right.
@@ -1279,7 +1279,7 @@ assert fine["GAN, shipped"] > fine["VAE, shipped"] + 0.1
 assert fine["VAE, shipped"] < ratio["VAE, shipped"][:4].mean() - 0.1
 assert ratio["GAN, shipped"].min() > 0.75
 assert ratio["GAN, shipped"].max() < 1.25
-assert turns > 600 or ratio["GAN, trained here"][-1] > ratio["GAN, trained here"].min() + 0.1
+assert turns > 500 or ratio["GAN, trained here"][-1] > ratio["GAN, trained here"].min() + 0.1
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
@@ -1375,7 +1375,7 @@ kept = [pool[pool_scores[: 1000 * k].topk(1000).indices.sort().values] for k in 
 # (it is the subject of the next notebook; here each digit is equally likely).
 
 # %%
-cuts = [math.inf, 2.0, 1.0, 0.5]
+cuts = [math.inf, 1.0, 0.5]
 
 
 @torch.inference_mode()
@@ -1393,14 +1393,14 @@ tried = {
 verdict = {name: torch.tensor([judged(x)[1:] for x in sets]) for name, sets in tried.items()}
 
 # %% tags=["N1-trade"]
-by_choice, with_class, without_class = verdict.values()  # each (4, 3): precision, recall, readable
+by_choice, with_class, without_class = verdict.values()  # each (sets, 3): precision, recall, readable
 of_digit = [torch.bincount(see(x).probs.argmax(dim=1), minlength=10) for x in (kept[0], kept[-1])]
 assert by_choice[-1, 1] < by_choice[0, 1] - 0.05
 assert by_choice[-1, 2] > by_choice[0, 2] + 0.06
-assert turns > 600 or (of_digit[1] / of_digit[0]).min() < 0.6
-assert with_class[2, 0] > with_class[0, 0] + 0.06
-assert with_class[2, 1] < with_class[0, 1] - 0.25
-assert with_class[2, 2] > with_class[0, 2] + 0.04
+assert turns > 500 or (of_digit[1] / of_digit[0]).min() < 0.6
+assert with_class[1, 0] > with_class[0, 0] + 0.06
+assert with_class[1, 1] < with_class[0, 1] - 0.25
+assert with_class[1, 2] > with_class[0, 2] + 0.04
 assert (without_class[:, [0, 2]] < without_class[0, [0, 2]] + 0.05).all()
 assert (without_class[-1] < without_class[0] - 0.2).all()
 
@@ -1425,8 +1425,8 @@ plt.show()
 # %% [markdown]
 # Follow each line from its ring, where nothing is left out. With the discriminator's choice more images are readable,
 # and recall falls. That is the trade. Its price can be seen in the digits, too: at least one of the ten is found less
-# than 0.6 times as often in the best eighth. (Precision is not drawn. For the discriminator's choice it is no help: of
-# three runs with different seeds it rose in two and fell a little in one.)
+# than 0.6 times as often in the best eighth. (Precision is not drawn. In three runs with
+# different seeds the discriminator's choice raised it by 0.03 to 0.08, less than the share of readable images.)
 #
 # Cutting the noise makes the same trade for the model that is told the class, and there precision rises as well. For the
 # model without a class it makes none: neither the share of readable images nor precision rises by more than 0.05 at
@@ -1497,7 +1497,7 @@ knob(
     Slider("cut the noise at", ["∞", *cuts[1:]]),
     truncations,
     "Fidelity against diversity: noise truncated",
-    start=2,
+    start=1,
 )
 
 # %% [markdown]
@@ -1542,7 +1542,7 @@ plt.show()
 # %% tags=["N3-sideways", "nbval-ignore-output"]
 on_their_side = test.x.rot90(1, dims=(2, 3))
 fooled = (over_batches(discriminator, on_their_side) > score_of["as they are"]).double().mean().item()
-assert turns > 600 or 0.2 < fooled < 0.8
+assert turns > 500 or 0.2 < fooled < 0.8
 show_images(on_their_side[:14], columns=14, scale=0.5)
 print(
     f"{100 * fooled:.0f} % of the digits on their side score higher than the upright ones they were made from."
@@ -1609,11 +1609,11 @@ print(
 #
 # **3.** Change this and run it again: in section 5, give the generator 64 noise dimensions (in
 # `generator, discriminator = …` and in `z500`, without the asserts above the table; section 8 would need it as well).
-# Is it better or worse after 600 turns?
+# Is it better or worse after 500 turns?
 #
 # <details><summary>Answer</summary>
 #
-# It depends on what you ask. In two runs of ours fewer images could be read, about a quarter instead of more than a
+# It depends on what you ask. In two runs of ours fewer images could be read, less than a quarter instead of about a
 # third, and FID was higher, so by both they were worse. But recall was higher, too. Were they more varied, or only more
 # scattered? Section 5 shows how to find out.
 #

@@ -13,10 +13,12 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from course_utils import metrics, recipes
+from course_utils.authoring import notebooks
 from course_utils.autoencoders import binarise, corrupt, squared_error
 from course_utils.data import CHECKOUT, load_images, scenes
 from course_utils.diffusion import distillation_loss
 from course_utils.features import feature_extractor, readability, scene_accuracy
+from course_utils.gan import GAN, Discriminator, Generator
 from course_utils.nets import blur, over_batches, seeded
 from course_utils.pretrained import load_pretrained, read_card, save_pretrained, shipped_models
 from course_utils.recipes import RECIPES, checkpoints, encoded_scenes, train_recipe
@@ -158,6 +160,22 @@ def test_a_student_begins_as_its_teacher_and_only_it_is_trained() -> None:
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
+def test_the_small_gans_are_made_as_notebook_06_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three turns, by the notebook's own cells."""
+    py = CHECKOUT / "notebooks" / "06_conditional_gan.py"
+    cells = [c.source for c in notebooks.parse(py.read_text("utf-8")).cells if c.cell_type == "code"]
+    names: dict[str, Any] = {"GAN": GAN, "Discriminator": Discriminator, "Generator": Generator}
+    names |= {"train": digits("train"), "plain": None}
+    for part in ("import matplotlib", "def train_players", "def keep_labels", "by_labels = {"):
+        (source,) = (cell for cell in cells if part in cell)
+        exec(source, names)
+        names["turns"] = 3
+    for labels, name in {0: "gan-digits", 100: "cgan-100-labels-digits"}.items():
+        monkeypatch.setitem(RECIPES, name, dataclasses.replace(RECIPES[name], score=lambda model: {}))
+        model, *_ = train_recipe(name, steps=3)
+        assert_same_weights(model.cpu(), names["by_labels"][labels])
+
+
 def test_a_latent_model_takes_over_the_shipped_codec_and_leaves_it() -> None:
     recipe = RECIPES["ldm-scenes"]
     model = recipe.model(**recipe.arguments)
@@ -267,6 +285,11 @@ def test_the_generators_are_faithful_and_varied_at_once(
     if y is not None:
         assert fake.probs is not None
         assert (fake.probs.argmax(dim=1) == y).double().mean() > as_asked
+
+
+@pytest.mark.parametrize("name", ["gan-digits", "cgan-100-labels-digits"])
+def test_the_small_gans_are_as_good_as_their_cards_say(name: str) -> None:
+    assert RECIPES[name].score(shipped(name)) == pytest.approx(read_card(name)["scores"], rel=0.01, abs=0.005)
 
 
 def test_the_reader_of_scenes_is_right_99_times_in_100() -> None:

@@ -251,6 +251,11 @@ def trained(said: Said) -> None:
     assert not list((said.here / "runs").glob("*.checkpoint*"))
 
 
+def plays_anew(said: Said) -> None:
+    assert load_pretrained(said.here / "runs" / "gan-digits", "cpu").sample(2).shape == (2, 1, 28, 28)
+    assert "digit FID to digits test" in said.out
+
+
 def picture(said: Said) -> None:
     """The file that the front page shows: the same size as the one that is there, and not larger than a page bears."""
     shown_at = re.search(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))[1]
@@ -441,6 +446,10 @@ TABLE: dict[str, Row | Parts] = {
     # 8,000 steps with all of MNIST: three, with the digits.
     "course train autoencoder-mnist --out runs": Row(
         trained, instead=TRAIN_ON_DIGITS + "train autoencoder-mnist --out runs --steps 3"
+    ),
+    # 500 steps: three.
+    "course train gan-digits --out runs": Row(
+        plays_anew, instead="course train gan-digits --out runs --steps 3"
     ),
     # CONTRIBUTING.md
     "make check": by_make(
