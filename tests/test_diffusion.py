@@ -397,26 +397,6 @@ def test_guidance_goes_from_no_class_through_the_class_and_beyond() -> None:
         model.predict(x, t, y, guidance=-1.0)
 
 
-def test_a_large_batch_goes_through_the_network_in_parts() -> None:
-    """On a processor, where nothing is learned; what comes out is the same."""
-    sizes = []
-
-    class Counting(Smooth):
-        def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
-            sizes.append(len(x))
-            return super().forward(x, t, y)
-
-    model = DiffusionModel(Counting(), cosine_schedule(), num_classes=3)
-    x, t, y = normal(120, 1, 28, 28), torch.arange(1, 121), torch.arange(120) % 3
-    whole = model.predict(x, t, y, guidance=2.0)
-    assert sizes == [240]
-    with torch.no_grad():
-        in_parts = model.predict(x, t, y, guidance=2.0)
-    assert sum(sizes[1:]) == 240
-    assert max(sizes[1:]) < 60
-    torch.testing.assert_close(in_parts.x0, whole.x0)
-
-
 def says(**options: Any) -> DiffusionModel:
     return DiffusionModel(
         Says(),

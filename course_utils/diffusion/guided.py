@@ -24,8 +24,6 @@ from course_utils.inputs import (
     noise_like,
 )
 
-PART = 24_000  # numbers of a batch that a processor is given at once: about thirty images of 28 × 28
-
 
 class Condition(NamedTuple):
     """What is asked for: see `DiffusionModel.predict`."""
@@ -161,18 +159,13 @@ class GuidedModel(Model):
         return output, None
 
     def _run(self, x_t: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
-        """The network works in the dtype of its weights; what it says has that of x_t.
-
-        Where nothing is learned a processor gets a large batch in parts, which its cache holds better.
-        """
-        given = [x_t.to(_dtype(self.net, x_t)), t]
-        if self.num_classes is not None:
-            given.append(self._no_condition(len(t), t.device) if y is None else y)
-        part = max(1, PART // max(1, math.prod(x_t.shape[1:])))
-        if torch.is_grad_enabled() or x_t.device.type != "cpu" or len(x_t) <= part:
-            return self.net(*given).to(x_t.dtype)
-        parts = zip(*(each.split(part) for each in given), strict=True)
-        return torch.cat([self.net(*few) for few in parts]).to(x_t.dtype)
+        """The network works in the dtype of its weights; what it says has that of x_t."""
+        x = x_t.to(_dtype(self.net, x_t))
+        if self.num_classes is None:
+            output = self.net(x, t)
+        else:
+            output = self.net(x, t, self._no_condition(len(t), t.device) if y is None else y)
+        return output.to(x_t.dtype)
 
     def _no_condition(self, n: int, device: torch.device) -> Tensor:
         """ "No class" for each of n images."""
