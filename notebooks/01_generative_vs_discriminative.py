@@ -1585,15 +1585,15 @@ table(
 #
 # ## Read on
 #
-# - A. Ng and M. Jordan, *On discriminative vs. generative classifiers: a comparison of logistic regression and naive Bayes*, NIPS 2001: section 4.
+# - A. Ng and M. Jordan, *On discriminative vs. generative classifiers: a comparison of logistic regression and naive Bayes*, NeurIPS 2001: section 4.
 # - S. Santurkar et al., *Image synthesis with a single (robust) classifier*, NeurIPS 2019; W. Grathwohl et al., *Your classifier is secretly an
 #   energy based model and you should treat it like one*, ICLR 2020: what a classifier can draw after all.
 # - B. Schölkopf et al., *Estimating the support of a high-dimensional distribution*, Neural Computation 2001: the one-class SVM;
 #   D. Tax and R. Duin, *Support vector data description*, Machine Learning 2004: the same with balls.
 # - E. Facco et al., *Estimating the intrinsic dimension of datasets by a minimal neighborhood information*, Scientific Reports 2017;
-#   E. Levina and P. Bickel, *Maximum likelihood estimation of intrinsic dimension*, NIPS 2004; F. Denti et al., *The generalized ratios
+#   E. Levina and P. Bickel, *Maximum likelihood estimation of intrinsic dimension*, NeurIPS 2004; F. Denti et al., *The generalized ratios
 #   intrinsic dimension estimator*, Scientific Reports 2022.
-# - D. Kingma and M. Welling, *Auto-encoding variational Bayes*, ICLR 2014. I. Goodfellow et al., *Generative adversarial nets*, NIPS 2014.
+# - D. Kingma and M. Welling, *Auto-encoding variational Bayes*, ICLR 2014. I. Goodfellow et al., *Generative adversarial nets*, NeurIPS 2014.
 #   J. Ho, A. Jain, P. Abbeel, *Denoising diffusion probabilistic models*, NeurIPS 2020. L. Dinh, J. Sohl-Dickstein, S. Bengio,
 #   *Density estimation using Real NVP*, ICLR 2017. A. van den Oord, N. Kalchbrenner, K. Kavukcuoglu, *Pixel recurrent neural
 #   networks*, ICML 2016: the five families. J. Song, C. Meng, S. Ermon, *Denoising diffusion implicit models*, ICLR 2021: the steps used here;

@@ -86,7 +86,8 @@ for t in range(1, T + 1):
 
 # %% [markdown]
 # A thousand steps for one noisy point is a lot of work. One step is enough. Put the formula for $x_{t-1}$ into the one
-# for $x_t$: two independent normal noises add up to one, whose variance is the sum of theirs. Do this $t$ times. With
+# for $x_t$: the sum of two independent normal noises is again normal, and its variance is the sum of theirs. Do this
+# $t$ times. With
 # $\bar\alpha_t = (1 - \beta_1)(1 - \beta_2) \cdots (1 - \beta_t)$ we get
 #
 # $$x_t = \sqrt{\bar\alpha_t}\; x_0 + \sqrt{1 - \bar\alpha_t}\; \varepsilon, \qquad \varepsilon \sim N(0, I).$$
@@ -118,8 +119,8 @@ plt.show()
 
 # %% [markdown]
 # Both rows look alike. The thin moons blur, have run together by $t = 150$, and end as a round cloud in which no moon
-# can be seen. Do the two ways agree exactly? We take *one* point, walk 5,000 independent chains from it, and compare
-# their mean and their standard deviation with the formula, at ten times.
+# can be seen. Do the two ways agree in numbers as well? We take *one* point, walk 5,000 independent chains from it, and
+# compare their mean and their standard deviation with the formula, at ten times.
 
 # %%
 x = start = moons[:1].expand(5000, 2)
@@ -137,7 +138,7 @@ off_std = [(x.std(dim=0) - (1 - alpha_bar[t]).sqrt()).abs().max() for t, x in wa
 assert max(off_mean) < 0.06  # the mean of 5,000 chains is uncertain by about 0.014
 assert max(off_std) < 0.06
 assert torch.allclose(linear_schedule(T).alpha_bar.float(), alpha_bar, atol=1e-5)
-print("The chain agrees with the jump, and the package's schedule with ours.")
+print("In mean and spread the chain agrees with the jump; the package's schedule agrees with ours.")
 
 # %% [markdown]
 # Now real images: the digits of the course, 4,000 to train on and 1,000 to test on, with values from −1 (black) to 1
@@ -332,7 +333,7 @@ print("The score is minus the predicted noise, divided by the noise's standard d
 # $$\tilde\mu_t = \frac{1}{\sqrt{1 - \beta_t}} \left( x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\, \varepsilon \right), \qquad
 # \tilde\beta_t = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}\, \beta_t .$$
 #
-# We know neither $x_0$ nor $\varepsilon$, so we put the guess $\hat\varepsilon$ in the place of $\varepsilon$. That
+# We know neither $x_0$ nor $\varepsilon$, so we use the guess $\hat\varepsilon$ instead of $\varepsilon$. That
 # is all there is to **ancestral sampling** (조상 샘플링), the sampler of DDPM: begin with $x_T \sim N(0, I)$, then for
 # $t = T, \dots, 1$ take the step below.
 
@@ -348,8 +349,9 @@ def step_back(x_t: Tensor, t: int, eps_hat: Tensor, draw: torch.Generator) -> Te
 
 # %% [markdown]
 # (Is $\tilde\beta_t$ still the right variance when $x_0$ is only guessed? It is if the data are a single point; if
-# they are standard normal, $\beta_t$ is (Ho et al., section 3.2). For other data the truth lies in between. We call
-# the two the *small* and the *large* variance; section 7 compares them.)
+# they are standard normal, $\beta_t$ is (Ho et al., section 3.2). For other data whose coordinates have variance 1 or
+# less, the truth lies in between, on average. We call the two the *small* and the *large* variance; section 7 compares
+# them.)
 
 # %%
 draw = torch.Generator().manual_seed(3)
@@ -366,10 +368,10 @@ assert nearest.median() < 0.3 * spread
 print("From noise, and without any training: points of the data.")
 
 # %% [markdown]
-# It works too well. With the *best possible* guess for a finite list of points, noise becomes these points again, one
-# by one: copies. (`IdealDenoiser` in the package does this for images, too.) A generative model should give *new*
-# points. So the network that replaces `ideal_x0` must not be perfect on the training set. Being smooth, it cannot
-# follow every single point, and that leaves room for new images.
+# It works too well. With the *best possible* guess for a finite list of points, noise ends at these points again, or
+# very close to one of them: copies. (`IdealDenoiser` in the package does this for images, too.) A generative model
+# should give *new* points. So the network that replaces `ideal_x0` must not be perfect on the training set. Being
+# smooth, it cannot follow every single point, and that leaves room for new images.
 #
 # ## 3 · Training: predict the noise (P2)
 #
@@ -467,7 +469,7 @@ with torch.no_grad():
 middle.quiver(*grid.T, *learned.T, angles="xy", scale_units="xy", scale=1, width=0.009, color="C0", alpha=0.4)
 middle.set_ylabel("pixel 2")
 right.scatter(*made.T, s=4)
-right.set(title="500 points made from noise", xlim=(-3.4, 3.4), ylim=(-3.4, 3.4), aspect="equal")
+right.set(title="500 generated points", xlim=(-3.4, 3.4), ylim=(-3.4, 3.4), aspect="equal")
 right.set(xlabel="pixel 1", ylabel="pixel 2")
 plt.show()
 
@@ -478,7 +480,7 @@ plt.show()
 # points.
 #
 # How good are they? Each moon is an arc with noise of standard deviation 0.1 around it, so we ask how many points lie
-# farther than 0.3 from the arcs, beside real points and pure noise.
+# farther than 0.3 from the arcs, and compare with real points and with pure noise.
 
 # %%
 angle = torch.linspace(0, torch.pi, 1000)
@@ -495,26 +497,27 @@ x_200 = q_sample(fresh, 200, torch.randn(fresh.shape, generator=draw))
 with torch.no_grad():
     learned = net(x_200, torch.full((len(x_200),), 200))
 best_eps = (x_200 - alpha_bar[200].sqrt() * ideal_x0(x_200, 200)) / (1 - alpha_bar[200]).sqrt()
-off = {"real points": share_off(fresh), "made from noise": share_off(made), "pure noise": share_off(x_T)}
+off = {"real points": share_off(fresh), "generated": share_off(made), "pure noise": share_off(x_T)}
 between = torch.cdist(made, moons).min(dim=1).values.median()
 assert (learned - best_eps).square().mean() < 0.05 * best_eps.square().mean()
-assert off["made from noise"] < 0.3
-assert off["made from noise"] > 3 * off["real points"]
+assert off["generated"] < 0.3
+assert off["generated"] > 3 * off["real points"]
 assert off["pure noise"] > 0.5
 assert between > 3 * nearest.median()  # not the 2,000 points again
 table(["points", "share farther than 0.3 from the arcs"], list(off.items()))
 
 # %% [markdown]
-# The network has learned the arrows: where noisy data lie, its mean squared distance from the ideal ones is less than
-# 5 % of their own mean square. Most of its points lie on the moons, though more of them stray than of the real
-# points: in the figure they lie between the moons. And they are not copies. The median of their distances to the
-# nearest of the 2,000 points is more than three times that of the points that `ideal_x0` made.
+# At $t = 200$ the network has learned the arrows: where noisy data lie, its mean squared distance from the ideal ones
+# is less than 5 % of their own mean square. (Section 4 looks at other times.) More than two thirds of its points lie
+# within 0.3 of the arcs, but more of them stray than of the real points: in the figure many of these lie between the
+# moons. And they are not copies: the median of their distances to the nearest of our 2,000 points is more than three
+# times that of the points that `ideal_x0` made. (It had no list to copy: each training step drew new points.)
 #
 # ### Try it: watch the way back (P1)
 #
-# Two samplers start from the same 500 noises: the *ancestral* one above, and *DDIM* (section 7), which adds no noise on
-# the way. Press play. The grey dots are the points; 40 of them drag a dark tail, their path over the last 50 time
-# steps. When does the cloud become two moons? How do the paths differ?
+# Two samplers start from the same 500 noise vectors: the *ancestral* one above, and *DDIM* (section 7), which adds no
+# noise on the way. Press play. The grey dots are the points; 40 of them drag a dark tail, their path over the last 50
+# time steps. When does the cloud become two moons? How do the paths differ?
 
 # %%
 stops = [1000, 800, 600, 400, 300, 200, 150, 100, 50, 0]
@@ -527,12 +530,12 @@ for name, sampler in samplers.items():
 
 # %%
 def draw_walk(walk: dict[int, Tensor], t: int) -> Tensor:
-    fig, ax = plt.subplots(figsize=(4.4, 4.2))
+    fig, ax = plt.subplots(figsize=(2.7, 2.6), layout="constrained")
     before = torch.stack([walk[s] for s in range(min(1000, t + 50), t - 1, -5)])
     ax.plot(*before[:, :40].permute(2, 0, 1), "-", lw=1.4, color="0.1", zorder=3)
     ax.scatter(*walk[t].T, s=3, color="0.6")
     ax.set(xlim=(-3.4, 3.4), ylim=(-3.4, 3.4), xlabel="pixel 1", ylabel="pixel 2", aspect="equal")
-    return rendered(fig, dpi=60)
+    return rendered(fig, dpi=100)
 
 
 frames = torch.stack([torch.stack([draw_walk(walk, t) for t in stops]) for walk in walks.values()])
@@ -678,7 +681,7 @@ table(["error of the noise, relative", *(f"t = {t}" for t in told)],
 # %% [markdown]
 # Told the right time, the network is close to the ideal at 200, 500 and 900. At $t = 50$ it is not: there the noise is
 # hardly larger than the moons are wide, and a smooth function would have to bend sharply. (That may be where the stray
-# points of section 3 come from.) Told a wrong time, it is at least three times worse everywhere.
+# points of section 3 come from.) Told the wrong time, its error is more than three times as large at each of the four.
 #
 # **What must match the prior.** In both models new data start from $N(0, I)$, so the codes of *all* data together,
 # the **aggregate posterior** (집계 사후 분포) $q(z) = \mathbb{E}_{x}\, q(z \mid x)$, must look like $N(0, I)$. A VAE needs
@@ -732,8 +735,8 @@ table(
 )
 
 # %% [markdown]
-# The first step folds 2 × 2 pixels into 4 channels, so that all the work happens at 14 × 14 and 7 × 7. That is where
-# most of the speed comes from: a convolution at 28 × 28 would cost four times as much. Time and class are turned into
+# The first step folds 2 × 2 pixels into 4 channels, so that all the work happens at 14 × 14 and 7 × 7. That saves time:
+# the same convolution at 28 × 28 would cost four times as much as at 14 × 14. Time and class are turned into
 # a vector, which scales and shifts the channels of every block. At 7 × 7 each place also looks at all others
 # (**attention**, 어텐션).
 
@@ -794,8 +797,9 @@ for kind in ("eps", "x0"):
 
 # %% [markdown]
 # (Here and below `budget(processor, accelerator)` gives the number of training steps: the first number on a
-# processor, the second where there is a GPU.) How far off is the image that each of them sees, at each time? And how
-# far off the noise?
+# processor, the second where there is a GPU. What the text says is about the first, and so are the asserts that begin
+# `steps_small > 80 or` and `steps_live > 220 or`.) How far off is the image that each of them sees, at each time? And
+# how far off the noise?
 
 
 # %%
@@ -840,10 +844,10 @@ for key, model in small.items():
     score[key] = fid_of(last_of(walk))
     crossing[key] = {t: errors[key][looked_at.index(t), 0].item() for t in (10, 800)}
 eps, x0 = crossing["eps", "simple"], crossing["x0", "simple"]
-assert eps[10] < 0.2 * x0[10]  # hardly any noise: who outputs noise starts from a good image
-assert x0[800] < 0.2 * eps[800]  # mostly noise: an error in it is multiplied
-assert score["x0", "simple"] < 0.5 * score["eps", "simple"]
-assert score["x0", "min-snr"] < 0.5 * score["eps", "min-snr"]  # one loss, two outputs
+assert steps_small > 80 or eps[10] < 0.2 * x0[10]  # whoever outputs noise starts from a good image
+assert steps_small > 80 or x0[800] < 0.2 * eps[800]  # mostly noise: an error in it is multiplied
+assert steps_small > 80 or score["x0", "simple"] < 0.5 * score["eps", "simple"]
+assert steps_small > 80 or score["x0", "min-snr"] < 0.5 * score["eps", "min-snr"]  # one loss, two outputs
 table(["output", "loss", "error of x₀, t = 10", "t = 800", "FID of 150 samples ↓"],
       [[*key, *crossing[key].values(), score[key]] for key in small])  # fmt: skip
 
@@ -867,11 +871,12 @@ table(["output", "loss", "error of x₀, t = 10", "t = 800", "FID of 150 samples
 # %% tags=["Q1"]
 smooth = {name: torch.tensor(values).unfold(0, 40, 20).mean(dim=1) for name, values in losses.items()}
 ratio = {name: (values[1:] / values[:-1]).max().item() for name, values in smooth.items()}
-assert max(ratio.values()) < 1.15
+assert steps_small > 80 or max(ratio.values()) < 1.15
 print("No mean over 40 steps is more than 15 % above the one 20 steps before.")
 
 # %% [markdown]
-# No mean rises by more than 15 %: in these short trainings nothing broke loose, unlike in the GANs' games.
+# No mean rises by more than 15 %: in these four short trainings nothing broke loose, as it can in a GAN's game
+# (notebook 05).
 #
 # ### A DDPM before your eyes (Q1)
 #
@@ -917,13 +922,13 @@ plt.show()
 
 
 # %%
-def judge(x: Tensor, y: Tensor = asked) -> list[float]:  # read as asked, FID, precision, recall
+def judge(x: Tensor, y: Tensor = asked) -> list[float]:  # as requested, FID, precision, recall
     seen = see(x)
     as_asked = (seen.probs.argmax(dim=1) == y).double().mean().item()
     return [as_asked, fid(real=known, fake=seen.features), *precision_recall(real=known, fake=seen.features)]
 
 
-columns = ["read as asked ↑", "FID ↓", "precision ↑", "recall ↑"]
+columns = ["as requested ↑", "FID ↓", "precision ↑", "recall ↑"]
 
 # %% tags=["Q1", "nbval-ignore-output"]
 verdict = {name: judge(x) for name, x in drawn.items()}
@@ -937,8 +942,9 @@ assert min(verdict["shipped"][2:]) > 0.7  # good, and varied
 table(["", *columns], [[name, *values] for name, values in verdict.items()])
 
 # %% [markdown]
-# The live one is on its way: after so short a training it is read as asked more than twice as often as by chance. The
-# shipped one is read as asked in more than nine cases of ten, and its precision and recall are both above 0.7.
+# The model trained here is on its way: even after so short a training its digits are classified as requested more than
+# twice as often as chance would have it. The shipped model's are in more than nine cases of ten, and its precision and
+# recall are both above 0.7.
 #
 # ## Halfway house
 #
@@ -949,7 +955,7 @@ table(["", *columns], [[name, *values] for name, values in verdict.items()])
 # - **Training** (3, 4): a regression on the noise; a weighted form of it is the ELBO of a VAE with a thousand levels.
 # - **Digits** (5): a U-Net, the choice between $\varepsilon$ and $x_0$, and first images.
 #
-# Still to come: asking for more of a class (6), fewer steps (7), straight paths (8), and what else one model can do
+# Still to come: guidance by a class (6), fewer steps (7), straight paths (8), and what else one model can do
 # (9). To go on another day, run the notebook to here and read on.
 #
 # ## 6 · Guidance: the trade that plain DDPM cannot make (Q3)
@@ -1051,21 +1057,22 @@ right.set(xlabel="guidance scale w", ylabel="FID of 150 images", title="and what
 plt.show()
 
 # %% tags=["Q3"]
-plain, three = scores[1], scores[3]  # w = 1 and w = 3; columns: read as asked, FID, precision, recall
-assert three[2] > plain[2] + 0.02  # quality up
+plain, three = scores[1], scores[3]  # w = 1 and w = 3; columns: as requested, FID, precision, recall
+assert three[2] > plain[2]  # quality up
 assert three[3] < plain[3] - 0.15  # variety down
 assert three[1] > 1.5 * plain[1]  # and FID, which counts both, worse
 assert scores[4, 1] > 2 * plain[1]  # at w = 5 more so
 assert scores[:, 1].argmin() == 1  # and FID lowest at w = 1
-assert scores[0, 0] < 0.3  # without a class it does not listen to what is asked for
+assert scores[0, 0] < 0.3  # without a class it ignores what is asked for
 assert scores[1:, 0].min() > 0.9
 print("Guidance buys precision with recall.")
 
 # %% [markdown]
 # From $w = 1$ to $w = 3$ precision rises and recall falls a lot: look how alike the sevens have become. (Read off the
-# table whether precision still gains anything beyond $w = 2$.) FID counts both, and is lowest at $w = 1$, where the
-# model draws what it has learned. The cross is the same model without a class, which is what a plain DDPM is: it cannot
-# be asked for anything. (It had only a tenth of the training, so this is no fair test of a plain DDPM's quality.)
+# table whether precision still gains anything beyond $w = 2$.) FID counts both, and of these five values of $w$ it is
+# lowest at 1, where the model draws what it has learned. (Between 1 and 2 we have not looked; section 7 uses 1.15.) The
+# cross is the same model without a class, which is what a plain DDPM is: it cannot be asked for anything. (It had only
+# a tenth of the training, so this is no fair test of a plain DDPM's quality.)
 #
 # ### Try it: the whole way, with all knobs (Q3)
 #
@@ -1111,7 +1118,7 @@ Explorer(
     [Choice("sampler", list(ways)), Choice("steps", ["5", "20"]), Choice("guidance w", [f"{w:g}" for w in knobs]),
      Choice("asked for", ["2", "7"]), Slider("t", moments, play=True, interval=0.8)],
     [Panel(what, (films[..., i, :, :, :, :] / (2.5 if i == 2 else 1)).clamp(-1, 1), by) for i, what in enumerate(whats)],
-    [Readout("x̂₀ is read as what was asked for", of_wish, by, maximum=1, panel=whats[1])],
+    [Readout("x̂₀ is classified as requested", of_wish, by, maximum=1, panel=whats[1])],
     title="The whole way", index=[2, 1, 1, 1, 2],
 )  # fmt: skip
 
@@ -1119,8 +1126,8 @@ Explorer(
 # <details><summary>What you should have seen</summary>
 #
 # At $t = 1000$ the network expects the mean of all twos or sevens: a grey blur in the shape of the class. By 800 or 600
-# $\hat x_0$ is a digit, while $x_t$ is still noise to the eye; from then on mostly the edges change. With $w = 0$ the
-# wish is ignored; if it is met, then by luck. With five steps some wishes are not met that twenty steps meet: look at
+# $\hat x_0$ is a digit, while $x_t$ is still mostly noise; from then on mostly the edges change. With $w = 0$ the
+# request is ignored; if it is met, then by luck. With five steps some requests are not met that twenty steps meet: look at
 # DDIM's 7 with $w = 1$. With $w = 4$ the first guess is already sharp. Five steps of DDPM with the large variance leave
 # grains on the black ground: the last step cannot remove all the noise that the steps before it added.
 #
@@ -1136,7 +1143,7 @@ Explorer(
 import time
 
 
-def seconds_an_image(steps: int, n: int = 10) -> float:
+def seconds_an_image(steps: int, n: int = 20) -> float:
     began = time.process_time()  # of this program alone, whatever else runs
     draw_images(shipped, asked[:n], steps=steps)
     return (time.process_time() - began) / n
@@ -1147,7 +1154,7 @@ seconds = {steps: min(seconds_an_image(steps) for _ in range(2)) for steps in (4
 a_step = (seconds[20] - seconds[4]) / 16
 minutes = {steps: a_step * steps * 50_000 / 60 for steps in (1000, 100, 10, 4)}  # of 50,000 images
 assert 2.5 < seconds[20] / seconds[4] < 10  # five times the steps, about five times the time
-table(["steps", "processor milliseconds an image", "processor minutes for 50,000 images"],
+table(["steps", "processor milliseconds per image", "processor minutes for 50,000 images"],
       [[f"{steps:,}", a_step * steps * 1000, m] for steps, m in minutes.items()])  # fmt: skip
 
 # %% [markdown]
@@ -1269,15 +1276,16 @@ small_v, large_v, ddim, dpm = (quality[way] for way in ways)
 best_of = {steps: min(ddim[steps], dpm[steps]) for steps in step_counts}
 assert all(large_v[steps] > 1.15 * max(small_v[steps], ddim[steps], dpm[steps]) for steps in (3, 5))
 assert all(small_v[steps] < 1.4 * best_of[steps] for steps in step_counts)
-assert max(small_v[10], ddim[10], dpm[10]) < 1.4 * floor
+assert max(small_v[10], ddim[10], dpm[10]) < 1.7 * floor
 assert best_of[3] > 1.7 * floor  # three steps are not enough
 print("With few steps the large variance loses; the other three are close to real digits by 10 steps.")
 
 # %% [markdown]
 # Read the curves with care. With 3 and with 5 steps the *large* variance is clearly the worst: the noise that its
 # last steps add is not taken away again. The *small* variance, the one that section 2 derived, keeps up with the two
-# samplers that add no noise, and by 10 steps all three are not much farther from the test digits than real digits are.
-# So it would be wrong to say that "DDPM needs many more steps" without naming the variance. And digits are easy. On
+# samplers that add no noise. With 10 steps the FID of all three is less than 1.7 times that of real digits; with 3
+# steps, that of the two without noise is more. So it would be wrong to say that "DDPM needs many more steps" without
+# naming the variance. And digits are easy. On
 # CIFAR-10's colour photographs Song et al. report for ten steps an FID of 367 with the large variance, 41 with the
 # small one, and 13 for DDIM.
 #
@@ -1287,7 +1295,7 @@ print("With few steps the large variance loses; the other three are close to rea
 # (`benchmarks/thousand_steps.py`). Each row is about sets of 150 digits; ± is the spread over several sets, and a row
 # without it is about a single set.
 #
-# | sampler | steps | read as asked ↑ | FID ↓ | precision ↑ | recall ↑ |
+# | sampler | steps | as requested ↑ | FID ↓ | precision ↑ | recall ↑ |
 # | --- | ---: | ---: | ---: | ---: | ---: |
 # | DDPM, small variance | 10 | 0.98 ± 0.01 | 0.50 ± 0.07 | 0.88 ± 0.03 | 0.83 ± 0.03 |
 # | DDPM, large variance | 10 | 0.97 ± 0.02 | 0.68 ± 0.15 | 0.84 ± 0.03 | 0.83 ± 0.02 |
@@ -1309,9 +1317,9 @@ print("With few steps the large variance loses; the other three are close to rea
 
 # %% tags=["Q2"]
 thousand = {"small variance": 0.485, "large variance": 0.487}  # FID, from the benchmark's table, three digits
-assert max(small_v[10], ddim[10], dpm[10]) < 1.5 * min(thousand.values())
-assert best_of[3] > 1.5 * max(thousand.values())
-print("What was drawn here in 10 steps scores like what the script drew in 1,000; in 3 steps it does not.")
+assert max(small_v[10], ddim[10], dpm[10]) < 1.7 * min(thousand.values())
+assert best_of[3] > 1.7 * max(thousand.values())
+print("In FID 10 steps here are within 1.7 times what the script drew in 1,000; 3 steps are not.")
 
 # %% [markdown]
 # ### Fewer still: teach a student to jump (Q2-student)
@@ -1362,7 +1370,7 @@ table(
 
 # %% [markdown]
 # With the same guidance and half the runs the student has the lower FID. Each row is about one set of 150, all drawn
-# from one noise; the rows with ± in the script's table are about five sets, from other noises, and recall in particular
+# from one noise; the rows with ± in the script's table are about several, from other noise, and recall in particular
 # can come out otherwise. So compare only within a table. To draw 50,000 images on your machine, type in a terminal:
 #
 #     course sample ddpm-4-steps-mnist --n 50000 --labels 0-9 --out digits.npz
@@ -1518,13 +1526,13 @@ plt.show()
 by_ddim, by_flow, by_reflow = (dict(zip(runs, values, strict=True)) for values in off_by.values())
 assert by_flow[1] > 0.9
 assert by_reflow[1] < 0.25
-assert by_flow[32] < 0.6 * by_ddim[32]
+assert by_flow[32] < 0.8 * by_ddim[32]
 assert by_reflow[32] > by_flow[32] - 0.015
 assert bend["flow"] > 1
 assert bend["after one reflow"] < 0.1
 bends = ["–", *(f"{distance:.3f}" for distance in bend.values())]
 table(
-    ["share off the moons, by steps", *map(str, runs), "end of 1 step to end of 64"],
+    ["share farther than 0.3 from the arcs, by steps", *map(str, runs), "end of 1 step to end of 64"],
     [[name, *values, far] for (name, values), far in zip(off_by.items(), bends, strict=True)],
 )
 
@@ -1532,10 +1540,11 @@ table(
 # The dashed curves are the arcs. Left: the paths of the flow start straight towards the middle and bend towards a moon
 # late, as they must: at $t = 1$ nothing is known about $x_0$ but its mean. In one step nearly all points miss. Middle:
 # after one reflow the paths are straight to the eye; one step ends within 0.1, on average, of where 64 steps end, and
-# most points lie on the moons. Right: with 32 steps reflow brings nothing. It can only copy its teacher, faults
-# included; what it buys is *few* steps. It is a distillation, like that of section 7.
+# more than three quarters of the points lie within 0.3 of the arcs. Right: with 32 steps reflow brings nothing. It can
+# only copy its teacher, faults included; what it buys is *few* steps. It is a distillation, like that of section 7.
 #
-# With the same network, batches and training steps the flow also beats our DDPM with 32 steps. That does not show that
+# With the same network, batch size and number of training steps the flow also beats our DDPM with 32 steps. That does
+# not show that
 # straight paths are better: the two visit the noise levels in different proportions, both in training and in sampling,
 # and the DDPM is weakest at small $t$, where the details are decided (section 4).
 #
@@ -1557,15 +1566,15 @@ show_rows({f"Euler, {k} step{'s' * (k > 1)}": x_flow[k][:10] for k in runs}, sca
 # %% tags=["Q2-flow", "nbval-ignore-output"]
 fid_flow, fid_ddim = ({k: fid_of(x) for k, x in xs.items()} for xs in (x_flow, x_ddim))
 assert fid_flow[8] < 0.5 * fid_flow[1]
-assert abs(fid_flow[16] / fid_flow[8] - 1) < 0.35
-assert fid_ddim[16] < fid_flow[16]
+assert steps_live > 220 or abs(fid_flow[16] / fid_flow[8] - 1) < 0.35
+assert steps_live > 220 or fid_ddim[16] < fid_flow[16]
 table(["FID ↓, by steps", *map(str, runs)], [["DDPM of section 5, DDIM", *fid_ddim.values()],
                                              ["flow, Euler", *fid_flow.values()]])  # fmt: skip
 
 # %% [markdown]
-# One straight step gives an average of each class. With eight steps most of the gain is made, and sixteen change
-# little: the grains that are left come from the short training, not from the steps. Even with sixteen only few digits
-# can be read after so short a training, and the network that outputs $x_0$ is ahead of the one that outputs the
+# One straight step gives a grainy average of each class. With eight steps most of the gain is made, and sixteen change
+# little, so the grains that are left seem to come from the short training, not from the steps. Even with sixteen only a
+# few of the digits in the picture can be read, and the network that outputs $x_0$ is ahead of the one that outputs the
 # velocity. Section 5 tells you to be careful with that: what 220 steps show need not hold for a long training.
 #
 # ### Three more ideas that you will meet (Q2-edm)
@@ -1574,7 +1583,7 @@ table(["FID ↓, by steps", *map(str, runs)], [["DDPM of section 5, DDIM", *fid_
 # noisy image as $\bar x = x_0 + \sigma \varepsilon$, let $\sigma_d$ be the standard deviation of the data, and let
 # the denoiser be
 #
-# $$D(\bar x; \sigma) = c_{\text{skip}}\, \bar x + c_{\text{out}}\, F(c_{\text{in}}\, \bar x),\quad
+# $$D(\bar x; \sigma) = c_{\text{skip}}\, \bar x + c_{\text{out}}\, F(c_{\text{in}}\, \bar x;\, \sigma),\quad
 # c_{\text{skip}} = \frac{\sigma_d^2}{\sigma^2 + \sigma_d^2},\quad
 # c_{\text{out}} = \frac{\sigma\, \sigma_d}{\sqrt{\sigma^2 + \sigma_d^2}},\quad
 # c_{\text{in}} = \frac{1}{\sqrt{\sigma^2 + \sigma_d^2}}.$$
@@ -1624,8 +1633,9 @@ print("EDM's denoiser with σ_d = 1 and F = -v gives back the clean image: it is
 # The lower half of a digit is hidden. The simplest way (**replacement**, 대체): after each step, overwrite the known
 # pixels with the true ones, made as noisy as $x_s$ has to be. The rest then tries to fit them. But each step fills
 # the hole before it has seen what is put in beside it. **RePaint** (Lugmayr et al., 2022) lets the two halves agree:
-# go one step back up to $x_t$ by adding noise, and down again, several times in each step. With equally many steps
-# this costs four times as many runs of the network here; so one row is replacement with as many runs as RePaint.
+# go one step back up to $x_t$ by adding noise, and down again, several times in each step but the last. Here six steps
+# then take 21 runs of the network instead of 6, so one row is replacement with 24 steps, a few runs more. The model is
+# not told the class.
 
 # %%
 from course_utils.diffusion import image_to_image, inpaint, super_resolve
@@ -1645,8 +1655,9 @@ show_rows({name: x[:14] for name, x in filled.items()})
 
 # %% [markdown]
 # Several answers can be right: the upper half of a 4 may be that of a 9. So the distance to the true image says
-# little. We ask instead: is the result read as the true digit? Do the two halves fit, so that the whole looks like
-# digits (FID)? And does the picture break at the seam? For the seam we take the mean jump from row 13 to row 14
+# little. We ask instead: how often is the result read as the true digit, though nobody could get all of them right? Do
+# the two halves fit, so that the whole looks like digits (FID)? And does the picture break at the seam? For the seam we
+# take the mean jump from row 13 to row 14
 # (counted from 0), to be compared with that of real digits.
 
 
@@ -1663,15 +1674,16 @@ for name, x in filled.items():
 # %% tags=["G4-inpainting", "nbval-ignore-output"]
 once, long, repaint = (rows[name] for name in settings)
 assert torch.equal(filled["RePaint, 6 steps × 4"][..., :14, :], whole[..., :14, :])  # the known half stays
-assert repaint[0] > max(once[0], long[0], rows["known half"][0] + 0.2)
-assert repaint[1] < 0.9 * min(once[1], long[1])
+assert repaint[0] > max(long[0], rows["known half"][0] + 0.2)
+assert repaint[1] < min(once[1], long[1])
 assert rows["truth"][2] < repaint[2] < min(once[2], long[2])
 table(["100 images", "read as the true digit ↑", "FID ↓", "jump at the seam"],
       [[name, *row] for name, row in rows.items()])  # fmt: skip
 
 # %% [markdown]
-# RePaint's results are read as the true digit more often, look more like digits, and break less at the seam than those
-# of replacement, even with equally many runs of the network. They are not perfect: the seam of real digits is smaller.
+# RePaint's results look more like digits and break less at the seam than those of both replacements. They are read as
+# the true digit more often than those of 24 steps, which took a few more runs of the network. They are not perfect: the
+# seam of real digits is smaller.
 #
 # ### Enlarge: super-resolution (G4-super-resolution)
 #
@@ -1714,8 +1726,9 @@ table(["100 images", "read as the true digit ↑", "FID ↓", "precision ↑", "
 # %% [markdown]
 # Bicubic interpolation gives a blurred picture, diffusion a sharp one, and often a digit. (The grey tiles of 4 × 4
 # beside the strokes come from the correction, which adds one number to a whole block.) Yet the blurred one has the
-# smaller squared error. That error likes blur: its best answer would be the mean of all that is possible, and a mean is
-# never sharp. Anyone who enlarges an image must choose between being near the truth on average and being *plausible*.
+# smaller squared error. That error likes blur: its best answer would be the mean of all that is possible, and a mean of
+# different digits is not sharp. Anyone who enlarges an image must choose between being near the truth on average and
+# being *plausible*.
 #
 # ### What it makes up (G4-super-resolution)
 #
@@ -1754,16 +1767,17 @@ assert changed > 0.3
 table(["100 images", "share read as another digit"], list(share.items()))
 
 # %% [markdown]
-# More than one enlarged digit in seven is read as another digit than it was, and some of these without doubt, though on
-# average the enlarged images agree with the small image to within a few hundredths. Started from other noise, the same
-# small image can become another digit, sometimes the true one: the detail is not recovered but *invented*, from what digits
-# usually look like. Nobody should read a number plate or a face off an image that was enlarged in this way.
+# More than one enlarged digit in seven is read as another digit than it was, and of some of these the judge is more
+# than 90 % sure, though on average the enlarged images agree with the small image to within a few hundredths. (Of the
+# real digits it misreads fewer than one in twenty.) Started from other noise, the same small image can become another
+# digit; look whether it is ever the true one. The detail is not recovered but *invented*, from what digits usually look
+# like. Nobody should read a number plate or a face off an image that was enlarged in this way.
 #
 # ### Try it: make it anew, a little or a lot
 #
 # Add noise to a real digit up to a time $t_0$ and walk back from there with *another* class (**SDEdit**; Meng et al.,
-# 2022), here in steps of about 200, with $w = 2$. With a small $t_0$ nearly all of the image is kept, with $t_0 = T$
-# nothing. Find the $t_0$ at which the wish is fulfilled and as much as possible of the handwriting is left.
+# 2022), here in steps of 200, with $w = 2$. With a small $t_0$ nearly all of the image is kept, with $t_0 = T$
+# nothing. Find the $t_0$ at which the request is met and as much as possible of the handwriting is left.
 
 # %%
 sources, wanted, strengths = test.x[[2, 4, 7]], torch.arange(10), [200, 400, 600, 800, 1000]
@@ -1777,21 +1791,22 @@ for k, t_0 in enumerate(strengths):
 fulfilled = see(edited.flatten(0, 2)).probs.unflatten(0, (3, 10, len(strengths)))
 fulfilled = torch.stack([fulfilled[:, wish, :, wish] for wish in range(10)], dim=1)
 kept = (edited - sources[:, None, None]).square().mean(dim=(3, 4, 5))
-by = ("source", "wish", "t₀")
+by = ("source", "requested", "t₀")
 Explorer(
-    [Choice("source", [str(digit) for digit in test.y[[2, 4, 7]].tolist()], sources), Choice("wish", list("0123456789")),
+    [Choice("source", [str(digit) for digit in test.y[[2, 4, 7]].tolist()], sources), Choice("requested", list("0123456789")),
      Slider("t₀", strengths, play=True, interval=0.6)],
     [Panel("made anew from t₀", edited, by)],
-    [Readout("read as the wish", fulfilled, by, maximum=1), Readout("squared distance to the source", kept, by)],
+    [Readout("read as the requested digit", fulfilled, by, maximum=1), Readout("squared distance to the source", kept, by)],
     title="A little or a lot", index=[1, 9, 2],
 )  # fmt: skip
 
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# The larger $t_0$, the farther the result is from the source. Look at the 4: to become a 9, only its top has to be
-# closed; to become a 0 it has to be drawn anew. It is the order of section 2 again: the coarse is decided early on the
-# way back, so to change it you must go far up.
+# The larger $t_0$, the farther the result is from the source, and in these coarse steps hardly any request is met before
+# $t_0 = 800$. Look at the 4 there: as a 9 it stays nearer to the source than as a 0, since only its top has to be
+# closed. It is the order of section 2 again: the coarse is decided early on the way back, so to change it you must go
+# far up.
 #
 # </details>
 #
@@ -1887,6 +1902,7 @@ Explorer(
 # | schedule | 스케줄 | how much noise is added at which step |
 # | signal-to-noise ratio | 신호 대 잡음비 | $\bar\alpha_t / (1 - \bar\alpha_t)$ |
 # | score | 스코어 | the gradient of $\log q(x_t)$ |
+# | guidance | 가이던스 | what the class adds to the score, made stronger |
 # | posterior collapse | 사후 분포 붕괴 | the code is the same for every image |
 # | ancestral sampling | 조상 샘플링 | each step drawn from a normal distribution, as in DDPM |
 # | aggregate posterior | 집계 사후 분포 | the distribution of the codes of all data together |
@@ -1898,6 +1914,8 @@ Explorer(
 # | clipping | 클리핑 (자르기) | what lies outside an interval is moved to its edge |
 # | Euler's method | 오일러 방법 | a differential equation followed in straight steps |
 # | distillation | 증류 | a student learns in one step what its teacher does in several |
+# | teacher, student | 교사, 학생 | the slow network that is copied, the fast one that learns from it |
+# | consistency model | 일관성 모델 | gives the end of the path from any point of it |
 # | flow matching, rectified flow | 플로 매칭, 정류 플로 | a network learns the velocity of straight paths between noise and images |
 # | velocity | 속도 | $dx_t/dt$, on a straight path $\varepsilon - x_0$ |
 # | reflow | 리플로 | training a second flow on the ends of the first one's paths |

@@ -545,7 +545,7 @@ for x, y in batches(train, 32, 300, generator=torch.Generator().manual_seed(2)):
 with torch.no_grad():
     drawn = G.eval().sample(200, asked, generator=torch.Generator().manual_seed(3))
 obeyed = (see(drawn).probs.argmax(dim=1) == asked).double().mean().item()
-check_range("q5: the share of images read as asked for after 300 rounds", obeyed, 0.4, 1.0)
+check_range("q5: the share of images classified as requested after 300 rounds", obeyed, 0.4, 1.0)
 print("Does the generator obey more often than by chance (0.1)?", obeyed > 0.4)
 
 # %% [markdown]
@@ -691,7 +691,7 @@ print(
 # the blind one. So the discriminator was not the best: too few turns, too weak a way in for the label, or nothing that
 # taught it to use the label. Mismatched pairs would have, since a blind score has to pay for every one of them. I would
 # ask for each class, say, 100 times and let a classifier that took no part in the game read the images, and report the share
-# read as asked for each class by itself, beside the 10 % of chance; FID, precision and recall would show nothing, as they never
+# classified as requested each class by itself, beside the 10 % of chance; FID, precision and recall would show nothing, as they never
 # see the request. What this share cannot see: whether the images within a class vary (one perfect image for each class scores
 # 100 %), whether they look like digits to people (the classifier has to answer with one of ten), and mistakes that the
 # classifier makes itself.

@@ -687,8 +687,12 @@ def digits(w: float) -> Tensor:
 
 drawn = {w: digits(w) for w in (0.0, 1.5)}
 as_asked = {w: (see(x).probs.argmax(dim=1) == asked).double().mean() for w, x in drawn.items()}
-check_range("q6: the share of your digits that is read as asked for, with w = 1.5,", as_asked[1.5], 0.9, 1.0)
-check_range("q6: the share of your digits that is read as asked for, with w = 0,", as_asked[0.0], 0.0, 0.5)
+check_range(
+    "q6: the share of your digits that is classified as requested, with w = 1.5,", as_asked[1.5], 0.9, 1.0
+)
+check_range(
+    "q6: the share of your digits that is classified as requested, with w = 0,", as_asked[0.0], 0.0, 0.5
+)
 show_images(drawn[1.5], columns=20)  # in each row 0, 1, …, 9 were asked for, twice
 print(
     "With 3, without 1, w = 2.5:",

@@ -361,7 +361,7 @@ print(
 # %% [markdown]
 # ## 3 · Words that count more, and words that do not count
 #
-# A batch holds sentences of different lengths, and the short ones are filled up with padding, which should not be
+# A batch holds sentences of different lengths, and the short ones are padded, and the padding should not be
 # looked at. And users of Stable Diffusion like to say that a word counts more than the others: `a (red:1.5) star`.
 # One formula does both. In cross-attention each word $j$ gets a weight $w_j \ge 0$:
 #
@@ -818,7 +818,12 @@ share = {t_0: fact["style"].double().mean() for t_0, fact in facts.items()}
 check_range("q6: the share of pictures with the new style, t_0 = 20: nearly nothing", share[20], 0.0, 0.2)
 check_range("q6: the share of pictures with the new style, t_0 = 500,", share[500], 0.7, 1.0)
 for fact in ("layout", "ground", "colour", "shape"):
-    check_range(f"q6: the share with the old {fact}, t_0 = 500,", facts[500][fact].double().mean(), 0.9, 1.0)
+    check_range(
+        f"q6: the share with the {fact} that the sentence names, t_0 = 500,",
+        facts[500][fact].double().mean(),
+        0.9,
+        1.0,
+    )
 asked = [WORDS[k] for k in got["y"][0] if k != tokenize.nothing]
 print("The sampler was asked for:", " ".join(asked), "· from t =", got["start"], "· steps:", got["steps"])
 

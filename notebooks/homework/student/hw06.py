@@ -525,7 +525,7 @@ for x, y in batches(train, 32, 300, generator=torch.Generator().manual_seed(2)):
 with torch.no_grad():
     drawn = G.eval().sample(200, asked, generator=torch.Generator().manual_seed(3))
 obeyed = (see(drawn).probs.argmax(dim=1) == asked).double().mean().item()
-check_range("q5: the share of images read as asked for after 300 rounds", obeyed, 0.4, 1.0)
+check_range("q5: the share of images classified as requested after 300 rounds", obeyed, 0.4, 1.0)
 print("Does the generator obey more often than by chance (0.1)?", obeyed > 0.4)
 
 # %% [markdown]
