@@ -51,6 +51,16 @@ class _Cell:
         return "\n".join(line for _, line in self.lines).strip("\n")
 
 
+def _text(source: Path) -> str:
+    """A source's text; one line says where it is none."""
+    if source.suffix != ".py":
+        raise HomeworkError(f"{source.name} is no homework's source: that is a .py file with '# %%' cells")
+    try:
+        return source.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise HomeworkError(f"{source.name} is not a text in UTF-8") from None
+
+
 def _cells(text: str, name: str) -> list[_Cell]:
     cells: list[_Cell] = []
     for number, line in enumerate(text.split("\n"), 1):
@@ -193,7 +203,7 @@ def build(source: Path | str, *, timeout: float = 300) -> tuple[Path, Path]:
     student, solution = (
         source.parent.parent / kind / source.with_suffix(".ipynb").name for kind in ("student", "solution")
     )
-    texts = split(source.read_text(encoding="utf-8"), name=source.name)
+    texts = split(_text(source), name=source.name)
     student_text, solution_text = (
         notebooks.with_links(text, ipynb) for text, ipynb in zip(texts, (student, solution), strict=True)
     )
@@ -227,7 +237,8 @@ def results(ipynb: Path | str, *, keys: Iterable[str] = (), cell_timeout: float 
     """Which exercises of a homework notebook pass, by key, found by running it.
 
     An exercise passes if its check ran to its end and printed something. One whose check is gone does not: which
-    exercises there are, `keys`, the cells' keys, the headings and the numbers of the other checks tell.
+    exercises there are, `keys`, the cells' keys, the headings and the numbers of the other checks tell. A cell that
+    does not end, or that ends the kernel, costs the exercise of the next check; the rest is run again without the two.
 
     Args:
         ipynb: a student's or the solution's notebook.
@@ -243,26 +254,47 @@ def results(ipynb: Path | str, *, keys: Iterable[str] = (), cell_timeout: float 
     except (ValueError, AttributeError, KeyError, nbformat.reader.NotJSONError) as error:
         raise HomeworkError(f"{ipynb.name} is not a notebook: {str(error)[:200]}") from None
     gone = Result(False, "has no check: copy its cell, which begins '# CHECK', anew from the homework")
+    keys = list(keys)
     found = dict.fromkeys(_exercises(nb, keys), gone)
-    if not found:
-        raise HomeworkError(f"{ipynb.name} has no check cells: none begins with '# CHECK q1'")
+    if not found or not (keys or any(_is_of_homework(cell) for cell in nb.cells)):
+        raise HomeworkError(
+            f"{ipynb.name} is no homework: it has no check cells, none begins with '# CHECK q1'"
+        )
+
+    ended: list[NotebookNode] = []
 
     def done(cell: NotebookNode, seconds: float) -> None:
+        ended.append(cell)
         for match in CHECK.finditer(cell.source):
             printed = any(output.output_type == "stream" for output in cell.outputs)
             why = kernel.reason(cell) or ("" if printed else gone.message)
             found[match["key"]] = Result(not why, why)
-            waiting.discard(match["key"])
 
-    waiting = {
-        match["key"] for cell in nb.cells if cell.cell_type == "code" for match in CHECK.finditer(cell.source)
-    }
-    try:
-        kernel.run(nb, ipynb, timeout=cell_timeout, allow_errors=True, done=done)
-    except kernel.StoppedError as stopped:
-        message = str(stopped).removeprefix(f"{ipynb.name}: ").split("\n")[0]
-        found |= {key: Result(False, f"was not run: {message}") for key in found if key in waiting}
-    return found
+    stopped: dict[str, Result] = {}
+    while True:
+        ended.clear()
+        try:
+            kernel.run(nb, ipynb, timeout=cell_timeout, allow_errors=True, done=done)
+        except kernel.StoppedError as error:
+            cells = [cell for cell in nb.cells if cell.cell_type == "code" and cell.source.strip()]
+            rest = cells[len(ended) :]
+            if error.why.startswith(kernel.NOT_STARTED) or not rest:
+                raise
+            check = next((cell for cell in rest if CHECK.search(cell.source)), rest[-1])
+            message = str(error).removeprefix(f"{ipynb.name}: ").split("\n")[0]
+            why = Result(False, f"was not run: {message}")
+            stopped |= {match["key"]: why for match in CHECK.finditer(check.source)}
+            for cell in (rest[0], check):  # numbers of the other cells stay
+                cell.source = ""
+        else:
+            return found | stopped
+
+
+def _is_of_homework(cell: NotebookNode) -> bool:
+    """Whether a cell stands in homework only: a check, what is left of one, or the title."""
+    if cell.cell_type != "code":
+        return re.search(r"(?im)^#+ .*\bhomework\s+\d", cell.source) is not None
+    return CHECK.search(cell.source) is not None or str(cell.metadata.get("key", "")).startswith("check-")
 
 
 def _exercises(nb: NotebookNode, keys: Iterable[str]) -> list[str]:
@@ -301,16 +333,23 @@ def uncaught(source: Path | str, *, least: int = 3, timeout: float = 300) -> lis
         timeout: seconds that one cell may take.
 
     Raises:
-        HomeworkError: a wrong answer names no exercise, or the solution itself fails.
+        HomeworkError: the file is no homework's source, a wrong answer names no exercise, or the solution fails.
         FileNotFoundError: there is no `hwNN_wrong.py`.
     """
     source = Path(source)
     wrong_file = source.with_name(f"{source.stem}_wrong.py")
-    nb = notebooks.parse(split(source.read_text(encoding="utf-8"), name=source.name)[1])
+    if source.stem.endswith("_wrong"):
+        own = source.with_name(source.name.replace("_wrong", ""))
+        raise HomeworkError(f"{source.name} holds wrong answers: give the homework's source, {own.name}")
+    nb = notebooks.parse(split(_text(source), name=source.name)[1])
     solution = [cell for cell in nb.cells if cell.cell_type == "code"]
     exercises = [match["key"] for cell in solution if (match := CHECK.match(cell.source))]
+    if not exercises:
+        raise HomeworkError(f"{source.name} is no homework's source: no cell begins with '# CHECK q1'")
+    if not wrong_file.is_file():
+        raise FileNotFoundError(f"there is no {wrong_file.name} beside {source.name}")
     wrong: dict[str, list[tuple[str, str]]] = {key: [] for key in exercises}
-    for cell in _cells(wrong_file.read_text(encoding="utf-8"), wrong_file.name):
+    for cell in _cells(_text(wrong_file), wrong_file.name):
         if cell.markdown:
             continue
         match = WRONG.fullmatch(cell.first.strip())

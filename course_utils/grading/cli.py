@@ -9,18 +9,11 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from course_utils.authoring.homework import HomeworkError, build, report, results, uncaught
+from course_utils.authoring.homework import HomeworkError, Result, build, report, results, uncaught
 from course_utils.authoring.kernel import NotebookError
-from course_utils.grading.gate import refusals
-from course_utils.grading.grade import check_out, grade
-from course_utils.grading.reading import (
-    Homework,
-    SubmissionError,
-    answers,
-    read_homework,
-    read_submission,
-    which_homework,
-)
+from course_utils.grading.grade import check_out, grade, left_aside
+from course_utils.grading.judging import judge, run_here
+from course_utils.grading.reading import SubmissionError, read_homework, read_submission, which_homework
 from course_utils.grading.sandbox import Limits, isolation
 
 T = TypeVar("T")
@@ -47,24 +40,25 @@ def check_command(notebooks: Files) -> None:
     """Say which exercises of each homework notebook pass, and what is wrong with the others."""
     passed = True
     for ipynb in notebooks:
-        own = _or_exit(partial(_solution_of, ipynb))
-        found = _or_exit(partial(results, ipynb, keys=own.keys if own else ()))
+        found, left_out = _or_exit(partial(_checked, ipynb))
         typer.echo(report(found))
-        if own is not None:
-            for key, why in refusals(answers(read_submission(ipynb)[0], own), own.allowed).items():
-                typer.echo(f"{key}  the grader will not run this: {why}")
+        for line in left_out:
+            typer.echo(f"left out: {line}")
         passed = passed and all(result.passed for result in found.values())
     raise typer.Exit(0 if passed else 1)
 
 
-def _solution_of(ipynb: Path) -> Homework | None:
-    """The homework that a student's notebook is of, where its solution is at hand."""
+def _checked(ipynb: Path) -> tuple[dict[str, Result], list[str]]:
+    """Which exercises pass, and what was left out: judged as when graded, where the homework's solution is at hand."""
     try:
         nb, _ = read_submission(ipynb)
     except SubmissionError as error:
         raise HomeworkError(f"{ipynb.name} {error}") from None
     solution = SOLUTION / f"{which_homework(ipynb.name, nb)}.ipynb"
-    return read_homework(solution) if solution.is_file() else None
+    if not solution.is_file():
+        return results(ipynb), []
+    judged = judge(nb, read_homework(solution), run_here)
+    return {key: Result(not message, message) for key, message in judged.messages.items()}, judged.left_out
 
 
 @app.command("wrong")
@@ -84,8 +78,7 @@ def progress_command(folder: Annotated[Path, typer.Argument(exists=True, file_ok
         raise typer.Exit(2)
     done = of = 0
     for ipynb in notebooks:
-        own = _or_exit(partial(_solution_of, ipynb))
-        found = _or_exit(partial(results, ipynb, keys=own.keys if own else ()))
+        found, _ = _or_exit(partial(_checked, ipynb))
         passed = sum(result.passed for result in found.values())
         done, of = done + passed, of + len(found)
         marks = "  ".join(f"{key} {'✓' if result.passed else '·'}" for key, result in found.items())
@@ -128,6 +121,9 @@ def grade_command(
     typer.echo(f"wrote {out}: {len(rows)} submissions, {len(not_graded)} of them not graded")
     for row in not_graded:
         typer.echo(f"  {row.file}: {row.note}")
+    if (aside := left_aside(out)).exists():
+        names = aside.read_text(encoding="utf-8").splitlines()
+        typer.echo(f"{len(names)} files are nobody's work ({', '.join(names[:3])} …); all in {aside}")
 
 
 def _or_exit(action: Callable[[], T]) -> T:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -19,27 +18,18 @@ from course_utils.authoring.homework import HomeworkError
 from course_utils.authoring.notebooks import write_text
 from course_utils.files import check_writable
 from course_utils.grading import sandbox
-from course_utils.grading.assembly import assemble, prints_the_right_thing
-from course_utils.grading.gate import refusals
-from course_utils.grading.reading import (
-    ARCHIVES,
-    Homework,
-    answers,
-    open_answer,
-    read_homework,
-    read_submission,
-    which_homework,
-)
-from course_utils.grading.report import Grade, table, write_pages
+from course_utils.grading.cells import answers, open_answer, open_question
+from course_utils.grading.handed_in import File, handed_in
+from course_utils.grading.judging import Judgement, judge
+from course_utils.grading.reading import Homework, read_homework, read_notebook, which_homework
+from course_utils.grading.report import Grade, page_name, table, write_pages
 from course_utils.grading.sandbox import Limits, SandboxError, what_to_hide
 
 
 def grade_notebook(
     nb: NotebookNode, homework: Homework, *, hide: Iterable[Path] = (), limits: Limits | None = None
-) -> dict[str, str]:
-    """What is wrong with each exercise of a submission, by key; "" where it passes.
-
-    A cell that ends its kernel, or uses up the time, costs its exercise: the rest is run again without it.
+) -> Judgement:
+    """Judge a submission (`judging.judge`) in the sandbox.
 
     Args:
         nb: as `read_submission` gives it.
@@ -51,76 +41,32 @@ def grade_notebook(
         HomeworkError: the homework's own cells fail.
         SandboxError: the sandbox does not start.
     """
-    code = answers(nb, homework)
-    found = refusals(code, homework.allowed)
-    messages = {key: f"The code was not run. {problems}" for key, problems in found.items()}
-    while len(messages) < len(homework.keys):
-        made = assemble(homework, code, without=messages)
-        run = sandbox.run_sandboxed(made.nb, made.said, hide, limits or Limits())
-        if not run.stopped:
-            return {
-                key: _judged(homework, code, made.kinds, run.cells, messages, key) for key in homework.keys
-            }
-        key, _ = made.kinds[len(run.cells)]
-        if not key:
-            raise HomeworkError(
-                f"{homework.name}: the cells before the first exercise do not end: one {run.stopped}"
-            )
-        messages[key] = f"The code was stopped: a cell {run.stopped}."
-    return {key: messages[key] for key in homework.keys}
-
-
-def _judged(
-    homework: Homework,
-    code: dict[str, list[str]],
-    kinds: list[tuple[str, str]],
-    cells: list[sandbox.CellRun],
-    messages: dict[str, str],
-    key: str,
-) -> str:
-    """What is wrong with one exercise after a run that came to its end."""
-    ran = [(of, kind, cell) for (of, kind), cell in zip(kinds, cells, strict=True)]
-    for of, _, cell in ran:
-        if not of and cell.error:
-            raise HomeworkError(f"{homework.name}: the cells before the first exercise fail: {cell.error}")
-    if key in messages:
-        return messages[key]
-    check = next(exercise for exercise in homework.exercises if exercise.key == key).checks[0]
-    problems: list[tuple[str, str]] = []
-    for of, kind, cell in ran:
-        if of != key:
-            continue
-        if cell.error:
-            hidden = "A check that is not in your notebook: " if kind == "hidden" else ""
-            problems.append((kind, hidden + cell.error))
-        elif kind == "check" and not prints_the_right_thing(check, cell.said):
-            what = "The check ran to its end, but what it prints from your answer is not what it should be."
-            problems.append((kind, what))
-    if all(kind == "answer" for kind, _ in problems):  # a scratch cell that fails costs nothing
-        return ""
-    return ("" if code[key] else "There is no code for this exercise. ") + problems[0][1]
+    return judge(nb, homework, lambda made, said: sandbox.run_sandboxed(made, said, hide, limits or Limits()))
 
 
 def grade_file(
-    path: Path,
-    folder: Path,
+    file: File,
     homeworks: Callable[[str], Homework | None],
     *,
     hide: Iterable[Path],
     limits: Limits,
 ) -> Grade:
     """The row of one submission, whatever it is; only a sandbox that does not start is an error."""
-    began, row = time.monotonic(), Grade(path.relative_to(folder).as_posix())
+    began, row = time.monotonic(), Grade(file.name, note=file.problem)
+    if row.note:
+        return row
     try:
-        nb, digest = read_submission(path)
-        row.homework = which_homework(path.name, nb) or ""
+        nb, digest = read_notebook(file.read(), file.name)
+        row.homework = which_homework(file.name, nb) or ""
         homework = homeworks(row.homework) if row.homework else None
         if homework is None:
             row.note = f"which homework is this? {row.homework or 'Neither title nor file name'} tells"
             return row
         row.digest = f"{digest}-{homework.digest}"
-        row.code, row.open_answer = answers(nb, homework), open_answer(nb)
-        row.messages = grade_notebook(nb, homework, hide=hide, limits=limits)
+        row.code, row.open_answer = answers(nb, homework), open_answer(nb, homework)
+        row.open_question = open_question(homework)
+        judged = grade_notebook(nb, homework, hide=hide, limits=limits)
+        row.messages, row.left_out = judged.messages, judged.left_out
         row.passed = {key: not message for key, message in row.messages.items()}
     except SandboxError:
         raise
@@ -150,8 +96,9 @@ def grade(
     was changed since.
 
     Args:
-        folder: the submissions, at any depth (see `submissions`).
-        out: the CSV file; pages go to the folder beside it of the same name.
+        folder: the submissions, at any depth, in zips too (see `handed_in`).
+        out: the CSV file; pages go to the folder beside it of the same name, and the names of files that get no row
+            to `<out>.left-aside.txt`, where there are any.
         solutions: the folder of the executed solutions `hw01.ipynb` ….
         hidden: a folder of further checks, `hw01_hidden.py` …, or None.
         jobs: submissions at once (default: one a processor).
@@ -176,22 +123,21 @@ def grade(
             return None
         return read_homework(solution, more if hidden is not None and more.is_file() else None)
 
-    files = submissions(folder)
+    left = handed_in(folder)
+    files = {file.name: file for file in left.files}
     if not files:
-        raise HomeworkError(
-            f"{folder} holds no submissions: no file of it has .ipynb in its name, or is an archive"
-        )
+        raise HomeworkError(f"{folder} holds no submissions: no file that is anybody's work")
     check_out(out)
     pages, journal = out.with_suffix(""), _journal(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     journal.touch()
     kept = _read_journal(journal)
-    rows = {path: row for path in files if (row := _still_right(path, folder, kept, known)) is not None}
+    rows = {name: row for name, file in files.items() if (row := _still_right(file, kept, known)) is not None}
     secret = [solutions, *([Path(hidden).resolve()] if hidden is not None else [])]
     hide = what_to_hide(
         [folder, pages, solutions.parent / "source", *_repository(solutions), *secret],
         [
-            *files,
+            *(path for path in folder.rglob("*") if path.is_file()),
             out,
             journal,
             *pages.glob("*.html"),
@@ -200,9 +146,9 @@ def grade(
     )
     with ThreadPoolExecutor(jobs) as pool, journal.open("a", encoding="utf-8") as lines:
         running = {
-            pool.submit(grade_file, path, folder, known, hide=hide, limits=limits): path
-            for path in files
-            if path not in rows
+            pool.submit(grade_file, file, known, hide=hide, limits=limits): name
+            for name, file in files.items()
+            if name not in rows
         }
         try:
             for done in tqdm(
@@ -214,37 +160,34 @@ def grade(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    ordered = [rows[path] for path in files]
-    write_text(out, table(ordered, write_pages(ordered, pages)))
+    ordered = [rows[name] for name in files]
+    written = write_pages(ordered, pages)
+    write_text(out, table(ordered, written))
+    for old in {page_name(name) for name in kept} - set(written):  # of submissions that are gone
+        (pages / old).unlink(missing_ok=True)
+    if left.junk:
+        write_text(left_aside(out), "\n".join(left.junk) + "\n")
+    else:
+        left_aside(out).unlink(missing_ok=True)
     return ordered
+
+
+def left_aside(out: Path) -> Path:
+    """Where the names of the files stand that get no row."""
+    return out.with_name(f"{out.name}.left-aside.txt")
 
 
 def check_out(out: Path) -> None:
     """Raise HomeworkError or OSError unless the table, its pages and the journal can be written; makes nothing."""
     if out.suffix != ".csv":
         raise HomeworkError(f"out={out} must end in .csv; the folder of the pages has the name without it")
-    check_writable(out=out, journal=_journal(out), pages=out.with_suffix("") / "x.html")
+    check_writable(
+        out=out, journal=_journal(out), pages=out.with_suffix("") / "x.html", aside=left_aside(out)
+    )
 
 
 def _journal(out: Path) -> Path:
     return out.with_name(f"{out.name}.rows.jsonl")
-
-
-NOTEBOOK = re.compile(r"\.ipynb(\.|$)", re.IGNORECASE)
-
-
-def submissions(folder: Path) -> list[Path]:
-    """What is handed in below a folder: notebooks, also as browsers rename them (`.ipynb.txt`), and archives.
-
-    What a Mac or Jupyter leaves beside the files (`__MACOSX`, `._hw01.ipynb`, `.ipynb_checkpoints`) is none.
-    """
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if (NOTEBOOK.search(path.name) or path.suffix.lower() in ARCHIVES)
-        and not path.name.startswith("._")
-        and not {"__MACOSX", ".ipynb_checkpoints"} & set(path.relative_to(folder).parts)
-    ]
 
 
 def _repository(solutions: Path) -> list[Path]:
@@ -265,13 +208,13 @@ def _read_journal(journal: Path) -> dict[str, Grade]:
 
 
 def _still_right(
-    path: Path, folder: Path, kept: dict[str, Grade], homeworks: Callable[[str], Homework | None]
+    file: File, kept: dict[str, Grade], homeworks: Callable[[str], Homework | None]
 ) -> Grade | None:
-    row = kept.get(path.relative_to(folder).as_posix())
-    if row is None or not row.passed:
+    row = kept.get(file.name)
+    if row is None or not row.passed or file.problem:
         return None
     try:
-        digest, homework = read_submission(path)[1], homeworks(row.homework)
+        digest, homework = read_notebook(file.read(), file.name)[1], homeworks(row.homework)
     except (HomeworkError, OSError):
         return None
     return row if homework is not None and row.digest == f"{digest}-{homework.digest}" else None

@@ -1,4 +1,4 @@
-"""Read what a teacher has, the executed solution with its checks, and what a student hands in."""
+"""Read what a teacher has, the executed solution with its checks, and a notebook that a student hands in."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import nbformat
@@ -18,7 +19,7 @@ from course_utils.authoring.homework import CHECK, HomeworkError
 from course_utils.authoring.notebooks import parse
 
 LARGEST = 20_000_000  # bytes of a submission
-ARCHIVES = {".zip", ".7z", ".rar", ".tar", ".gz", ".tgz"}
+RULES = b"2"  # of grading: a row that was made by others is made anew
 
 # --- The homework, as the teacher has it --------------------------------------------------------------------
 
@@ -32,12 +33,14 @@ class Exercise:
         before: the teacher's cells before the answer.
         after: the teacher's cells between the answer and its check.
         checks: what decides, the visible check first.
+        defines: the names that the solution's answer defines.
     """
 
     key: str
     before: list[NotebookNode]
     after: list[NotebookNode]
     checks: list[NotebookNode]
+    defines: frozenset[str]
 
     @property
     def given(self) -> list[NotebookNode]:
@@ -54,7 +57,8 @@ class Homework:
         exercises: in their order.
         rest: the cells after the last check, which decide nothing and are not run.
         allowed: what may be imported, see `gate`.
-        digest: of the solution and the hidden checks.
+        digest: of the solution, the hidden checks and the rules.
+        texts: the teacher's markdown cells, as they are handed out.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Homework:
     rest: list[NotebookNode]
     allowed: dict[str, set[str] | None]
     digest: str
+    texts: list[str]
 
     @property
     def keys(self) -> list[str]:
@@ -82,11 +87,12 @@ def read_homework(solution: Path | str, hidden: Path | str | None = None) -> Hom
     """
     solution = Path(solution)
     data = solution.read_bytes()
-    cells = [cell for cell in nbformat.reads(data.decode(), as_version=4).cells if cell.cell_type == "code"]
+    nb = nbformat.reads(data.decode(), as_version=4)
+    cells = [cell for cell in nb.cells if cell.cell_type == "code"]
     exercises: list[Exercise] = []
     setup: list[NotebookNode] = []
     given: tuple[list[NotebookNode], list[NotebookNode]] = [], []  # before the answer, after it
-    answered = False
+    answered, defined = False, set[str]()
     for cell in cells:
         if match := CHECK.match(cell.source):
             if not cell.outputs:
@@ -94,10 +100,10 @@ def read_homework(solution: Path | str, hidden: Path | str | None = None) -> Hom
                     f"{solution.name}: the check of {match['key']} stores no output; build it again"
                 )
             _require_python(cell.source, f"{solution.name}: the check of {match['key']}")
-            exercises.append(Exercise(match["key"], *given, [cell]))
-            given, answered = ([], []), False
+            exercises.append(Exercise(match["key"], *given, [cell], frozenset(defined)))
+            given, answered, defined = ([], []), False, set()
         elif "key" in cell.metadata:
-            answered = True
+            answered, defined = True, defined | defines(cell.source)
         elif "install" not in cell.metadata.get("tags", []):
             (given[1] if answered else given[0] if exercises else setup).append(cell)
     if not exercises:
@@ -114,9 +120,38 @@ def read_homework(solution: Path | str, hidden: Path | str | None = None) -> Hom
                 )
             if match is not None:
                 by_key[match["key"]].checks.append(cell)
-    digest = hashlib.sha256(data).hexdigest()[:16]
+    digest = hashlib.sha256(data + RULES).hexdigest()[:16]
     allowed = _imports(cell.source for cell in cells)
-    return Homework(solution.stem, setup, exercises, [*given[0], *given[1]], allowed, digest)
+    texts = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
+    student = solution.parent.parent / "student" / solution.name
+    with suppress(OSError, ValueError):  # without it the solution's serve, but for the open question
+        handed_out = nbformat.read(student, as_version=4).cells
+        texts = [cell.source for cell in handed_out if cell.cell_type == "markdown"] + texts
+    return Homework(solution.stem, setup, exercises, [*given[0], *given[1]], allowed, digest, texts)
+
+
+def defines(source: str) -> set[str]:
+    """The functions, classes and variables that a cell's outermost level defines; none if it is not plain Python.
+
+    A stub, a function that raises NotImplementedError or a variable that is `...`, defines nothing.
+    """
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    found: set[str] = set()
+    for node in body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                if not any("raise NotImplementedError" in ast.unparse(line) for line in node.body):
+                    found.add(node.name)
+            case ast.Assign(targets=targets, value=value):
+                if not (isinstance(value, ast.Constant) and value.value is ...):
+                    nodes = [name for target in targets for name in ast.walk(target)]
+                    found |= {name.id for name in nodes if isinstance(name, ast.Name)}
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()):
+                found.add(name)
+    return found
 
 
 def _require_python(source: str, what: str) -> None:
@@ -152,7 +187,7 @@ class SubmissionError(HomeworkError):
 
 
 def read_submission(path: Path | str) -> tuple[NotebookNode, str]:
-    """A submission's notebook and its digest.
+    """The notebook in a file, and its digest.
 
     Raises:
         SubmissionError: it is a link, too large, not a notebook; the message is for the teacher's table.
@@ -162,20 +197,38 @@ def read_submission(path: Path | str) -> tuple[NotebookNode, str]:
         raise SubmissionError("is a symbolic link; hand in the file itself")
     if not path.is_file():
         raise SubmissionError("is not a file")
-    if path.suffix.lower() in ARCHIVES:
-        raise SubmissionError("is an archive: unpack it and grade again")
     if path.stat().st_size > LARGEST:
         raise SubmissionError(f"has {path.stat().st_size / 1e6:.0f} MB; at most {LARGEST / 1e6:.0f} are read")
-    data = path.read_bytes()
+    return read_notebook(path.read_bytes(), path.name)
+
+
+def read_notebook(data: bytes, name: str = "") -> tuple[NotebookNode, str]:
+    """A notebook from a file's bytes, in any encoding of Unicode or in Korean Windows', and its digest.
+
+    Args:
+        data: the bytes.
+        name: the file's, which may help to say what it is instead.
+
+    Raises:
+        SubmissionError: it is not a notebook.
+    """
+    if len(data) > LARGEST:
+        raise SubmissionError(f"has more than {LARGEST / 1e6:.0f} MB")
+    if problem := kind_of(data, name):
+        raise SubmissionError(problem)
     try:
-        content = json.loads(data.decode("utf-8"))
-        if not isinstance(content, dict) or content.get("nbformat") not in (3, 4):
+        content = _json(data)
+        if not isinstance(content, dict) or "nbformat" not in content:
             raise SubmissionError("is not a notebook")
-        if content["nbformat"] == 3:
+        if content["nbformat"] in (1, 2, 3):
             content = nbformat.convert(nbformat.from_dict(content), 4)
+        elif content["nbformat"] != 4:
+            raise SubmissionError(
+                f"is not a notebook of a format that is read: {str(content['nbformat'])[:20]}"
+            )
         nb = _plain(content)
     except (UnicodeDecodeError, json.JSONDecodeError):
-        raise SubmissionError("is not a notebook: it does not hold JSON") from None
+        raise SubmissionError("is not a notebook: it does not hold JSON, or only a part of it") from None
     except RecursionError:
         raise SubmissionError("is not a notebook: it is nested too deeply") from None
     except SubmissionError:
@@ -183,6 +236,53 @@ def read_submission(path: Path | str) -> tuple[NotebookNode, str]:
     except Exception as error:  # whatever a library makes of a broken file
         raise SubmissionError(f"is not a notebook: {type(error).__name__}: {str(error)[:200]}") from None
     return nb, hashlib.sha256(data).hexdigest()[:16]
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data, strict=False)  # finds UTF-8, -16 and -32, with or without a mark
+    except UnicodeDecodeError:
+        return json.loads(data.decode("cp949"), strict=False)
+
+
+MAGIC = [
+    (b"%PDF", "a PDF"), (b"\x89PNG", "a picture"), (b"\xff\xd8\xff", "a picture"), (b"GIF8", "a picture"),
+    (b"RIFF", "a picture or a sound"), (b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!", "a rar archive"),
+    (b"\x1f\x8b", "a gzip archive"), (b"BZh", "a bzip2 archive"), (b"\xfd7zXZ", "an xz archive"),
+    (b"\xd0\xcf\x11\xe0", "an old Word or Excel document"), (b"\0\5\x16\7", "what a Mac leaves beside a file"),
+]  # fmt: skip
+SUFFIXES = {
+    ".pdf": "a PDF", ".docx": "a Word document", ".doc": "a Word document", ".hwp": "a Hangul document",
+    ".hwpx": "a Hangul document", ".pptx": "a presentation", ".xlsx": "a spreadsheet", ".odt": "a text document",
+    ".png": "a picture", ".jpg": "a picture", ".jpeg": "a picture", ".heic": "a picture", ".svg": "a picture",
+    ".7z": "a 7z archive", ".rar": "a rar archive", ".tar": "a tar archive", ".gz": "a gzip archive",
+    ".tgz": "a gzip archive", ".py": "a Python script", ".html": "a web page", ".htm": "a web page",
+    ".md": "a text",
+}  # fmt: skip
+EXPORTED = re.compile(
+    r"^# (?:%%|In ?\[[\d ]*\]:|\+)|^# -\*- coding.*\n\"\"\".*\.ipynb|generated by Colab", re.M
+)
+
+
+def kind_of(data: bytes, name: str) -> str:
+    """Why a file is not read as a notebook, by its first bytes and its suffix; "" if it may be one."""
+    start = data[:4000].lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")
+    suffix = PurePosixPath(name).suffix.lower()
+    if not data.strip(b"\0 \t\r\n"):
+        return "is not a notebook: it is empty"
+    if start.startswith(b"{"):
+        return ""
+    kind = next((what for magic, what in MAGIC if data.startswith(magic)), "")
+    if not kind and data.startswith(b"PK\3\4"):
+        kind = SUFFIXES.get(suffix, "a zip archive under another name")
+    kind = kind or SUFFIXES.get(suffix, "")
+    if not kind:
+        return ""
+    if kind == "a Python script" and EXPORTED.search(data[:20_000].decode("utf-8", "replace")):
+        return "is not a notebook: it is a script exported from one (Jupytext, Colab, VS Code); hand in the .ipynb"
+    if "archive" in kind:
+        return f"is not a notebook: it is {kind}; only .zip is opened. Unpack it"
+    return f"is not a notebook: it is {kind}; hand in the .ipynb"
 
 
 def _plain(content: dict[str, Any]) -> NotebookNode:
@@ -197,6 +297,9 @@ def _plain(content: dict[str, Any]) -> NotebookNode:
             source = "".join(source)
         if not isinstance(source, str):
             raise SubmissionError(f"is not a notebook: cell {number} has no source")
+        source = (
+            re.sub(r"\r\n?", "\n", source).removeprefix("\ufeff").encode("utf-8", "replace").decode("utf-8")
+        )
         metadata = cell.get("metadata")
         key = metadata.get("key") if isinstance(metadata, dict) else None
         new = nbformat.v4.new_code_cell if cell.get("cell_type") == "code" else nbformat.v4.new_markdown_cell
@@ -204,75 +307,16 @@ def _plain(content: dict[str, Any]) -> NotebookNode:
     return nb
 
 
-HOMEWORK = re.compile(r"\bhomework\s+(\d{1,2})\b", re.IGNORECASE)
-IN_NAME = re.compile(r"(?<![A-Za-z])hw[\s_-]?(\d{1,2})(?!\d)", re.IGNORECASE)
+TITLE = re.compile(r"^#+ .*\bhomework\s+(\d{1,2})\b", re.IGNORECASE | re.MULTILINE)
+MENTION = re.compile(r"\bhomework\s+(\d{1,2})\b", re.IGNORECASE)
+IN_NAME = re.compile(r"(?<![A-Za-z])(?:hw|homework)[\s_-]*(\d{1,2})(?!\d)", re.IGNORECASE)
 
 
 def which_homework(name: str, nb: NotebookNode) -> str | None:
-    """`hw04`, from the notebook's title, else from the file's name."""
-    for cell in nb.cells:
-        if cell.cell_type == "markdown" and (match := HOMEWORK.search(cell.source[:2000])):
-            return f"hw{int(match[1]):02d}"
-    match = IN_NAME.search(name)
+    """`hw04`, from the notebook's title, else from the name of the file or of what it lies in, else from its text."""
+    texts = [(cell.cell_type, cell.source[:2000]) for cell in nb.cells]
+    titles = [match for _, text in texts if (match := TITLE.search(text))]
+    names = [match for part in reversed(re.split("[/›]", name)) if (match := IN_NAME.search(part))]
+    mentions = [match for kind, text in texts if kind == "markdown" and (match := MENTION.search(text))]
+    match = next(iter([*titles, *names, *mentions]), None)
     return f"hw{int(match[1]):02d}" if match else None
-
-
-def answers(nb: NotebookNode, homework: Homework) -> dict[str, list[str]]:
-    """The student's code by exercise: by the key of the cell, where that was lost by the checks between them.
-
-    Checks, also where they were merged with an answer, the cells before the first exercise and the install cell are
-    the teacher's and are left out.
-    """
-    keys = homework.keys
-    given = [cell for exercise in homework.exercises for cell in exercise.given]
-    teachers = {_bare(cell.source) for cell in [*homework.setup, *given, *homework.rest]}
-    checks = {exercise.key: exercise.checks[0].source.strip() for exercise in homework.exercises}
-    found: dict[str, list[str]] = {key: [] for key in keys}
-    current = 0
-    for cell in nb.cells:
-        if cell.cell_type != "code":
-            continue
-        key = str(cell.metadata.get("key", ""))
-        if key.startswith("check-") and not CHECK.search(cell.source):  # what is left of a check
-            named = key.removeprefix("check-")
-            current = keys.index(named) + 1 if named in keys else current
-            continue
-        for code, check in _around_checks(cell.source, checks):
-            if _has_code(code) and _bare(code) not in teachers and 'find_spec("course_utils")' not in code:
-                own = next((name for name in (key, check) if name in keys), keys[min(current, len(keys) - 1)])
-                found[own].append(code.strip("\n"))
-                current = keys.index(own)
-            key, current = "", keys.index(check) + 1 if check in keys else current
-    return found
-
-
-def _around_checks(source: str, checks: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """The pieces of a cell that are no check, each with the key of the check that follows it ("": none).
-
-    A check ends where the teacher's does; if it was edited, with the cell or at the next check.
-    """
-    start, found = 0, list(CHECK.finditer(source))
-    for number, match in enumerate(found, 1):
-        yield source[start : match.start()], match["key"]
-        own = checks.get(match["key"])
-        start = found[number].start() if number < len(found) else len(source)
-        if own and source.startswith(own, match.start()):
-            start = match.start() + len(own)
-    yield source[start:], ""
-
-
-def _has_code(source: str) -> bool:
-    return any(line.strip() and not line.strip().startswith("#") for line in source.splitlines())
-
-
-def _bare(source: str) -> str:
-    return re.sub(r"[\s#]+", " ", source).strip()
-
-
-def open_answer(nb: NotebookNode) -> str:
-    """The text that answers the open question: what follows its heading."""
-    texts = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
-    start = next(
-        (n for n, text in enumerate(texts) if re.search(r"^#+ .*open question", text, re.I | re.M)), None
-    )
-    return "" if start is None else "\n\n".join(texts[start:])[:20_000]

@@ -29,6 +29,8 @@ class Grade:
         digest: of the submission and of the homework that it was graded by.
         code: the student's cells, by exercise.
         open_answer: the answer to the open question, as it was handed in.
+        open_question: the question, as it was handed out.
+        left_out: what of the code was not run, and why.
     """
 
     file: str
@@ -40,6 +42,8 @@ class Grade:
     digest: str = ""
     code: dict[str, list[str]] = field(default_factory=dict)
     open_answer: str = ""
+    open_question: str = ""
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def points(self) -> int:
@@ -72,11 +76,15 @@ def write_pages(rows: Sequence[Grade], folder: Path) -> list[str]:
     """A page a submission; returns their names, which hold nothing but letters, digits, - and _."""
     names = []
     for row in rows:
-        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", row.file).removesuffix("-ipynb").strip("-")[:60]
-        mark = hashlib.sha256(row.file.encode("utf-8", "replace")).hexdigest()[:8]
-        names.append(f"{stem}-{mark}.html")
+        names.append(page_name(row.file))
         write_text(folder / names[-1], page(row))
     return names
+
+
+def page_name(file: str) -> str:
+    """The page of a submission."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", file).removesuffix("-ipynb").strip("-")[:60]
+    return f"{stem}-{hashlib.sha256(file.encode('utf-8', 'replace')).hexdigest()[:8]}.html"
 
 
 STYLE = """
@@ -84,6 +92,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 1.5rem 0 .3rem }
 .passed { color: #176b2c } .failed { color: #a3181e }
 pre { background: #f5f5f5; padding: .7rem; overflow-x: auto; font-size: .85rem } .says { white-space: pre-wrap }
+.asked { color: #555; border-left: 3px solid #ccc; padding-left: .7rem }
 """
 
 
@@ -102,7 +111,12 @@ def page(row: Grade) -> str:
         if not passed:
             parts.append(f'<p class="says">{html.escape(row.messages[key])}</p>')
         parts += [f"<pre>{html.escape(source[:20_000])}</pre>" for source in row.code.get(key, [])]
-    if row.open_answer:
-        parts.append(f'<h2>Open question</h2><p class="says">{html.escape(row.open_answer)}</p>')
+    if row.left_out:
+        lines = "".join(f"<li>{html.escape(line)}</li>" for line in row.left_out)
+        parts.append(f"<h2>Left out when the code was run</h2><ul>{lines}</ul>")
+    if row.open_question or row.open_answer:
+        answer = html.escape(row.open_answer) if row.open_answer else "No answer was found."
+        parts.append(f'<h2>Open question</h2><p class="says asked">{html.escape(row.open_question)}</p>')
+        parts.append(f'<p class="says">{answer}</p>')
     head = f'<meta charset="utf-8"><title>{html.escape(_tame(row.file))}</title><style>{STYLE}</style>'
     return f"<!doctype html><html lang=en><head>{head}</head><body>{''.join(parts)}</body></html>\n"

@@ -23,8 +23,9 @@ from typer.testing import CliRunner
 
 from course_utils.authoring import homework
 from course_utils.authoring.homework import HomeworkError
-from course_utils.grading import cli, grade, reading, sandbox
+from course_utils.grading import cli, grade, judging, reading, sandbox
 from course_utils.grading.assembly import assemble, prints_the_right_thing
+from course_utils.grading.cells import answers
 from course_utils.grading.gate import gate
 from course_utils.grading.reading import SubmissionError
 from course_utils.grading.sandbox import Limits, SandboxError, what_to_hide
@@ -146,7 +147,7 @@ def test_the_gate_lets_every_solution_and_every_wrong_answer_through() -> None:
     for solution in SOLUTIONS:
         own, (nb, _) = reading.read_homework(solution), reading.read_submission(solution)
         wrong = (ROOT / "notebooks" / "homework" / "source" / f"{solution.stem}_wrong.py").read_text()
-        for source in [*chain(*reading.answers(nb, own).values()), *wrong.split("# %%\n")[1:]]:
+        for source in [*chain(*answers(nb, own).values()), *wrong.split("# %%\n")[1:]]:
             assert gate(source, own.allowed) == [], source
             seen += 1
     assert seen > 20
@@ -157,7 +158,7 @@ def test_every_solution_is_run_as_it_stands() -> None:
     assert SOLUTIONS
     for solution in SOLUTIONS:
         own, (nb, _) = reading.read_homework(solution), reading.read_submission(solution)
-        made = assemble(own, reading.answers(nb, own))
+        made = assemble(own, answers(nb, own))
         name = re.search(r"_watch_\w{16}", made.said)[0]
         code = [cell.source for cell in nb.cells if cell.cell_type == "code"]
         last = max(n for n, source in enumerate(code) if source.startswith("# CHECK"))
@@ -211,12 +212,12 @@ def test_cells_are_found_by_their_key_or_by_the_checks_around_them(
     nb = submission(checkout, q2="pixels = 3")
     nb.cells.insert(-1, nbformat.v4.new_code_cell("scratch = 1"))
     expected = {"q1": [RIGHT], "q2": ["pixels = 3", "scratch = 1"]}
-    assert reading.answers(nb, hw) == expected
+    assert answers(nb, hw) == expected
     for cell in nb.cells:  # Colab may drop metadata
         cell.metadata = {}
-    assert reading.answers(nb, hw) == expected
+    assert answers(nb, hw) == expected
     nb.cells = [cell for cell in nb.cells if "# CHECK" not in cell.source]
-    assert [*chain(*reading.answers(nb, hw).values())] == [*chain(*expected.values())]
+    assert [*chain(*answers(nb, hw).values())] == [*chain(*expected.values())]
 
 
 def test_answers_merged_with_checks_are_found(checkout: Path, hw: reading.Homework) -> None:
@@ -231,7 +232,7 @@ def test_answers_merged_with_checks_are_found(checkout: Path, hw: reading.Homewo
         [setup, q1, check1 + "\nprint('edited')" + f"\n{check1}", q2],
     ):
         nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        found = reading.answers(nb, hw)
+        found = answers(nb, hw)
         if "edited" not in "".join(cells):
             assert found == expected
         assert [source for source in chain(*found.values()) if "edited" not in source] == [q1, q2]
@@ -263,7 +264,7 @@ def test_what_any_cell_imports_may_be_imported(tmp_path: Path) -> None:
 MALFORMED = {
     "junk": (bytes(range(256)) * 100, "does not hold JSON"),
     "text": (b"hello", "does not hold JSON"),
-    "empty": (b"", "does not hold JSON"),
+    "empty": (b"", "it is empty"),
     "list": (b"[]", "is not a notebook"),
     "other": (b'{"a": 1}', "is not a notebook"),
     "no cells": (b'{"nbformat": 4}', "it has no list of cells"),
@@ -463,10 +464,10 @@ ATTEMPTS = {
     ),
 }  # fmt: skip
 REFUSED_ATTEMPTS = {
-    "patches": "import torch\ntorch.allclose = lambda *a, **k: True\n" + RIGHT_N,
-    "uses the notebook's machinery": "get_ipython()\n" + RIGHT_N,
-    "forks": "import os\nos.fork()\n" + RIGHT_N,
-    "reads the solution": "open('/solution/hw98.ipynb').read()\n" + RIGHT_N,
+    "patches": "import torch\ntorch.allclose = lambda *a, **k: True\n" + WRONG_N,
+    "uses the notebook's machinery": "get_ipython()\n" + WRONG_N,
+    "forks": "import os\nos.fork()\n" + WRONG_N,
+    "reads the solution": "open('/solution/hw98.ipynb').read()\n" + WRONG_N,
 }
 
 
@@ -480,14 +481,14 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "notebooks" / "homework"
 
 
-def handed_in(many: Path, answers: list[str], title: str = "# Homework 98") -> nbformat.NotebookNode:
+def handed_in(many: Path, codes: list[str], title: str = "# Homework 98") -> nbformat.NotebookNode:
     """The student's notebook with these answers first; the others are right."""
     nb = nbformat.read(many / "student" / "hw98.ipynb", as_version=4)
     assert nb.cells[0].source.startswith("# Homework 98")
     nb.cells[0].source = title
     for n in range(1, 11):
         cell = next(cell for cell in nb.cells if cell.metadata.get("key") == f"q{n}")
-        cell.source = (answers[n - 1] if n <= len(answers) else RIGHT_N).replace("@", str(n))
+        cell.source = (codes[n - 1] if n <= len(codes) else RIGHT_N).replace("@", str(n))
     return nb
 
 
@@ -569,7 +570,10 @@ def test_checks_come_from_the_teacher(graded: dict[str, dict[str, str]]) -> None
     assert passed(graded["touches the checks"]) == "00000" + "11111"
 
 
-NOT_GRADED = [*MALFORMED, "link", "of nothing", "choi_hw98.zip", "lee hw98.ipynb.json", "sub/park_hw98.IPYNB"]
+NOT_GRADED = [
+    *MALFORMED, "link", "of nothing", "choi_hw98.zip › hw98", "lee hw98.ipynb.json", "sub/park_hw98.IPYNB",
+    "course_utils/__init__.py", "sub/notes.txt",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NOT_GRADED)
@@ -640,7 +644,7 @@ def test_hidden_checks_count(checkout: Path, tmp_path: Path) -> None:
     hidden.write_text(f"# %%\n# CHECK q1\n{zeros}\n\n# %%\n# CHECK q2\nassert pixels % 2 == 0\n")
     own = reading.read_homework(checkout / "solution" / "hw99.ipynb", hidden)
     by_heart = submission(checkout, "def squared_error(a, b):\n    return 5.0")
-    messages = grade.grade_notebook(by_heart, own)
+    messages = grade.grade_notebook(by_heart, own).messages
     assert messages["q1"].startswith("A check that is not in your notebook: q1: of zeros is 5")
     assert messages["q2"] == ""
 
@@ -683,7 +687,8 @@ def test_the_command_writes_the_table_and_names_what_was_not_graded(
     assert done.exit_code == 0, done.output
     assert "not graded" in done.output
     assert "  link.ipynb: is a symbolic link" in done.output
-    assert "  choi_hw98.zip: is an archive: unpack it" in done.output
+    assert "  choi_hw98.zip › hw98.ipynb: is not a notebook" in done.output
+    assert "2 files are nobody's work (sub/._hw98.ipynb, sub/__MACOSX/hw98.ipynb …)" in done.output
     columns = ",".join(f"q{n}" for n in range(1, 11))
     assert Path(out).read_text().startswith(f"file,homework,points,of,{columns},note,seconds,page\n")
 
@@ -720,7 +725,7 @@ def test_a_missing_extra_is_one_line(missing: str) -> None:
     assert "pip install -e '.[lab]'" in done.stderr
 
 
-def test_check_says_what_the_grader_would_refuse(
+def test_check_judges_as_the_grader_does_and_says_what_was_left_out(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli, "SOLUTION", checkout / "solution")
@@ -731,8 +736,11 @@ def test_check_says_what_the_grader_would_refuse(
     done = CliRunner().invoke(cli.app, ["check", str(tmp_path / "hw99.ipynb")])
     lines = done.output.splitlines()
     assert lines[0] == "q1  passed"
-    assert lines[1].startswith("q2  has no check")
-    assert lines[3] == "q1  the grader will not run this: line 1: `import os` is not allowed in a homework"
+    assert lines[1] == "q2  There is no code for this exercise. NameError: name 'pixels' is not defined"
+    assert lines[2] == "1 of 2 pass"
+    assert lines[3] == "left out: cell 5, line 1: `import os` is not allowed in a homework"
+    own = reading.read_homework(checkout / "solution" / "hw99.ipynb")
+    assert grade.grade_notebook(nb, own) == judging.judge(nb, own, judging.run_here)
 
 
 def test_progress_is_a_line_a_homework_and_a_sum(checkout: Path, tmp_path: Path) -> None:

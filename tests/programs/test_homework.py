@@ -279,7 +279,7 @@ def test_a_solution_that_fails_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_what_is_no_homework_is_refused_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(HomeworkError, match=r"mine\.ipynb has no check cells"):
+    with pytest.raises(HomeworkError, match=r"mine\.ipynb is no homework: it has no check cells"):
         homework.results(written(tmp_path, "1"))
     (tmp_path / "mine.ipynb").write_text("not json")
     source = make(tmp_path, SOURCE.replace("# CHECK q2", "# CHECK q3"))
