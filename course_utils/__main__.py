@@ -398,11 +398,16 @@ def doctor() -> None:
 
     typer.echo("For those who teach, or work on the course")
     try:
-        from course_utils.grading.sandbox import isolation
+        from course_utils.grading.wall import WallError, bubblewrap
 
-        line(isolation() == "namespace", "a sandbox to grade in", "Linux with `unshare` has one; grade there")
+        try:
+            line(True, f"a wall to grade behind ({bubblewrap()}); `course homework doctor` tries it")
+        except WallError as reason:
+            line(False, "a wall to grade behind", str(reason))
     except ModuleNotFoundError as reason:
-        line(False, "a sandbox to grade in", f"the package {reason.name} is missing: pip install -e '.[lab]'")
+        line(
+            False, "a wall to grade behind", f"the package {reason.name} is missing: pip install -e '.[lab]'"
+        )
     browsers = ("chromium", "chromium-browser", "google-chrome")
     line(any(map(shutil.which, browsers)), "Chromium", "the browser tests need it: apt-get install chromium")
 

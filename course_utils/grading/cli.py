@@ -1,4 +1,4 @@
-"""The command line: course homework build|check|wrong|progress|grade."""
+"""The command line: course homework build|check|wrong|progress|grade|doctor."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import typer
 
 from course_utils.authoring.homework import HomeworkError, Result, build, report, results, uncaught
 from course_utils.authoring.kernel import NotebookError
+from course_utils.grading.doctor import try_the_wall
 from course_utils.grading.grade import check_out, grade, left_aside
 from course_utils.grading.judging import judge, run_here
 from course_utils.grading.reading import SubmissionError, read_homework, read_submission, which_homework
-from course_utils.grading.sandbox import Limits, isolation
+from course_utils.grading.sandbox import Limits
 
 T = TypeVar("T")
 app = typer.Typer(
@@ -106,16 +107,20 @@ def grade_command(
     ] = None,
     cell_seconds: Seconds = 60,
     seconds: Annotated[int, typer.Option(min=1, max=86_400, help="how long one submission may take")] = 600,
+    without_sandbox: Annotated[
+        bool, typer.Option("--without-sandbox", help="run submissions with all the rights of your account")
+    ] = False,
 ) -> None:
     """Grade submissions by the solution's checks, each in a sandbox; called again, it goes on where it stopped."""
     _or_exit(partial(check_out, out))
-    if isolation() != "namespace":
+    if without_sandbox:
         typer.echo(
-            "This system gives no namespaces (Linux with `unshare` does): submissions are held by the gate and by "
-            "limits only, and could read files. See notebooks/homework/README.md.",
+            "Without the sandbox a list of forbidden names is all that stands between what students wrote and your "
+            "account: code that gets around it can read and change your files, other submissions and grades, and use "
+            "the network.",
             err=True,
         )
-    limits = Limits(cell_seconds=cell_seconds, seconds=seconds)
+    limits = Limits(cell_seconds=cell_seconds, seconds=seconds, wall=not without_sandbox)
     rows = _or_exit(partial(grade, folder, out, solutions=solutions, hidden=hidden, jobs=jobs, limits=limits))
     not_graded = [row for row in rows if row.note]
     typer.echo(f"wrote {out}: {len(rows)} submissions, {len(not_graded)} of them not graded")
@@ -123,7 +128,23 @@ def grade_command(
         typer.echo(f"  {row.file}: {row.note}")
     if (aside := left_aside(out)).exists():
         names = aside.read_text(encoding="utf-8").splitlines()
-        typer.echo(f"{len(names)} files are nobody's work ({', '.join(names[:3])} …); all in {aside}")
+        what = "1 file is" if len(names) == 1 else f"{len(names)} files are"
+        first = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+        typer.echo(f"{what} nobody's work: {first}; named in {aside}")
+
+
+@app.command("doctor")
+def doctor_command() -> None:
+    """Try on this machine what a submission must not be able to do, behind the wall, and say what happened."""
+    tried = _or_exit(lambda: list(try_the_wall()))
+    width = max(len(what) for what, _ in tried)
+    for what, result in tried:
+        typer.echo(f"  {'ok' if result.held else '--'}  {what:{width}}  {result.said}")
+    through = sum(not result.held for _, result in tried)
+    typer.echo(
+        f"{through} of {len(tried)} got through" if through else f"the wall held against all {len(tried)}"
+    )
+    raise typer.Exit(1 if through else 0)
 
 
 def _or_exit(action: Callable[[], T]) -> T:

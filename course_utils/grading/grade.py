@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from functools import cache
@@ -17,38 +17,34 @@ from tqdm.auto import tqdm
 from course_utils.authoring.homework import HomeworkError
 from course_utils.authoring.notebooks import write_text
 from course_utils.files import check_writable
-from course_utils.grading import sandbox
+from course_utils.grading import sandbox, wall
 from course_utils.grading.cells import answers, open_answer, open_question
-from course_utils.grading.handed_in import File, handed_in
+from course_utils.grading.handed_in import INSIDE, File, handed_in
 from course_utils.grading.judging import Judgement, judge
 from course_utils.grading.reading import Homework, read_homework, read_notebook, which_homework
 from course_utils.grading.report import Grade, page_name, table, write_pages
-from course_utils.grading.sandbox import Limits, SandboxError, what_to_hide
+from course_utils.grading.sandbox import Limits, SandboxError
 
 
-def grade_notebook(
-    nb: NotebookNode, homework: Homework, *, hide: Iterable[Path] = (), limits: Limits | None = None
-) -> Judgement:
+def grade_notebook(nb: NotebookNode, homework: Homework, *, limits: Limits | None = None) -> Judgement:
     """Judge a submission (`judging.judge`) in the sandbox.
 
     Args:
         nb: as `read_submission` gives it.
         homework: what it is graded by.
-        hide: files and folders that the submission must not see.
         limits: what it may use.
 
     Raises:
         HomeworkError: the homework's own cells fail.
-        SandboxError: the sandbox does not start.
+        SandboxError, WallError: the sandbox does not start.
     """
-    return judge(nb, homework, lambda made, said: sandbox.run_sandboxed(made, said, hide, limits or Limits()))
+    return judge(nb, homework, lambda made, said: sandbox.run_sandboxed(made, said, limits or Limits()))
 
 
 def grade_file(
     file: File,
     homeworks: Callable[[str], Homework | None],
     *,
-    hide: Iterable[Path],
     limits: Limits,
 ) -> Grade:
     """The row of one submission, whatever it is; only a sandbox that does not start is an error."""
@@ -65,10 +61,10 @@ def grade_file(
         row.digest = f"{digest}-{homework.digest}"
         row.code, row.open_answer = answers(nb, homework), open_answer(nb, homework)
         row.open_question = open_question(homework)
-        judged = grade_notebook(nb, homework, hide=hide, limits=limits)
+        judged = grade_notebook(nb, homework, limits=limits)
         row.messages, row.left_out = judged.messages, judged.left_out
         row.passed = {key: not message for key, message in row.messages.items()}
-    except SandboxError:
+    except (SandboxError, wall.WallError):
         raise
     except HomeworkError as error:
         row.note = str(error)
@@ -98,7 +94,7 @@ def grade(
     Args:
         folder: the submissions, at any depth, in zips too (see `handed_in`).
         out: the CSV file; pages go to the folder beside it of the same name, and the names of files that get no row
-            to `<out>.left-aside.txt`, where there are any.
+            to `<out>.left-aside.txt`, where there are any. It may lie among the submissions.
         solutions: the folder of the executed solutions `hw01.ipynb` ….
         hidden: a folder of further checks, `hw01_hidden.py` …, or None.
         jobs: submissions at once (default: one a processor).
@@ -108,6 +104,7 @@ def grade(
         NotADirectoryError: `folder` or `solutions` is none.
         HomeworkError: `folder` holds no submissions, or `out` does not end in .csv.
         OSError: nothing can be written there; raised before anything is graded.
+        WallError: there is no bubblewrap, or what submissions must not see lies where they look; nothing is graded.
         SandboxError: the sandbox does not start; what was graded before is kept.
     """
     folder, out, solutions = Path(folder).resolve(), Path(out).resolve(), Path(solutions).resolve()
@@ -123,30 +120,26 @@ def grade(
             return None
         return read_homework(solution, more if hidden is not None and more.is_file() else None)
 
+    pages, journal = out.with_suffix(""), _journal(out)
+    kept = _read_journal(journal)
+    ours = {out, journal, left_aside(out), *(pages / page_name(name) for name in kept)}
     left = handed_in(folder)
-    files = {file.name: file for file in left.files}
+    files = {file.name: file for file in left.files if folder / file.name not in ours}
     if not files:
         raise HomeworkError(f"{folder} holds no submissions: no file that is anybody's work")
     check_out(out)
-    pages, journal = out.with_suffix(""), _journal(out)
+    if limits.wall:
+        wall.bubblewrap()
+        places = {(folder / name.partition(INSIDE)[0]).parent for name in files}
+        hidden_checks = [Path(hidden)] if hidden is not None else []
+        wall.require_unseen([folder, *sorted(places), solutions, out, *hidden_checks])
+        wall.compile_package()
     out.parent.mkdir(parents=True, exist_ok=True)
     journal.touch()
-    kept = _read_journal(journal)
     rows = {name: row for name, file in files.items() if (row := _still_right(file, kept, known)) is not None}
-    secret = [solutions, *([Path(hidden).resolve()] if hidden is not None else [])]
-    hide = what_to_hide(
-        [folder, pages, solutions.parent / "source", *_repository(solutions), *secret],
-        [
-            *(path for path in folder.rglob("*") if path.is_file()),
-            out,
-            journal,
-            *pages.glob("*.html"),
-            *(file for path in secret for file in path.glob("hw*")),
-        ],
-    )
     with ThreadPoolExecutor(jobs) as pool, journal.open("a", encoding="utf-8") as lines:
         running = {
-            pool.submit(grade_file, file, known, hide=hide, limits=limits): name
+            pool.submit(grade_file, file, known, limits=limits): name
             for name, file in files.items()
             if name not in rows
         }
@@ -188,11 +181,6 @@ def check_out(out: Path) -> None:
 
 def _journal(out: Path) -> Path:
     return out.with_name(f"{out.name}.rows.jsonl")
-
-
-def _repository(solutions: Path) -> list[Path]:
-    """The `.git` that holds the solutions' history, in a list; [] where there is none."""
-    return [path / ".git" for path in solutions.parents if (path / ".git").is_dir()][:1]
 
 
 def _read_journal(journal: Path) -> dict[str, Grade]:

@@ -18,7 +18,7 @@ from course_utils.grading.assembly import assemble, prints_the_right_thing
 from course_utils.grading.cells import MOST_TRIES, Piece, pieces, versions
 from course_utils.grading.gate import runnable
 from course_utils.grading.reading import Homework, defines
-from course_utils.grading.sandbox import MOST_TEXT, CellRun, Run
+from course_utils.grading.sandbox import CellRun, Run, cell_run
 
 Runner = Callable[[NotebookNode, str], Run]  # of a notebook and the MIME type that is to be reported
 
@@ -87,8 +87,7 @@ def run_here(nb: NotebookNode, said: str, *, cell_seconds: float = 60) -> Run:
     cells: list[CellRun] = []
 
     def done(cell: NotebookNode, seconds: float) -> None:
-        texts = [str(output.data[said]) for output in cell.outputs if said in output.get("data", {})]
-        cells.append(CellRun(kernel.reason(cell)[-MOST_TEXT:], "".join(texts)[:MOST_TEXT]))
+        cells.append(cell_run(cell, said))
 
     with tempfile.TemporaryDirectory(prefix="homework-", ignore_cleanup_errors=True) as folder:
         try:

@@ -275,6 +275,8 @@ def kind_of(data: bytes, name: str) -> str:
     kind = next((what for magic, what in MAGIC if data.startswith(magic)), "")
     if not kind and data.startswith(b"PK\3\4"):
         kind = SUFFIXES.get(suffix, "a zip archive under another name")
+        if suffix == ".zip":
+            return "is not a notebook: it is an archive; unpack it"
     kind = kind or SUFFIXES.get(suffix, "")
     if not kind:
         return ""

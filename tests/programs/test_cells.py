@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import random
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -428,6 +429,8 @@ def test_a_loop_costs_its_exercise_only_in_check_too(
 
 def test_what_is_no_homework_is_one_clear_line(tmp_path: Path, checkout: Path) -> None:
     (tmp_path / "text.ipynb").write_text("hello")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("hw97.ipynb", "{}")
     nbformat.write(nbformat.v4.new_notebook(cells=[new_code_cell("1")]), tmp_path / "lecture.ipynb")
     lecture = [new_markdown_cell("## 1 · A section"), new_code_cell("1", metadata={"key": "A1"})]
     nbformat.write(nbformat.v4.new_notebook(cells=lecture), tmp_path / "01.ipynb")
@@ -439,6 +442,7 @@ def test_what_is_no_homework_is_one_clear_line(tmp_path: Path, checkout: Path) -
     wrong_file.write_text("# %%\nx = 1\n")
     for words, message in {
         ("check", tmp_path / "text.ipynb"): "text.ipynb is not a notebook: it does not hold JSON",
+        ("check", tmp_path / "all.zip"): "all.zip is not a notebook: it is an archive; unpack it",
         ("check", source): "hw97.py is not a notebook: it is a script exported from one",
         ("check", tmp_path / "lecture.ipynb"): "lecture.ipynb is no homework: it has no check cells",
         ("check", tmp_path / "01.ipynb"): "01.ipynb is no homework: it has no check cells",

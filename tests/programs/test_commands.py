@@ -295,6 +295,23 @@ def one_homework(here: Path) -> None:
             path.unlink()
 
 
+def in_docker(here: Path, command: str) -> None:
+    """The image holds what grading needs, and the words after its name are words of the command's."""
+    lines = (here / "docker" / "Dockerfile").read_text().splitlines()
+    listed = (here / "docker" / "Dockerfile.dockerignore").read_text().splitlines()
+    needed = {line.removeprefix("!") for line in listed if line.startswith("!")}
+    assert all((here / path).exists() for path in needed)
+    homework = {f"notebooks/homework/{folder}" for folder in ("solution", "student")}
+    assert {"course_utils", "data/models", "constraints.txt", *homework} <= needed
+    assert lines[-1] == 'ENTRYPOINT ["course"]'
+    words = shlex.split(command)
+    if words[1] == "run":
+        assert words[words.index("course") :][:3] == ["course", "homework", "grade"]
+        folder = words[words.index("--volume") + 1].partition(":")[2]
+        assert f"WORKDIR {folder}" in lines
+        assert all(word.startswith(f"{folder}/") for word in (words[-1], words[-3]))
+
+
 def graded(said: Said) -> None:
     with (said.here / "grades.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
@@ -392,6 +409,12 @@ def opens_the_lab(here: Path, command: str) -> None:
     assert "JupyterLab" in run(here, command + " --help").out
 
 
+DOCKER_BUILD = "docker build --tag course --file docker/Dockerfile ."
+DOCKER_RUN = (
+    "docker run --rm --network none --memory 8g --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+    '--security-opt systempaths=unconfined --user "$(id -u):$(id -g)" --volume "$PWD/grading:/grading" '
+    "course homework grade /grading/submissions --out /grading/grades.csv"
+)
 BUILD = "course homework build notebooks/homework/source/hw04.py"
 NBVAL = ".venv/bin/pytest --nbval --nbval-current-env --nbval-cell-timeout=120 notebooks/homework/student/hw04.ipynb"
 ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"][
@@ -484,6 +507,9 @@ TABLE: dict[str, Row | Parts] = {
         instead=f"course homework wrong notebooks/homework/source/{SMALL}.py",
     ),
     "course homework grade submissions/ --out grades.csv": Row(graded, after=BUILD, before=a_submission),
+    "course homework doctor": Row(text("ok  reads a solution", "refused: ", "the wall held against all")),
+    DOCKER_BUILD: Parts(in_docker),
+    DOCKER_RUN: Parts(in_docker),
     # notebooks and homeworks
     f'%pip install -q "course-utils @ git+{ADDRESS}"': Parts(installs),
     "course homework check": Row(text("Missing argument"), status=2),

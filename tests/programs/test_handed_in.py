@@ -71,7 +71,8 @@ def rows(folder: Path) -> dict[str, str]:
 def graded(folder: Path, out: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, str]]:  # noqa: F811  # fmt: skip
     """The table's rows."""
     monkeypatch.setattr(sandbox, "run_sandboxed", lambda nb, said, *rest: in_process(nb, said))
-    grade.grade(folder, out, solutions=checkout / "solution", jobs=1, progress=False)
+    limits = sandbox.Limits(wall=False)  # nothing is run
+    grade.grade(folder, out, solutions=checkout / "solution", jobs=1, limits=limits, progress=False)
     with out.open(newline="") as file:
         return {row["file"]: row for row in csv.DictReader(file)}
 
@@ -453,6 +454,18 @@ def test_the_table_has_a_row_for_each_and_forgets_what_was_removed(
     assert left == {row["page"] for row in table.values()} | {mine.name}
     assert out.with_name("grades.csv.rows.jsonl").read_text().startswith(journal)
     assert not aside.exists()
+
+
+def test_the_table_may_lie_among_the_submissions(
+    good: bytes, tmp_path: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> None:  # fmt: skip
+    put(tmp_path / "kim_hw97.ipynb", good)
+    put(tmp_path / "._kim_hw97.ipynb", b"\0\5\x16\7")
+    put(tmp_path / "grades" / "lee.html", b"<p>what Lee found</p>")
+    for _ in range(2):
+        found = graded(tmp_path, tmp_path / "grades.csv", checkout, monkeypatch)
+        assert list(found) == ["grades/lee.html", "kim_hw97.ipynb"]
+    assert (tmp_path / "grades.csv.left-aside.txt").read_text() == "._kim_hw97.ipynb\n"
 
 
 def test_links_and_folders_that_cannot_be_read_are_a_row(good: bytes, tmp_path: Path) -> None:
