@@ -30,6 +30,7 @@ from course_utils import (
     metrics,
     nets,
     recipes,
+    scores,
     viz,
 )
 from course_utils.autoencoders import VAE, Autoencoder, DenoisingAutoencoder, KLAutoencoder
@@ -692,7 +693,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
         few_digits = load("digits", split, n=30)
         return few_digits[torch.arange(10_000) % 30] if split == "train" else few_digits
 
-    monkeypatch.setattr(recipes, "load_images", digits)
+    monkeypatch.setattr(scores, "load_images", digits)
     monkeypatch.setattr(scenes, "sample_attributes", lambda n, **asked: draw(min(n, 60), **asked))
 
 
@@ -700,21 +701,21 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("score", "name"),
     [
-        (recipes.classifier_scores, "classifier-mnist"),
-        (recipes.reconstruction_scores, "autoencoder-mnist"),
-        (recipes.reconstruction_scores, "denoising-autoencoder-mnist"),
-        (recipes.reader_scores, "scene-reader"),
-        (recipes.scene_reconstruction_scores, "kl-autoencoder-scenes"),
+        (scores.classifier_scores, "classifier-mnist"),
+        (scores.reconstruction_scores, "autoencoder-mnist"),
+        (scores.reconstruction_scores, "denoising-autoencoder-mnist"),
+        (scores.reader_scores, "scene-reader"),
+        (scores.scene_reconstruction_scores, "kl-autoencoder-scenes"),
     ],
 )
 def test_scores_of_shipped_models_are_taken_on_the_device(
     score: Callable[[Any], dict[str, float]], name: str
 ) -> None:
     shipped = load_pretrained(name)
-    scores = score(shipped)
+    found = score(shipped)
     check(*shipped.parameters())
-    assert scores
-    assert all(math.isfinite(value) for value in scores.values())
+    assert found
+    assert all(math.isfinite(value) for value in found.values())
 
 
 @pytest.mark.usefixtures("few")
@@ -722,12 +723,12 @@ def test_scores_of_what_is_drawn_are_taken_on_the_device(monkeypatch: pytest.Mon
     vae = load_pretrained("vae-2d-mnist")
     few_images = data.load_images("digits", n=5).x.to(DEVICE)
     monkeypatch.setattr(vae, "sample", lambda n, y=None, generator=None: few_images)
-    assert all(math.isfinite(value) for value in recipes.vae_scores(vae).values())
+    assert all(math.isfinite(value) for value in scores.vae_scores(vae).values())
     cgan = load_pretrained("cgan-mnist")
-    monkeypatch.setattr(recipes, "feature_extractor", lambda network, place: lambda x: features.Features(
+    monkeypatch.setattr(scores, "feature_extractor", lambda network, place: lambda x: features.Features(
         x.flatten(1)[:, 300:304].to(place), x.flatten(1)[:, 300:310].to(place).softmax(dim=1)))  # fmt: skip
     monkeypatch.setattr(cgan, "sample", lambda n, y, generator=None: few_images[y % 5])
-    assert "read as the class asked for" in recipes.digit_scores(cgan)
+    assert "read as the class asked for" in scores.digit_scores(cgan)
     ldm = recipes.scene_diffusion(width=16, num_res_blocks=1, text_width=16, steps=1, guidance=2.0).to(DEVICE)
-    assert all(0 <= value <= 1 for value in recipes.scene_scores(ldm).values())
+    assert all(0 <= value <= 1 for value in scores.scene_scores(ldm).values())
     assert recipes.encoded_scenes(ldm.codec, 8).x.device.type == "cpu"
