@@ -65,8 +65,9 @@ def feature_extractor(
     return extract
 
 
-def readability(known: Tensor, real: Tensor) -> Callable[[Tensor], Tensor]:
-    """The function from digits (N, 1, 28, 28) in [-1, 1] to whether each can be read: bool (N,).
+def readability(known: Tensor, real: Tensor) -> Callable[[Tensor | Features], Tensor]:
+    """The function from digits (N, 1, 28, 28) in [-1, 1], or from what `feature_extractor("digits")` has made of them,
+    to whether each can be read: bool (N,).
 
     An image is readable if the shipped classifier gives one digit a probability above 95 %, and if in its last
     layer the image lies as close to some of the `known` images as 95 % of the `real` ones do. The second is meant to
@@ -84,8 +85,8 @@ def readability(known: Tensor, real: Tensor) -> Callable[[Tensor], Tensor]:
 
     limit = distance(extract(real).features).quantile(0.95)
 
-    def is_readable(x: Tensor) -> Tensor:
-        seen = extract(x)
+    def is_readable(x: Tensor | Features) -> Tensor:
+        seen = x if isinstance(x, Features) else extract(x)
         assert seen.probs is not None
         return (seen.probs.max(dim=1).values > 0.95) & (distance(seen.features) <= limit)
 

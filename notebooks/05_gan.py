@@ -1136,9 +1136,9 @@ measured_by = ("FID ↓", "precision ↑", "recall ↑", "share readable ↑")
 
 
 def judged(x: torch.Tensor) -> list[float]:
-    features = see(x).features
-    readable = is_readable(x).double().mean().item()
-    return [fid(real=known, fake=features), *precision_recall(real=known, fake=features), readable]
+    seen = see(x)
+    readable = is_readable(seen).double().mean().item()
+    return [fid(real=known, fake=seen.features), *precision_recall(real=known, fake=seen.features), readable]
 
 
 # %% tags=["N1", "nbval-ignore-output"]

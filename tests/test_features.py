@@ -53,6 +53,7 @@ def test_readable_are_real_digits_and_neither_noise_nor_one_digit_over_another()
     assert not share["black"].any()
     assert share["mixed"].double().mean() < 0.3
     assert is_readable(known).double().mean() > 0.95  # their own nearest neighbours, at distance 0
+    assert torch.equal(is_readable(feature_extractor("digits", "cpu")(test)), share["real"])
 
 
 def test_any_module_gives_features_without_probabilities():

@@ -7,7 +7,7 @@
 # cells as they are. A check says at once what is wrong. Nothing here needs a GPU or a network. *Restart and run all*
 # before you hand it in: a notebook that does not run from top to bottom cannot be graded fairly. Beside plain Python,
 # PyTorch and NumPy the grader runs what this notebook itself imports; other imports, files, `%`, `!` and names such as
-# `_x` it refuses, and `course homework check` says so before.
+# `_x` it leaves out, and `course homework check` names them.
 
 # %% tags=["install"]
 import importlib.util
