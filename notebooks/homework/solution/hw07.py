@@ -332,7 +332,7 @@ print("Mean and variance for x_0 = 1, x_t = 0:", round(both[0][0, 0, 0].item(), 
 # Write ancestral sampling. `net(x_t, t)` predicts $v$ (`t` is int64 of the shape (N,)). `times` is a list that falls from
 # $T$ to 0, such as [1000, 750, 500, 250, 0]. Begin with `x_T`; for each $t$ and the $s$ that follows it in the list, let the network
 # predict $v$, find $\hat x_0$ (exercise 1), and draw $x_s$ from the normal distribution of exercise 3, with $\hat x_0$
-# in the place of $x_0$. Return the end, $x_0$. All noise comes from the generator. No gradients are needed: keep none.
+# instead of $x_0$. Return the end, $x_0$. All noise comes from the generator. No gradients are needed: keep none.
 #
 # <details><summary>Hint 1</summary>
 #
