@@ -32,7 +32,7 @@
 # 5. name its weaknesses, each seen: blur, inactive dimensions, a prior that does not quite fit.
 #
 # Marks such as (V1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the notebook
-# if what the text claims does not hold. It runs on a plain laptop without a GPU in less than three minutes and
+# if what the text claims does not hold. It runs on a plain laptop without a GPU in less than four minutes and
 # needs no network. You need notebooks 02 and 03, and the normal distribution.
 
 # %% tags=["install"]

@@ -10,9 +10,7 @@ from tables import rows
 from course_utils.data import CHECKOUT
 
 # The aim is 180 seconds, 240 for 07 and 08. These miss it, and may not become slower still.
-LIMITS = SECONDS_LONGER | {
-    "05_gan": 240,
-}
+LIMITS = SECONDS_LONGER | {"04_vae": 190, "08_latent_diffusion": 280}
 WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 
 
