@@ -292,11 +292,14 @@ def detail(x: torch.Tensor) -> torch.Tensor:  # the energy of what a blur of one
     return (x - blur(x, 1.0)).square().mean()
 
 
+def psnr(x_hat: torch.Tensor, x: torch.Tensor) -> float:
+    return 10 * torch.log10(4 / (x_hat - x).square().mean()).item()
+
+
 def measures(x_hat: torch.Tensor, x: torch.Tensor) -> list[float]:  # PSNR, detail kept, detail error, FID
-    psnr = 10 * torch.log10(4 / (x_hat - x).square().mean())
     kept, wrong = detail(x_hat) / detail(x), detail(x_hat - x) / detail(x)
     real, fake = over_batches(reader.features, x), over_batches(reader.features, x_hat)
-    return [psnr.item(), kept.item(), wrong.item(), fid(real=real, fake=fake)]
+    return [psnr(x_hat, x), kept.item(), wrong.item(), fid(real=real, fake=fake)]
 
 
 # %% [markdown]
@@ -393,10 +396,7 @@ show_rows(repainted, scale=1.6)
 
 # %% tags=["L3-photographs", "nbval-ignore-output"]
 psnr_of = {
-    name: [
-        10 * torch.log10(4 / (x_hat - photo).square().mean()).item()
-        for x_hat, photo in zip(x, photos, strict=True)
-    ]
+    name: [psnr(x_hat, photo) for x_hat, photo in zip(x, photos, strict=True)]
     for name, x in repainted.items()
     if name != "photographs"
 }

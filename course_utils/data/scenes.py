@@ -108,9 +108,9 @@ def captions(attributes: dict[str, Tensor]) -> tuple[str, ...]:
 
     def thing(i: int, k: int) -> str:
         size, style = SIZES[rows["size"][i][k]], STYLES[rows["style"][i][k]]
+        colour, shape = rows["colour"][i][k], SHAPES[rows["shape"][i][k]]
         words = [size] * (size != "large") + [style] * (style != "filled")
-        words += [colours[number] for number in (rows["colour"][i][k],) if number >= 0]
-        words += [SHAPES[rows["shape"][i][k]]]
+        words += [colours[colour]] * (colour >= 0) + [shape]
         return f"{'an' if words[0][0] in 'aeiou' else 'a'} {' '.join(words)}"
 
     def sentence(i: int) -> str:

@@ -150,7 +150,7 @@ psnr_0, kept_0, wrong_0, fid_0 = measures(x, x)
 # %% claim="L3-photographs"
 # Scenes instead of photographs.
 psnr_of = {
-    name: [10 * torch.log10(4 / (x_hat[k] - test.x[k]).square().mean()).item() for k in range(2)]
+    name: [psnr(x_hat[k], test.x[k]) for k in range(2)]
     for name, x_hat in {"f = 4": decoded[4], "f = 8": decoded[8], "shrunk": shrunk(test.x[:2])}.items()
 }
 
