@@ -1,10 +1,10 @@
 """Hidden checks: what is asked of an answer behind the wall, and what its values are compared with outside of it.
 
-`hwNN_hidden.py` is a module with two functions an exercise. `q1(answer, draw)` asks: it draws inputs, gives them to the
-student's functions and returns what they give, by name. It is run behind the wall, with the student's code and, on the
-same inputs, with the solution's. `judge_q1(got, want)` compares the two, in the teacher's process; without one, `same`
-does. Nothing in the first needs to be secret: whoever can say what the solution says of inputs that are drawn anew for
-each grading has solved the exercise.
+`hwNN_hidden.py` is a module with two functions an exercise. `q1(answer, draw)` asks: it draws inputs, gives them to
+the student's functions and returns what they give, by name. It is run behind the wall, with the student's code and, on
+the same inputs, with the solution's. `judge_q1(got, want)` compares the two in the teacher's process; without one,
+`same` does. Nothing in the first needs to be secret: whoever can say what the solution says of inputs that are drawn
+anew for each grading has solved the exercise.
 """
 
 from __future__ import annotations
