@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from nbformat import NotebookNode
 
 from course_utils.authoring.homework import CHECK, HEADING
-from course_utils.grading.gate import plain
+from course_utils.grading.advice import plain
 from course_utils.grading.reading import Homework, defines
 
 MOST_TRIES = 4  # versions of one answer
@@ -64,11 +64,11 @@ def _elements(nb: NotebookNode, homework: Homework) -> Iterator[_Mark | tuple[Pi
     given = [cell for exercise in homework.exercises for cell in exercise.given]
     teachers = {_bare(cell.source) for cell in [*homework.setup, *given, *homework.rest]}
     texts = {_bare(text) for text in homework.texts}
-    checks = {exercise.key: exercise.checks[0].source.strip() for exercise in homework.exercises}
+    checks = {exercise.key: exercise.check.source.strip() for exercise in homework.exercises}
     halves = [_bare(check) for check in checks.values()]
 
     def of(source: str) -> frozenset[str]:
-        found = defines(plain(source))
+        found = defines(plain(source)[0])
         return frozenset(key for key in keys if found & names[key])
 
     def spare(source: str, number: int, line: int, key: str) -> Iterator[tuple[Piece, str]]:
@@ -211,7 +211,7 @@ def open_answer(nb: NotebookNode, homework: Homework) -> str:
         start = max((n + 1 for n, cell in enumerate(nb.cells) if CHECK.search(cell.source)), default=None)
     teachers = {_bare(text) for text in homework.texts}
     for number, cell in enumerate(nb.cells if start is not None else [], 1):
-        prose = cell.cell_type != "code" or (number in code and not plain(cell.source))
+        prose = cell.cell_type != "code" or (number in code and not plain(cell.source)[0])
         if (
             number > (start or 0)
             and prose

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,10 @@ from course_utils.authoring.homework import HomeworkError, Result, build, report
 from course_utils.authoring.kernel import NotebookError
 from course_utils.grading.doctor import try_the_wall
 from course_utils.grading.grade import check_out, grade, left_aside
-from course_utils.grading.judging import judge, run_here
+from course_utils.grading.judging import judge, wanted
 from course_utils.grading.reading import SubmissionError, read_homework, read_submission, which_homework
 from course_utils.grading.sandbox import Limits
+from course_utils.grading.session import alone
 
 T = TypeVar("T")
 app = typer.Typer(
@@ -58,7 +60,9 @@ def _checked(ipynb: Path) -> tuple[dict[str, Result], list[str]]:
     solution = SOLUTION / f"{which_homework(ipynb.name, nb)}.ipynb"
     if not solution.is_file():
         return results(ipynb), []
-    judged = judge(nb, read_homework(solution), run_here)
+    homework, limits = read_homework(solution), Limits(wall=False)
+    start = partial(alone, limits)
+    judged = judge(nb, homework, wanted(homework, start, secrets.randbelow(2**31)), start, limits)
     return {key: Result(not message, message) for key, message in judged.messages.items()}, judged.left_out
 
 
@@ -100,28 +104,38 @@ def grade_command(
     ],
     solutions: Annotated[Path, typer.Option(exists=True, file_okay=False)] = SOLUTION,
     hidden: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="further checks: hw01_hidden.py …")
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="the hidden checks hw01_hidden.py …; by default those of the course",
+        ),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, max=256, help="at once; by default one a processor")
     ] = None,
     cell_seconds: Seconds = 60,
     seconds: Annotated[int, typer.Option(min=1, max=86_400, help="how long one submission may take")] = 600,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="of the hidden checks' inputs, to grade a row of a table again as it was"),
+    ] = None,
     without_sandbox: Annotated[
         bool, typer.Option("--without-sandbox", help="run submissions with all the rights of your account")
     ] = False,
 ) -> None:
-    """Grade submissions by the solution's checks, each in a sandbox; called again, it goes on where it stopped."""
+    """Grade submissions by hidden checks, each in a sandbox; called again, it goes on where it stopped."""
     _or_exit(partial(check_out, out))
     if without_sandbox:
         typer.echo(
-            "Without the sandbox a list of forbidden names is all that stands between what students wrote and your "
-            "account: code that gets around it can read and change your files, other submissions and grades, and use "
-            "the network.",
+            "Without the sandbox nothing stands between what students wrote and your account: their code can read and "
+            "change your files, other submissions and grades, and use the network.",
             err=True,
         )
     limits = Limits(cell_seconds=cell_seconds, seconds=seconds, wall=not without_sandbox)
-    rows = _or_exit(partial(grade, folder, out, solutions=solutions, hidden=hidden, jobs=jobs, limits=limits))
+    rows = _or_exit(
+        partial(grade, folder, out, solutions=solutions, hidden=hidden, jobs=jobs, seed=seed, limits=limits)
+    )
     not_graded = [row for row in rows if row.note]
     typer.echo(f"wrote {out}: {len(rows)} submissions, {len(not_graded)} of them not graded")
     for row in not_graded:

@@ -4,64 +4,57 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
 
-from nbformat import NotebookNode
 from tqdm.auto import tqdm
 
 from course_utils.authoring.homework import HomeworkError
 from course_utils.authoring.notebooks import write_text
 from course_utils.files import check_writable
-from course_utils.grading import sandbox, wall
+from course_utils.grading import wall
 from course_utils.grading.cells import answers, open_answer, open_question
 from course_utils.grading.handed_in import INSIDE, File, handed_in
-from course_utils.grading.judging import Judgement, judge
+from course_utils.grading.judging import Wanted, judge, wanted
 from course_utils.grading.reading import Homework, read_homework, read_notebook, which_homework
 from course_utils.grading.report import Grade, page_name, table, write_pages
 from course_utils.grading.sandbox import Limits, SandboxError
+from course_utils.grading.session import Session, Start, Wall, alone
 
 
-def grade_notebook(nb: NotebookNode, homework: Homework, *, limits: Limits | None = None) -> Judgement:
-    """Judge a submission (`judging.judge`) in the sandbox.
+def grade_file(file: File, homeworks: Homeworks, start: Start, limits: Limits) -> Grade:
+    """The row of one submission, whatever it is; only a sandbox that does not start is an error.
 
     Args:
-        nb: as `read_submission` gives it.
-        homework: what it is graded by.
+        file: what was handed in.
+        homeworks: those that it may answer.
+        start: starts a process for it.
         limits: what it may use.
 
     Raises:
-        HomeworkError: the homework's own cells fail.
-        SandboxError, WallError: the sandbox does not start.
+        SandboxError, WallError: there is no process.
     """
-    return judge(nb, homework, lambda made, said: sandbox.run_sandboxed(made, said, limits or Limits()))
-
-
-def grade_file(
-    file: File,
-    homeworks: Callable[[str], Homework | None],
-    *,
-    limits: Limits,
-) -> Grade:
-    """The row of one submission, whatever it is; only a sandbox that does not start is an error."""
-    began, row = time.monotonic(), Grade(file.name, note=file.problem)
+    began, row = time.monotonic(), Grade(file.name, note=file.problem, seed=homeworks.seed)
     if row.note:
         return row
     try:
         nb, digest = read_notebook(file.read(), file.name)
         row.homework = which_homework(file.name, nb) or ""
-        homework = homeworks(row.homework) if row.homework else None
+        homework = homeworks.get(row.homework)
         if homework is None:
             row.note = f"which homework is this? {row.homework or 'Neither title nor file name'} tells"
             return row
         row.digest = f"{digest}-{homework.digest}"
         row.code, row.open_answer = answers(nb, homework), open_answer(nb, homework)
         row.open_question = open_question(homework)
-        judged = grade_notebook(nb, homework, limits=limits)
+        judged = judge(nb, homework, homeworks.wanted(homework), start, limits)
         row.messages, row.left_out = judged.messages, judged.left_out
         row.passed = {key: not message for key, message in row.messages.items()}
     except (SandboxError, wall.WallError):
@@ -76,6 +69,73 @@ def grade_file(
     return row
 
 
+class Homeworks:
+    """The homeworks as the teacher has them, each read and asked when it is first needed.
+
+    Args:
+        solutions: the folder of the executed solutions.
+        hidden: the folder of the hidden checks, or None: `source` beside it.
+        seed: of the inputs that they are asked.
+        start: starts the process that answers.
+    """
+
+    def __init__(self, solutions: Path, hidden: Path | None, seed: int, start: Start) -> None:
+        self.solutions, self.hidden, self.seed, self.start = solutions, hidden, seed, start
+        self._read: dict[str, Homework | None] = {}
+        self._wanted: dict[str, Wanted] = {}
+        self._lock = Lock()
+
+    def get(self, name: str) -> Homework | None:
+        """The homework of this name, None if there is none.
+
+        Raises:
+            HomeworkError: see `read_homework`.
+        """
+        with self._lock:
+            if name not in self._read:
+                solution = self.solutions / f"{name}.ipynb"
+                checks = None if self.hidden is None else self.hidden / f"{name}_hidden.py"
+                self._read[name] = read_homework(solution, checks) if name and solution.is_file() else None
+            return self._read[name]
+
+    def wanted(self, homework: Homework) -> Wanted:
+        """What its solution gives; HomeworkError if that fails."""
+        with self._lock:
+            if homework.name not in self._wanted:
+                self._wanted[homework.name] = wanted(homework, self.start, self.seed)
+            return self._wanted[homework.name]
+
+
+class Processes:
+    """Processes for submissions, behind as many walls as run at once; without walls each is a program of its own."""
+
+    def __init__(self, jobs: int, limits: Limits) -> None:
+        self._limits = limits
+        self._walls = [Wall(limits) for _ in range(jobs)]
+        self._free: SimpleQueue[Wall] = SimpleQueue()
+        for one in self._walls:
+            self._free.put(one)
+
+    @contextmanager
+    def start(self) -> Iterator[Session]:
+        """A process for a submission; see `session`."""
+        if not self._limits.wall:
+            with alone(self._limits) as session:
+                yield session
+            return
+        one = self._free.get()
+        try:
+            with one.session() as session:
+                yield session
+        finally:
+            self._free.put(one)
+
+    def close(self) -> None:
+        """End them all."""
+        for one in self._walls:
+            one.close()
+
+
 def grade(
     folder: Path | str,
     out: Path | str,
@@ -83,6 +143,7 @@ def grade(
     solutions: Path | str,
     hidden: Path | str | None = None,
     jobs: int | None = None,
+    seed: int | None = None,
     limits: Limits | None = None,
     progress: bool = True,
 ) -> list[Grade]:
@@ -96,8 +157,9 @@ def grade(
         out: the CSV file; pages go to the folder beside it of the same name, and the names of files that get no row
             to `<out>.left-aside.txt`, where there are any. It may lie among the submissions.
         solutions: the folder of the executed solutions `hw01.ipynb` ….
-        hidden: a folder of further checks, `hw01_hidden.py` …, or None.
+        hidden: the folder of the hidden checks `hw01_hidden.py` … (default: `source` beside that of the solutions).
         jobs: submissions at once (default: one a processor).
+        seed: of the inputs that the hidden checks draw, ≥ 0 (default: a new one).
         limits: what each may use.
 
     Raises:
@@ -113,13 +175,7 @@ def grade(
             raise NotADirectoryError(f"{path} is not a folder")
     jobs, limits = jobs or os.cpu_count() or 1, limits or Limits()
 
-    @cache
-    def known(name: str) -> Homework | None:
-        solution, more = solutions / f"{name}.ipynb", Path(hidden or "") / f"{name}_hidden.py"
-        if not solution.is_file():
-            return None
-        return read_homework(solution, more if hidden is not None and more.is_file() else None)
-
+    seed = secrets.randbelow(2**31) if seed is None else seed
     pages, journal = out.with_suffix(""), _journal(out)
     kept = _read_journal(journal)
     ours = {out, journal, left_aside(out), *(pages / page_name(name) for name in kept)}
@@ -131,15 +187,21 @@ def grade(
     if limits.wall:
         wall.bubblewrap()
         places = {(folder / name.partition(INSIDE)[0]).parent for name in files}
-        hidden_checks = [Path(hidden)] if hidden is not None else []
-        wall.require_unseen([folder, *sorted(places), solutions, out, *hidden_checks])
+        wall.require_unseen([folder, *sorted(places), solutions, out])
         wall.compile_package()
     out.parent.mkdir(parents=True, exist_ok=True)
     journal.touch()
-    rows = {name: row for name, file in files.items() if (row := _still_right(file, kept, known)) is not None}
-    with ThreadPoolExecutor(jobs) as pool, journal.open("a", encoding="utf-8") as lines:
+    with ExitStack() as stack:
+        processes = Processes(jobs, limits)
+        stack.callback(processes.close)
+        homeworks = Homeworks(solutions, None if hidden is None else Path(hidden), seed, processes.start)
+        rows = {
+            n: row for n, file in files.items() if (row := _still_right(file, kept, homeworks)) is not None
+        }
+        pool = stack.enter_context(ThreadPoolExecutor(jobs))
+        lines = stack.enter_context(journal.open("a", encoding="utf-8"))
         running = {
-            pool.submit(grade_file, file, known, limits=limits): name
+            pool.submit(grade_file, file, homeworks, processes.start, limits): name
             for name, file in files.items()
             if name not in rows
         }
@@ -152,6 +214,7 @@ def grade(
                 lines.flush()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            processes.close()
             raise
     ordered = [rows[name] for name in files]
     written = write_pages(ordered, pages)
@@ -195,14 +258,12 @@ def _read_journal(journal: Path) -> dict[str, Grade]:
     return rows
 
 
-def _still_right(
-    file: File, kept: dict[str, Grade], homeworks: Callable[[str], Homework | None]
-) -> Grade | None:
+def _still_right(file: File, kept: dict[str, Grade], homeworks: Homeworks) -> Grade | None:
     row = kept.get(file.name)
     if row is None or not row.passed or file.problem:
         return None
     try:
-        digest, homework = read_notebook(file.read(), file.name)[1], homeworks(row.homework)
+        digest, homework = read_notebook(file.read(), file.name)[1], homeworks.get(row.homework)
     except (HomeworkError, OSError):
         return None
     return row if homework is not None and row.digest == f"{digest}-{homework.digest}" else None

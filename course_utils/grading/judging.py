@@ -1,26 +1,25 @@
 """What is wrong with each exercise of a submission: the one way from a notebook to its marks.
 
-`course homework grade` and `course homework check` both go it; they differ in where the notebook is run.
+`course homework grade` and `course homework check` both go it; they differ in where the submission's process runs.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from nbformat import NotebookNode
 
-from course_utils.authoring import kernel
 from course_utils.authoring.homework import HomeworkError
-from course_utils.grading.assembly import assemble, prints_the_right_thing
-from course_utils.grading.cells import MOST_TRIES, Piece, pieces, versions
-from course_utils.grading.gate import runnable
-from course_utils.grading.reading import Homework, defines
-from course_utils.grading.sandbox import CellRun, Run, cell_run
+from course_utils.grading.advice import plain
+from course_utils.grading.cells import Piece, pieces, versions
+from course_utils.grading.reading import Exercise, Homework, defines
+from course_utils.grading.sandbox import Limits
+from course_utils.grading.session import Session, Start, StoppedError
 
-Runner = Callable[[NotebookNode, str], Run]  # of a notebook and the MIME type that is to be reported
+NOT_YOURS = "A check that is not in your notebook: "
 
 
 @dataclass(frozen=True)
@@ -36,144 +35,216 @@ class Judgement:
     left_out: list[str]
 
 
-def judge(nb: NotebookNode, homework: Homework, run: Runner) -> Judgement:
-    """Run a submission's answers between the teacher's cells.
+@dataclass(frozen=True)
+class Wanted:
+    """What the solution's answers give to the hidden checks, by exercise, for the inputs of a seed."""
 
-    What cannot be run (`gate.runnable`) is left out, and the rest is run. An exercise passes if one of its `versions`
-    does. A cell that does not end costs its exercise, unless that is answered without it.
+    seed: int
+    values: dict[str, Any]
+
+
+def wanted(homework: Homework, start: Start, seed: int) -> Wanted:
+    """Ask the solution, in a process as a submission's.
+
+    Args:
+        homework: the homework.
+        start: starts the process.
+        seed: of the inputs, ≥ 0.
+
+    Raises:
+        HomeworkError: the homework's own cells fail, or a hidden check does.
+    """
+    values: dict[str, Any] = {}
+    try:
+        with start() as session:
+            _teachers(session, homework, homework.setup)
+            for exercise in homework.exercises:
+                _teachers(session, homework, [*exercise.before, *exercise.answer, *exercise.after])
+                error, values[exercise.key] = session.ask(homework.hidden.asks, exercise.key, seed)
+                if error:
+                    raise HomeworkError(f"{homework.hidden.name}: {exercise.key} of the solution: {error}")
+    except StoppedError as error:
+        raise HomeworkError(f"{homework.name}: the solution does not run: a cell {error}") from None
+    return Wanted(seed, values)
+
+
+def judge(nb: NotebookNode, homework: Homework, want: Wanted, start: Start, limits: Limits) -> Judgement:
+    """Run a submission's answers between the teacher's cells, and ask each what the solution was asked.
+
+    An exercise passes if one of its `versions` gives the solution's values. If none does, its visible check says what
+    is wrong, or the hidden one where that passes. A statement that fails is left out, and the rest of its cell is
+    run. A cell that does not end, or ends its process, is left out of another process.
 
     Args:
         nb: as `read_submission` gives it.
         homework: what it is judged by.
-        run: runs a notebook; `run_here`, or the sandbox.
+        want: what the solution gives.
+        start: starts a process for the submission.
+        limits: what it may use.
 
     Raises:
         HomeworkError: the homework's own cells fail.
     """
-    every = pieces(nb, homework)
-    found, notes = _runnable(every, homework)
-    tries = {key: versions(found, homework, key) for key in homework.keys}
-    taken = dict.fromkeys(homework.keys, 0)
-    messages: dict[str, str] = {}
-    for number in range(MOST_TRIES):
-        one = _Trial(homework, {key: tries[key][taken[key]] for key in homework.keys}, run)
-        for key, message in one.messages().items():
-            if not message or key not in messages:
-                messages[key] = message
-        notes |= one.notes
-        more = [key for key in homework.keys if messages[key] and number + 1 < len(tries[key])]
-        if not more:
-            break
-        taken |= dict.fromkeys(more, number + 1)
-    used = {piece.cell for several in tries.values() for version in several for piece in version}
-    used |= {piece.cell for piece in every if piece.slot}
-    for key, message in messages.items():
-        own = [note for (cell, _, of), note in notes.items() if key == of and message]
-        messages[key] += f" Left out: {'; '.join(own[:5])}" if own else ""
-    return Judgement(messages, [note for (cell, _, _), note in sorted(notes.items()) if cell in used])
-
-
-def run_here(nb: NotebookNode, said: str, *, cell_seconds: float = 60) -> Run:
-    """Run a notebook in a kernel of this Python, in an empty folder, without a sandbox.
-
-    Args:
-        nb: the notebook.
-        said: outputs of this MIME type are reported.
-        cell_seconds: what one cell may take.
-
-    Raises:
-        StoppedError: the kernel does not start.
-    """
-    cells: list[CellRun] = []
-
-    def done(cell: NotebookNode, seconds: float) -> None:
-        cells.append(cell_run(cell, said))
-
-    with tempfile.TemporaryDirectory(prefix="homework-", ignore_cleanup_errors=True) as folder:
+    submission = _Submission(nb, homework, want, limits)
+    while not submission.done:
         try:
-            kernel.run(nb, Path(folder, "homework.ipynb"), timeout=cell_seconds, allow_errors=True, done=done)
-        except kernel.StoppedError as error:
-            if error.why.startswith(kernel.NOT_STARTED):
-                raise
-            return Run(cells, error.why)
-    return Run(cells, "")
+            with start() as session:
+                submission.go(session)
+        except StoppedError as error:
+            submission.stop(str(error))
+    return submission.judgement()
 
 
-Notes = dict[tuple[int, int, str], str]  # by cell, line and exercise
+def _teachers(session: Session, homework: Homework, cells: Sequence[NotebookNode]) -> None:
+    for cell in cells:
+        if error := session.check(cell.source, "a cell of the homework", keep=True):
+            raise HomeworkError(f"{homework.name}: a cell of the homework's own fails: {error}")
 
 
-def _runnable(found: list[Piece], homework: Homework) -> tuple[list[Piece], Notes]:
-    """The pieces as they can be run, and what was left out of them."""
-    kept, notes, gone = [], Notes(), set[str]()
-    for piece in found:
-        source, problems = runnable(piece.source, homework.allowed, gone)
-        for line, problem in problems:
-            at = piece.line + line - 1
-            key = piece.slot or next(iter(sorted(piece.of)), "")
-            notes[piece.cell, at, key] = f"cell {piece.cell}, line {at}: {problem}"
-        if source.strip():
-            kept.append(Piece(source, piece.cell, piece.line, piece.slot, piece.of, piece.spare))
-    return kept, notes
+class _Submission:
+    """One submission on its way; what is decided stays so when its process has to be started again."""
 
+    def __init__(self, nb: NotebookNode, homework: Homework, want: Wanted, limits: Limits) -> None:
+        self.homework, self.want, self.limits = homework, want, limits
+        self.end = time.monotonic() + limits.seconds
+        self.notes: dict[tuple[int, int, str], str] = {}  # what is left out, by cell, line and exercise
+        self.every = pieces(nb, homework)
+        found = [piece for one in self.every if (piece := self._plain(one)) is not None]
+        self.tries = {key: versions(found, homework, key) for key in homework.keys}
+        self.messages: dict[str, str] = {}
+        self.chosen: dict[str, list[Piece]] = {}  # the version that a decided exercise is run with
+        self.given_up: set[Any] = set()  # pieces, asks (exercise, version) and checks that were stopped
+        self.stopped: dict[str, str] = {}
+        self.at: tuple[str, Any] = "", None  # what is being run, and what is given up if it is stopped
 
-class _Trial:
-    """One choice of answers, run until it comes to its end."""
+    @property
+    def done(self) -> bool:
+        return len(self.messages) == len(self.homework.keys)
 
-    def __init__(self, homework: Homework, chosen: dict[str, list[Piece]], run: Runner) -> None:
-        self.homework, self.chosen, self.run = homework, {k: list(v) for k, v in chosen.items()}, run
-        self.notes: Notes = {}
+    def go(self, session: Session) -> None:
+        """From the first cell to the last check."""
+        self._step("", None)
+        _teachers(session, self.homework, self.homework.setup)
+        self.unchecked: list[Exercise] = []  # those above whose visible check was not run in this process
+        for exercise in self.homework.exercises:
+            key = exercise.key
+            self._before(session, exercise)
+            if key not in self.messages:
+                self._decide(session, exercise)
+            else:
+                self._run(session, exercise, self.chosen[key])
+            self.unchecked.append(exercise)
 
-    def messages(self) -> dict[str, str]:
-        """What is wrong, by exercise."""
-        keys, stopped = self.homework.keys, dict[str, str]()
-        while len(stopped) < len(keys):
-            code = {key: [piece.source for piece in self.chosen[key]] for key in keys}
-            made = assemble(self.homework, code, without=stopped)
-            run = self.run(made.nb, made.said)
-            if not run.stopped:
-                return {key: stopped.get(key) or self._judged(made.kinds, run.cells, key) for key in keys}
-            self._stop(made.kinds[: len(run.cells) + 1], run.stopped, stopped)
-        return stopped
+    def _before(self, session: Session, exercise: Exercise) -> None:
+        """Run the teacher's cells above an answer; what fails there was broken by an answer further above."""
+        this = exercise.key, "given"
+        for cell in exercise.before if this not in self.given_up else []:
+            self._step(exercise.key, this)
+            session.check(cell.source, "a cell of the homework", keep=True)
 
-    def _stop(self, kinds: list[tuple[str, str]], why: str, stopped: dict[str, str]) -> None:
-        """Take the cell that ended the run out; with it its exercise, unless that is answered without it."""
-        key, kind = kinds[-1]
+    def _decide(self, session: Session, exercise: Exercise) -> None:
+        key, message = exercise.key, ""
+        for number, version in enumerate(self.tries[key]):
+            problem = self._ask(session, exercise, version, number)
+            if problem and self.unchecked:  # an answer may use what a check above has defined
+                self._catch_up(session)
+                problem = self._ask(session, exercise, version, number)
+            if not problem:
+                self.messages[key], self.chosen[key] = "", version
+                return
+            message = message or self._words(session, exercise, problem)
+        self.messages[key], self.chosen[key] = self._complete(key, message), self.tries[key][0]
+        self._run(session, exercise, self.chosen[key])
+
+    def _ask(self, session: Session, exercise: Exercise, version: list[Piece], number: int) -> str:
+        """What is wrong with a version of an answer; "" if its values are the solution's."""
+        key = exercise.key
+        if {(key, number), (key, "given")} & self.given_up:
+            return self.stopped[key]
+        self._run(session, exercise, version, number)
+        self._step(key, (key, number))
+        error, values = session.ask(self.homework.hidden.asks, key, self.want.seed)
+        return error or self.homework.hidden.judge(key, values, self.want.values[key])
+
+    def _run(self, session: Session, exercise: Exercise, version: list[Piece], number: int = 0) -> None:
+        """Run the cells of a version, and the teacher's below them."""
+        key = exercise.key
+        for piece in version:
+            if piece not in self.given_up:
+                self._step(key, piece)
+                for line, error in session.run(piece.source, f"cell {piece.cell}"):
+                    self._leave_out(piece, line, error, key)
+        for cell in exercise.after:
+            self._step(key, (key, number))
+            session.check(cell.source, "a cell of the homework")
+
+    def _catch_up(self, session: Session) -> None:
+        for exercise in self.unchecked:
+            self._check(session, exercise)
+        self.unchecked = []
+
+    def _check(self, session: Session, exercise: Exercise) -> str:
+        """What the visible check says; "" if it passes, or could not be run to its end before."""
+        this = exercise.key, "check"
+        if this in self.given_up:
+            return ""
+        self._step(exercise.key, this)
+        return session.check(exercise.check.source, f"the check of {exercise.key}")
+
+    def _words(self, session: Session, exercise: Exercise, problem: str) -> str:
+        if problem == self.stopped.get(exercise.key):
+            return problem
+        return self._check(session, exercise) or NOT_YOURS + problem
+
+    def _complete(self, key: str, message: str) -> str:
+        if key in self.stopped:
+            return self.stopped[key]
+        own = [note for (_, _, of), note in sorted(self.notes.items()) if of == key]
+        start = "" if self.tries[key][0] else "There is no code for this exercise. "
+        return f"{start}{message}" + (f" Left out: {'; '.join(own[:5])}" if own else "")
+
+    def _step(self, key: str, what: Any) -> None:
+        self.at = key, what
+        if time.monotonic() > self.end:
+            raise StoppedError(f"used up the {self.limits.seconds:g} s of the whole submission")
+
+    def stop(self, why: str) -> None:
+        """Give up what has ended the process; the exercise with it, unless it is answered without it."""
+        key, what = self.at
         if not key:
             raise HomeworkError(
                 f"{self.homework.name}: the cells before the first exercise do not end: one {why}"
             )
-        stopped[key] = f"The code was stopped: a cell {why}."
-        if kind != "answer":
+        said = f"The code was stopped: a cell {why}."
+        if time.monotonic() > self.end:
+            for other in self.homework.keys:
+                self.messages.setdefault(other, said)
             return
-        own = self.chosen[key]
-        piece = own.pop(kinds.count((key, "answer")) - 1)
-        stopped[key] += f" It is cell {piece.cell} of the notebook."
-        names = next(exercise.defines for exercise in self.homework.exercises if exercise.key == key)
-        if any(defines(other.source) & names for other in own):
-            self.notes[piece.cell, piece.line, key] = f"cell {piece.cell}, line {piece.line}: it {why}"
-            del stopped[key]
+        self.given_up.add(what)
+        if isinstance(what, Piece):
+            self._leave_out(what, 1, f"it {why}", key)
+            said += f" It is cell {what.cell} of the notebook."
+        exercise = next(exercise for exercise in self.homework.exercises if exercise.key == key)
+        if not isinstance(what, Piece) or defines(what.source) & exercise.defines:
+            self.stopped.setdefault(key, said)
 
-    def _judged(self, kinds: list[tuple[str, str]], cells: list[CellRun], key: str) -> str:
-        """What is wrong with one exercise after a run that came to its end."""
-        ran = [(of, kind, cell) for (of, kind), cell in zip(kinds, cells, strict=True)]
-        for of, _, cell in ran:
-            if not of and cell.error:
-                raise HomeworkError(
-                    f"{self.homework.name}: the cells before the first exercise fail: {cell.error}"
-                )
-        check = next(exercise for exercise in self.homework.exercises if exercise.key == key).checks[0]
-        problems: list[tuple[str, str]] = []
-        for of, kind, cell in ran:
-            if of != key:
-                continue
-            if cell.error:
-                hidden = "A check that is not in your notebook: " if kind == "hidden" else ""
-                problems.append((kind, hidden + cell.error))
-            elif kind == "check" and not prints_the_right_thing(check, cell.said):
-                what = (
-                    "The check ran to its end, but what it prints from your answer is not what it should be."
-                )
-                problems.append((kind, what))
-        if all(kind == "answer" for kind, _ in problems):  # a scratch cell that fails costs nothing
-            return ""
-        return ("" if self.chosen[key] else "There is no code for this exercise. ") + problems[0][1]
+    def _plain(self, piece: Piece) -> Piece | None:
+        """A piece without the lines that only a notebook knows; None if nothing is left."""
+        source, left = plain(piece.source)
+        for line, problem in left:
+            self._leave_out(piece, line, problem, piece.slot or next(iter(sorted(piece.of)), ""))
+        return (
+            Piece(source, piece.cell, piece.line, piece.slot, piece.of, piece.spare)
+            if source.strip()
+            else None
+        )
+
+    def _leave_out(self, piece: Piece, line: int, why: str, key: str) -> None:
+        at = piece.line + line - 1
+        self.notes[piece.cell, at, key] = f"cell {piece.cell}, line {at}: {why}"
+
+    def judgement(self) -> Judgement:
+        used = {piece.cell for tries in self.tries.values() for version in tries for piece in version}
+        used |= {piece.cell for piece in self.every if piece.slot}
+        notes = dict.fromkeys(note for (cell, _, _), note in sorted(self.notes.items()) if cell in used)
+        return Judgement({key: self.messages[key] for key in self.homework.keys}, list(notes))

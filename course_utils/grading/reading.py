@@ -6,7 +6,6 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,10 +15,10 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_utils.authoring.homework import CHECK, HomeworkError
-from course_utils.authoring.notebooks import parse
+from course_utils.grading.hidden import Hidden
 
 LARGEST = 20_000_000  # bytes of a submission
-RULES = b"2"  # of grading: a row that was made by others is made anew
+RULES = b"3"  # of grading: a row that was made by others is made anew
 
 # --- The homework, as the teacher has it --------------------------------------------------------------------
 
@@ -32,14 +31,16 @@ class Exercise:
         key: `q1`.
         before: the teacher's cells before the answer.
         after: the teacher's cells between the answer and its check.
-        checks: what decides, the visible check first.
+        answer: the solution's.
+        check: the visible check, which says what is wrong.
         defines: the names that the solution's answer defines.
     """
 
     key: str
     before: list[NotebookNode]
     after: list[NotebookNode]
-    checks: list[NotebookNode]
+    answer: list[NotebookNode]
+    check: NotebookNode
     defines: frozenset[str]
 
     @property
@@ -56,7 +57,7 @@ class Homework:
         setup: the cells before the first exercise.
         exercises: in their order.
         rest: the cells after the last check, which decide nothing and are not run.
-        allowed: what may be imported, see `gate`.
+        hidden: the checks that decide.
         digest: of the solution, the hidden checks and the rules.
         texts: the teacher's markdown cells, as they are handed out.
     """
@@ -65,7 +66,7 @@ class Homework:
     setup: list[NotebookNode]
     exercises: list[Exercise]
     rest: list[NotebookNode]
-    allowed: dict[str, set[str] | None]
+    hidden: Hidden
     digest: str
     texts: list[str]
 
@@ -75,15 +76,15 @@ class Homework:
 
 
 def read_homework(solution: Path | str, hidden: Path | str | None = None) -> Homework:
-    """Read an executed solution, and further checks that students do not see.
+    """Read an executed solution, and the hidden checks.
 
     Args:
         solution: `solution/hwNN.ipynb`.
-        hidden: a py:percent file with cells that begin `# CHECK q1`; they run after that exercise's visible check.
+        hidden: `hwNN_hidden.py`, see `hidden`; by default the one in `source`, the folder beside the solution's.
 
     Raises:
-        HomeworkError: the solution has no check cells, or was not executed; a hidden check has no exercise.
-        FileNotFoundError: there is no such file.
+        HomeworkError: the solution has no check cells, or was not executed; an exercise has no hidden check.
+        FileNotFoundError: there is no such solution.
     """
     solution = Path(solution)
     data = solution.read_bytes()
@@ -91,8 +92,7 @@ def read_homework(solution: Path | str, hidden: Path | str | None = None) -> Hom
     cells = [cell for cell in nb.cells if cell.cell_type == "code"]
     exercises: list[Exercise] = []
     setup: list[NotebookNode] = []
-    given: tuple[list[NotebookNode], list[NotebookNode]] = [], []  # before the answer, after it
-    answered, defined = False, set[str]()
+    before, answer, after = (list[NotebookNode]() for _ in range(3))
     for cell in cells:
         if match := CHECK.match(cell.source):
             if not cell.outputs:
@@ -100,34 +100,29 @@ def read_homework(solution: Path | str, hidden: Path | str | None = None) -> Hom
                     f"{solution.name}: the check of {match['key']} stores no output; build it again"
                 )
             _require_python(cell.source, f"{solution.name}: the check of {match['key']}")
-            exercises.append(Exercise(match["key"], *given, [cell], frozenset(defined)))
-            given, answered, defined = ([], []), False, set()
+            defined = frozenset(name for own in answer for name in defines(own.source))
+            exercises.append(Exercise(match["key"], before, after, answer, cell, defined))
+            before, answer, after = [], [], []
         elif "key" in cell.metadata:
-            answered, defined = True, defined | defines(cell.source)
+            answer.append(cell)
         elif "install" not in cell.metadata.get("tags", []):
-            (given[1] if answered else given[0] if exercises else setup).append(cell)
+            (after if answer else before if exercises else setup).append(cell)
     if not exercises:
         raise HomeworkError(f"{solution.name} has no check cells: none begins with '# CHECK q1'")
-    if hidden is not None:
-        text = Path(hidden).read_text(encoding="utf-8")
-        data += text.encode()
-        by_key = {exercise.key: exercise for exercise in exercises}
-        for cell in parse(text).cells:
-            match = CHECK.match(cell.source)
-            if cell.cell_type == "code" and (match is None or match["key"] not in by_key):
-                raise HomeworkError(
-                    f"{Path(hidden).name}: a hidden check begins '# CHECK q1', one of {', '.join(by_key)}"
-                )
-            if match is not None:
-                by_key[match["key"]].checks.append(cell)
-    digest = hashlib.sha256(data + RULES).hexdigest()[:16]
-    allowed = _imports(cell.source for cell in cells)
+    asks = Hidden.read(Path(hidden or solution.parent.parent / "source" / f"{solution.stem}_hidden.py"))
+    keys = [exercise.key for exercise in exercises]
+    for key in keys:
+        if key not in asks.keys:
+            raise HomeworkError(f"{asks.name} asks nothing of {key}: write {key}(answer, draw)")
+    if more := [key for key in asks.keys if key not in keys]:
+        raise HomeworkError(f"{asks.name} asks {more[0]}; the exercises are {', '.join(keys)}")
+    digest = hashlib.sha256(data + asks.text.encode() + RULES).hexdigest()[:16]
     texts = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
     student = solution.parent.parent / "student" / solution.name
     with suppress(OSError, ValueError):  # without it the solution's serve, but for the open question
         handed_out = nbformat.read(student, as_version=4).cells
         texts = [cell.source for cell in handed_out if cell.cell_type == "markdown"] + texts
-    return Homework(solution.stem, setup, exercises, [*given[0], *given[1]], allowed, digest, texts)
+    return Homework(solution.stem, setup, exercises, [*before, *after], asks, digest, texts)
 
 
 def defines(source: str) -> set[str]:
@@ -159,24 +154,6 @@ def _require_python(source: str, what: str) -> None:
         ast.parse(source)
     except SyntaxError as error:
         raise HomeworkError(f"{what} is not plain Python: {error}") from None
-
-
-def _imports(sources: Iterable[str]) -> dict[str, set[str] | None]:
-    """What cells import: by module the names that are taken from it, None where it is imported whole."""
-    found: dict[str, set[str] | None] = {}
-    for source in sources:
-        try:
-            nodes = list(ast.walk(ast.parse(source)))
-        except SyntaxError:  # the install cell's %pip
-            continue
-        for node in nodes:
-            if isinstance(node, ast.Import):
-                found |= {alias.name: None for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names = found.setdefault(node.module, set())
-                if names is not None:
-                    names |= {alias.name for alias in node.names}
-    return found
 
 
 # --- The submission -----------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ class Grade:
         messages: what is wrong, by exercise; "" where nothing is.
         note: why a submission was not graded; "" if it was.
         seconds: how long grading took.
+        seed: of the inputs that the hidden checks drew.
         digest: of the submission and of the homework that it was graded by.
         code: the student's cells, by exercise.
         open_answer: the answer to the open question, as it was handed in.
@@ -39,6 +40,7 @@ class Grade:
     messages: dict[str, str] = field(default_factory=dict)
     note: str = ""
     seconds: float = 0.0
+    seed: int = 0
     digest: str = ""
     code: dict[str, list[str]] = field(default_factory=dict)
     open_answer: str = ""

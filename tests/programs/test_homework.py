@@ -106,8 +106,22 @@ pixels = 3 * 28 * 28
 """
 
 
-def make(folder: Path, source: str = SOURCE, wrong: str = WRONG) -> Path:
-    """A checkout's homework source, with its wrong answers."""
+HIDDEN = """\
+import torch
+
+
+def q1(answer, draw):
+    a, b = torch.randn(2, 5, generator=draw)
+    return {"squared_error of five numbers": answer.squared_error(a, b)}
+
+
+def q2(answer, draw):
+    return {"pixels": answer.pixels}
+"""
+
+
+def make(folder: Path, source: str = SOURCE, wrong: str = WRONG, hidden: str = HIDDEN) -> Path:
+    """A checkout's homework source, with its wrong answers and hidden checks."""
     path = folder / "notebooks" / "homework" / "source" / "hw99.py"
     path.parent.mkdir(parents=True)
     (folder / "pyproject.toml").write_text(
@@ -115,6 +129,7 @@ def make(folder: Path, source: str = SOURCE, wrong: str = WRONG) -> Path:
     )
     path.write_text(source)
     path.with_name("hw99_wrong.py").write_text(wrong)
+    path.with_name("hw99_hidden.py").write_text(hidden)
     return path
 
 
