@@ -337,28 +337,9 @@ def uncaught(source: Path | str, *, least: int = 3, timeout: float = 300) -> lis
         FileNotFoundError: there is no `hwNN_wrong.py`.
     """
     source = Path(source)
-    wrong_file = source.with_name(f"{source.stem}_wrong.py")
-    if source.stem.endswith("_wrong"):
-        own = source.with_name(source.name.replace("_wrong", ""))
-        raise HomeworkError(f"{source.name} holds wrong answers: give the homework's source, {own.name}")
+    wrong = wrong_answers(source)
     nb = notebooks.parse(split(_text(source), name=source.name)[1])
     solution = [cell for cell in nb.cells if cell.cell_type == "code"]
-    exercises = [match["key"] for cell in solution if (match := CHECK.match(cell.source))]
-    if not exercises:
-        raise HomeworkError(f"{source.name} is no homework's source: no cell begins with '# CHECK q1'")
-    if not wrong_file.is_file():
-        raise FileNotFoundError(f"there is no {wrong_file.name} beside {source.name}")
-    wrong: dict[str, list[tuple[str, str]]] = {key: [] for key in exercises}
-    for cell in _cells(_text(wrong_file), wrong_file.name):
-        if cell.markdown:
-            continue
-        match = WRONG.fullmatch(cell.first.strip())
-        if match is None or match["key"] not in wrong:
-            raise HomeworkError(
-                f"{wrong_file.name}, line {cell.line}: a wrong answer begins with '# WRONG q1: what is "
-                f"wrong with it', with one of {', '.join(exercises)}"
-            )
-        wrong[match["key"]].append((match["what"], cell.source))
 
     # One kernel for all: before an exercise's own cell each wrong one runs, and what follows up to the check.
     cells = []
@@ -386,6 +367,43 @@ def uncaught(source: Path | str, *, least: int = 3, timeout: float = 300) -> lis
         if len(answers) < least
     ]
     return problems + [f"{what}: {problem}" for what, trial in trials if (problem := _not_caught(trial))]
+
+
+def wrong_answers(source: Path | str) -> dict[str, list[tuple[str, str]]]:
+    """What is wrong with each plausible wrong answer beside a source, and its code, by exercise.
+
+    Args:
+        source: the marked source, hwNN.py.
+
+    Raises:
+        HomeworkError: the file is no homework's source, or a wrong answer names no exercise.
+        FileNotFoundError: there is no `hwNN_wrong.py`.
+    """
+    source = Path(source)
+    wrong_file = source.with_name(f"{source.stem}_wrong.py")
+    if source.stem.endswith("_wrong"):
+        own = source.with_name(source.name.replace("_wrong", ""))
+        raise HomeworkError(f"{source.name} holds wrong answers: give the homework's source, {own.name}")
+    cells = notebooks.parse(split(_text(source), name=source.name)[1]).cells
+    exercises = [
+        match["key"] for cell in cells if cell.cell_type == "code" and (match := CHECK.match(cell.source))
+    ]
+    if not exercises:
+        raise HomeworkError(f"{source.name} is no homework's source: no cell begins with '# CHECK q1'")
+    if not wrong_file.is_file():
+        raise FileNotFoundError(f"there is no {wrong_file.name} beside {source.name}")
+    wrong: dict[str, list[tuple[str, str]]] = {key: [] for key in exercises}
+    for cell in _cells(_text(wrong_file), wrong_file.name):
+        if cell.markdown:
+            continue
+        match = WRONG.fullmatch(cell.first.strip())
+        if match is None or match["key"] not in wrong:
+            raise HomeworkError(
+                f"{wrong_file.name}, line {cell.line}: a wrong answer begins with '# WRONG q1: what is "
+                f"wrong with it', with one of {', '.join(exercises)}"
+            )
+        wrong[match["key"]].append((match["what"], cell.source))
+    return wrong
 
 
 def _not_caught(trial: Sequence[NotebookNode]) -> str:

@@ -10,11 +10,19 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from course_utils.authoring.homework import HomeworkError, Result, build, report, results, uncaught
+from course_utils.authoring.homework import (
+    HomeworkError,
+    Result,
+    build,
+    report,
+    results,
+    uncaught,
+    wrong_answers,
+)
 from course_utils.authoring.kernel import NotebookError
 from course_utils.grading.doctor import try_the_wall
 from course_utils.grading.grade import check_out, grade, left_aside
-from course_utils.grading.judging import judge, wanted
+from course_utils.grading.judging import judge, let_through, wanted
 from course_utils.grading.reading import SubmissionError, read_homework, read_submission, which_homework
 from course_utils.grading.sandbox import Limits
 from course_utils.grading.session import alone
@@ -68,10 +76,21 @@ def _checked(ipynb: Path) -> tuple[dict[str, Result], list[str]]:
 
 @app.command("wrong")
 def wrong_command(sources: Files) -> None:
-    """Say which plausible wrong answers the checks of each source let through."""
-    problems = [problem for source in sources for problem in _or_exit(partial(uncaught, source))]
+    """Say which plausible wrong answers the checks of each source let through, the visible and the hidden ones."""
+    problems = [
+        problem
+        for source in sources
+        for problem in [*_or_exit(partial(uncaught, source)), *_or_exit(partial(_let_through, source))]
+    ]
     typer.echo("\n".join(problems) or "every wrong answer is caught")
     raise typer.Exit(1 if problems else 0)
+
+
+def _let_through(source: Path) -> list[str]:
+    """The wrong answers that the hidden checks of a source's solution, as it was built last, do not catch."""
+    homework = read_homework(source.parent.parent / "solution" / source.with_suffix(".ipynb").name)
+    start = partial(alone, Limits(cell_seconds=300, wall=False))
+    return let_through(homework, wrong_answers(source), start, secrets.randbelow(2**31))
 
 
 @app.command("progress")

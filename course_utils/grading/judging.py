@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,37 @@ def judge(nb: NotebookNode, homework: Homework, want: Wanted, start: Start, limi
         except StoppedError as error:
             submission.stop(str(error))
     return submission.judgement()
+
+
+def let_through(
+    homework: Homework, wrong: Mapping[str, Sequence[tuple[str, str]]], start: Start, seed: int
+) -> list[str]:
+    """The wrong answers that the hidden checks do not catch; [] if they catch all.
+
+    Args:
+        homework: the homework.
+        wrong: by exercise what is wrong, and the code (`authoring.homework.wrong_answers`).
+        start: starts a process.
+        seed: of the inputs, ≥ 0.
+
+    Raises:
+        HomeworkError: see `wanted`.
+        StoppedError: an answer ends the process.
+    """
+    want, passed = wanted(homework, start, seed), list[str]()
+    with start() as session:
+        _teachers(session, homework, homework.setup)
+        for exercise in homework.exercises:
+            key = exercise.key
+            _teachers(session, homework, exercise.before)
+            for what, code in wrong.get(key, []):
+                for source in (code, *(cell.source for cell in exercise.after)):
+                    session.check(source, "a wrong answer")
+                error, values = session.ask(homework.hidden.asks, key, seed)
+                if not (error or homework.hidden.judge(key, values, want.values[key])):
+                    passed.append(f"{key}: {what}: passes its hidden check")
+            _teachers(session, homework, [*exercise.answer, *exercise.after])
+    return passed
 
 
 def _teachers(session: Session, homework: Homework, cells: Sequence[NotebookNode]) -> None:
