@@ -142,33 +142,29 @@ def alone(limits: Limits) -> Iterator[Session]:
         SandboxError: it does not start.
     """
     command = [sys.executable, "-c", ALONE]
-    with tempfile.TemporaryDirectory(prefix="homework-", ignore_cleanup_errors=True) as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="homework-", ignore_cleanup_errors=True)
+        )
         process = start(command, replace(limits, wall=False), Path(folder).resolve(), talks=True)
-        with ThreadPoolExecutor(1) as pool:
-            said = pool.submit(last_words, process)
-
-            def ended() -> str:
-                kill(process)
-                return _how(process.returncode)
-
-            assert process.stdin is not None
-            assert process.stdout is not None
-            try:
-                try:
-                    worker.read(process.stdout)
-                except (EOFError, ValueError):
-                    kill(process)
-                    raise SandboxError(_not_started(said.result(), process.returncode)) from None
-                session = Session(
-                    process.stdin, process.stdout, limits, lambda: over_memory(process, limits), ended
-                )
-                try:
-                    yield session
-                finally:
-                    kill(process)
-                    session.close()
-            finally:
-                kill(process)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        said = stack.enter_context(ThreadPoolExecutor(1)).submit(last_words, process)
+        session = Session(
+            process.stdin,
+            process.stdout,
+            limits,
+            over=lambda: over_memory(process, limits),
+            ended=lambda: _how(process.wait()),
+        )
+        stack.callback(session.close)
+        stack.callback(kill, process)
+        try:
+            worker.read(process.stdout)
+        except (EOFError, ValueError):
+            kill(process)
+            raise SandboxError(_not_started(said.result(), process.returncode)) from None
+        yield session
 
 
 class Wall:
@@ -253,8 +249,9 @@ class Wall:
         self._control.settimeout(PATIENCE)
         if ready != b"r":
             kill(process)
-            self._process = None
-            raise SandboxError(_not_started(said.result(), process.returncode))
+            words = said.result()
+            self.close()
+            raise SandboxError(_not_started(words, process.returncode))
         return process
 
     def _end(self) -> str:

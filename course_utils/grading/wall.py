@@ -36,7 +36,8 @@ SYSTEM = (
 OWN = """
 --unshare-user --disable-userns --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup
 --uid 1000 --gid 1000 --hostname wall --cap-drop ALL --new-session --die-with-parent --proc /proc --dev /dev
-"""
+--as-pid-1
+"""  # no process of bubblewrap's own is there, which a submission could take over
 # Process numbers of its own: when root's first process in it ends, so do all the others; a signal of root's without
 # capabilities would not reach them.
 STAGE = """
