@@ -5,9 +5,9 @@
 #
 # Six exercises and one open question, about two hours. Write your code where a cell says so; leave the check cells as
 # they are. A check says at once what is wrong. Nothing here needs a GPU or a network. *Restart and run all* before you
-# hand it in: a notebook that does not run from top to bottom cannot be graded fairly. Beside plain Python, PyTorch and
-# NumPy the grader runs what this notebook itself imports; other imports, files, `%`, `!` and names such as `_x` it
-# leaves out, and `course homework check` names them.
+# hand it in. When it is graded, your functions are also asked about other numbers, shapes and seeds than in the
+# checks, where there are no files and no network. Lines with `%` or `!`, and statements that fail there, are left out.
+# `course homework check` judges in the same way, and names them.
 #
 # The symbols are those of notebook 04: $x$ an image with pixels in [-1, 1], $z$ its code of $d$ numbers, $N$ the number
 # of images in a batch, $\log$ the natural logarithm. In exercises 1 to 4 you build a VAE whose two distributions are

@@ -5,9 +5,9 @@
 #
 # Six exercises and one open question, about an hour and a half. Write your code where a cell says so; leave the check
 # cells as they are. A check says at once what is wrong. Nothing here needs a GPU or a network. *Restart and run all*
-# before you hand it in: a notebook that does not run from top to bottom cannot be graded fairly. Beside plain Python,
-# PyTorch and NumPy the grader runs what this notebook itself imports; other imports, files, `%`, `!` and names such as
-# `_x` it leaves out, and `course homework check` names them.
+# before you hand it in. When it is graded, your functions are also asked about other numbers, shapes and seeds than in
+# the checks, where there are no files and no network. Lines with `%` or `!`, and statements that fail there, are left
+# out. `course homework check` judges in the same way, and names them.
 #
 # In all exercises the discriminator's network computes a **score** $s(x)$, any number, and its answer is
 # $D(x) = \sigma(s(x))$ with the sigmoid $\sigma(s) = 1 / (1 + e^{-s})$. A batch of $N$ images or points has $N$ scores,

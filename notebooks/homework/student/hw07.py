@@ -3,11 +3,11 @@
 #
 # # Homework 07 · Diffusion
 #
-# Six exercises and one open question, about ninety minutes. Write your code where a cell says so; leave the check cells
-# as they are. A check says at once what is wrong. Nothing here needs a GPU or a network. *Restart and run all* before
-# you hand it in: a notebook that does not run from top to bottom cannot be graded fairly. Beside plain Python, PyTorch
-# and NumPy the grader runs what this notebook itself imports; other imports, files, `%`, `!` and names such as `_x` it
-# leaves out, and `course homework check` names them.
+# Six exercises and one open question, about ninety minutes. Write your code where a cell says so; leave the check
+# cells as they are. A check says at once what is wrong. Nothing here needs a GPU or a network. *Restart and run all*
+# before you hand it in. When it is graded, your functions are also asked about other numbers, shapes and seeds than in
+# the checks, where there are no files and no network. Lines with `%` or `!`, and statements that fail there, are left
+# out. `course homework check` judges in the same way, and names them.
 #
 # In all exercises but the fifth the time steps are $t = 1, \dots, T$, and $t = 0$ is the clean image $x_0$. `alpha_bar` is a float64
 # tensor of the shape (T + 1,) with `alpha_bar[t]` $= \bar\alpha_t$ and $\bar\alpha_0 = 1$. A batch holds $N$ images of
