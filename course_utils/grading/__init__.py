@@ -1,14 +1,13 @@
-"""What a teacher runs: any number of submissions graded, each in a sandbox of its own, by the teacher's check cells.
+"""What a teacher runs: any number of submissions graded, each behind a wall, by what its functions give.
 
 Every file that an LMS leaves ends in a row (`handed_in`); the student's code is found wherever it stands in the
 notebook (`cells`), and `judging` is the one way from there to the marks, for teacher and student.
 
-What a submission may do is decided three times. `gate` reads the student's code, lets plain Python and the homework's
-own imports through and leaves the rest out. What passes runs in a `sandbox`, within limits and behind the `wall`: it
-sees the libraries that a homework needs and nothing else of the machine (`doctor` tries that). And between the
-student's cells and the checks a watch (`assembly`) compares the functions that checks use with what they were.
-Outputs, tags, check cells and everything else in a submission are left aside: checks and what they must print come
-from the solution.
+What a student has written runs in a process of its own (`worker`), forked behind a `wall` from one that has imported
+torch: it sees the libraries that a homework needs and nothing else of the machine (`doctor` tries that). What decides
+stays outside: the teacher's side (`session`) asks that process what the student's functions give to inputs drawn from a
+seed, gets plain `values` back, and compares them with the solution's (`hidden`). So nothing that the code does in its
+own process can gain a point, but to give the right values. The visible checks only say what is wrong.
 """
 
 import course_utils.authoring  # noqa: F401  says what to install where something is missing

@@ -20,6 +20,7 @@ from course_utils.authoring.homework import (
     wrong_answers,
 )
 from course_utils.authoring.kernel import NotebookError
+from course_utils.grading.advice import advice, plain
 from course_utils.grading.doctor import try_the_wall
 from course_utils.grading.grade import check_out, grade, left_aside
 from course_utils.grading.judging import judge, let_through, wanted
@@ -51,16 +52,16 @@ def check_command(notebooks: Files) -> None:
     """Say which exercises of each homework notebook pass, and what is wrong with the others."""
     passed = True
     for ipynb in notebooks:
-        found, left_out = _or_exit(partial(_checked, ipynb))
-        typer.echo(report(found))
-        for line in left_out:
-            typer.echo(f"left out: {line}")
+        found, notes = _or_exit(partial(_checked, ipynb))
+        typer.echo("\n".join([report(found), *notes]))
         passed = passed and all(result.passed for result in found.values())
     raise typer.Exit(0 if passed else 1)
 
 
 def _checked(ipynb: Path) -> tuple[dict[str, Result], list[str]]:
-    """Which exercises pass, and what was left out: judged as when graded, where the homework's solution is at hand."""
+    """Which exercises pass, judged as when graded where the homework's solution is at hand; what was left out, and
+    what may not work where it is graded.
+    """
     try:
         nb, _ = read_submission(ipynb)
     except SubmissionError as error:
@@ -71,7 +72,14 @@ def _checked(ipynb: Path) -> tuple[dict[str, Result], list[str]]:
     homework, limits = read_homework(solution), Limits(wall=False)
     start = partial(alone, limits)
     judged = judge(nb, homework, wanted(homework, start, secrets.randbelow(2**31)), start, limits)
-    return {key: Result(not message, message) for key, message in judged.messages.items()}, judged.left_out
+    notes = [f"left out: {line}" for line in judged.left_out]
+    notes += [
+        f"may fail: cell {number}, line {line}: {why}"
+        for number, cell in enumerate(nb.cells, 1)
+        if cell.cell_type == "code"
+        for line, why in advice(plain(cell.source)[0])
+    ]
+    return {key: Result(not message, message) for key, message in judged.messages.items()}, notes
 
 
 @app.command("wrong")

@@ -521,6 +521,9 @@ def test_check_judges_as_the_grader_does_and_says_what_was_left_out(
     by_grader = judged(nb, hw)
     assert [f"{key}  {message or 'passed'}" for key, message in by_grader.messages.items()] == lines[:2]
     assert [f"left out: {line}" for line in by_grader.left_out] == lines[3:4]
+    assert lines[4:] == [
+        "may fail: cell 5, line 1: `import pandas_of_the_future`: where this is graded it may not be installed"
+    ]
 
 
 def test_progress_is_a_line_a_homework_and_a_sum(checkout: Path, tmp_path: Path) -> None:
