@@ -53,7 +53,7 @@ def _plain(value: Any, tensors: dict[str, Tensor], depth: int) -> Any:
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
-        value = torch.as_tensor(np.ascontiguousarray(value))
+        value = torch.as_tensor(np.array(value, order="C"))  # a number stays one
     if isinstance(value, Tensor) and not value.is_complex():
         tensors[name := str(len(tensors))] = value.detach().to("cpu").clone().contiguous()
         return {"tensor": name}

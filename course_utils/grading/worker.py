@@ -30,7 +30,7 @@ from course_utils.grading.values import pack, unpack
 
 WARM = (
     "course_utils.checks", "course_utils.pretrained", "matplotlib.pyplot", "scipy.linalg", "scipy.special",
-    "scipy.stats", "sklearn.datasets",
+    "scipy.stats", "sklearn.datasets", "torch._dynamo",  # the last by the first step of an optimiser
 )  # fmt: skip
 MOST_TEXT = 4000  # characters of what an error says
 MOST_NOTES = 20  # statements of a cell that failed

@@ -142,6 +142,16 @@ def test_plain_values_come_through_whole(seed: int) -> None:
     assert equal(unpack(pack(value)), value)
 
 
+def test_numbers_of_numpy_stay_numbers_and_views_come_whole() -> None:
+    for value in (np.float64(2.5), np.float32(2.5), np.array(2.5)):
+        got = unpack(pack(value))
+        assert (got.shape, got.item()) == ((), 2.5)
+    shared = torch.ones(3)
+    assert equal(unpack(pack([shared, shared, shared[1:], shared.expand(2, 3)]))[3], torch.ones(2, 3))
+    turned = np.arange(6.0).reshape(2, 3).T[::-1]
+    assert equal(unpack(pack(turned)), turned.copy())
+
+
 def test_what_is_no_plain_value_comes_as_the_name_of_its_type() -> None:
     class Number(float):
         pass
@@ -168,8 +178,6 @@ def test_what_is_no_plain_value_comes_as_the_name_of_its_type() -> None:
             (got,) = got
         assert isinstance(got, Other)
     assert repr(unpack(pack(object()))) == "a object"
-    shared = torch.ones(3)
-    assert equal(unpack(pack([shared, shared, shared[1:], shared.expand(2, 3)]))[3], torch.ones(2, 3))
 
 
 @pytest.mark.parametrize("seed", range(200))

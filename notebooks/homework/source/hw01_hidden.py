@@ -32,9 +32,9 @@ def q1(answer, draw):
     x = (normal(len(y), D, draw=draw) * (1 + y[:, None])) @ normal(D, D, draw=draw)
     x = x + 3 * normal(K, D, draw=draw)[y]
     pooling, alone = (0.1 + 0.8 * torch.rand(2, generator=draw)).tolist()
-    given, labels = x.clone(), y.clone()
-    values = {}
+    labels, values = y.clone(), {}
     for share in (0.0, 1.0, pooling):
+        given = x.clone()
         priors, means, covariances = answer.fit_classes(given, labels, K, share)
         what = f"of {K} classes, D = {D}, pooling {share:.2f},"
         values |= {f"the priors {what}": priors, f"the means {what}": means}
@@ -42,8 +42,8 @@ def q1(answer, draw):
     priors, means, covariances = answer.fit_classes(x.float(), torch.zeros_like(y), 1, alone)
     values |= {"the priors if there is only one class": priors, "its mean": means}
     values["the covariance if there is only one class"] = covariances
-    values["x after the calls, compared with x before them,"] = given
-    values["y after the calls, compared with y before them,"] = labels
+    values["x after the call, compared with x before it,"] = given
+    values["y after the call, compared with y before it,"] = labels
     return values
 
 
@@ -52,7 +52,7 @@ def q2(answer, draw):
     N, K, D = integer(6, 10, draw), integer(3, 5, draw), integer(2, 4, draw)
     priors = (0.7 * normal(K, draw=draw)).softmax(dim=0)
     means, covariances = normal(K, D, draw=draw), covariances_of(K, D, draw)
-    x = 1.5 * normal(N, D, draw=draw)
+    x = means[torch.arange(N) % K] + normal(N, D, draw=draw)
     # Two classes that differ along one direction, and points far off along another, where neither is sure.
     along, off = torch.linalg.qr(normal(D, D, draw=draw)).Q[:2]
     scale = 0.5 + torch.rand((), generator=draw, dtype=torch.float64)
@@ -89,23 +89,28 @@ def judge_q2(got, want):
     check_close(name, got["tiny"], want["tiny"], tol=1e-3, hint=hint)
 
 
+def guarded(name, function, shape):
+    """The function, which refuses what has another shape than x_a."""
+
+    def call(x_a):
+        check_shape(f"what {name} is given", x_a, shape, hint="It gets x_a, x[:, :d].")
+        return function(x_a)
+
+    return call
+
+
 def q3(answer, draw):
     """Several points, then a single one of which only the last coordinate moves."""
-    D, values = integer(4, 7, draw), {}
+    D = integer(4, 7, draw)
+    cases = []
     for N, d in ((integer(5, 9, draw), integer(1, D - 2, draw)), (1, D - 1)):
-        x = normal(N, D, draw=draw)
         A, B = normal(d, D - d, draw=draw), normal(d, D - d, draw=draw)
-
-        def guarded(name, function, shape=(N, d)):
-            def call(x_a):
-                check_shape(f"what {name} is given", x_a, shape, hint="It gets x_a, x[:, :d].")
-                return function(x_a)
-
-            return call
-
-        log_scale = guarded("log_scale", lambda x_a, A=A: torch.sin(x_a @ A))
-        shift = guarded("shift", lambda x_a, B=B: torch.cos(x_a) @ B)
-        given, what = x.clone(), f"for N = {N}, D = {D}, d = {d}"
+        cases.append((normal(N, D, draw=draw), d, A, B))
+    values = {}
+    for x, d, A, B in cases:
+        given, what = x.clone(), f"for N = {len(x)}, D = {D}, d = {d}"
+        log_scale = guarded("log_scale", lambda x_a, A=A: torch.sin(x_a @ A), (len(x), d))
+        shift = guarded("shift", lambda x_a, B=B: torch.cos(x_a) @ B, (len(x), d))
         values[f"log p(x) {what}"] = answer.coupling_log_prob(given, d, log_scale, shift)
         values[f"x after the call {what}, compared with x before it,"] = given
     return values

@@ -18,27 +18,27 @@ def between(low, high, draw):
 
 def factors(n, d, draw):
     """n lower triangular matrices of d by d, with a positive diagonal."""
-    rows = torch.randn(n, d, d, generator=draw)
-    return rows.tril(-1) + torch.diag_embed(0.3 + torch.rand(n, d, generator=draw))
+    rows = 0.7 * torch.randn(n, d, d, generator=draw)
+    return rows.tril(-1) + torch.diag_embed(0.5 + torch.rand(n, d, generator=draw))
 
 
 def q1(answer, draw):
     """Twice with one generator, and once with another that begins as it did; and codes of one number."""
     d = whole(2, 4, draw)
     mu, L = torch.randn(6, d, generator=draw), factors(6, d, draw)
-    weights, seed = torch.randn(30_000, d, generator=draw), whole(0, 2**31 - 1, draw)
+    weights, seed = torch.randn(6000, d, generator=draw), whole(0, 2**31 - 1, draw)
     column = torch.randn(5, 1, generator=draw)
     leaves = mu.clone().requires_grad_(), L.clone().requires_grad_()
-    many = leaves[0].repeat(5000, 1), leaves[1].repeat(5000, 1, 1)
+    many = leaves[0].repeat(1000, 1), leaves[1].repeat(1000, 1, 1)
     given, alike = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
     codes = answer.draw_codes(*many, given)
-    check_shape("the codes of 30,000 rows", codes, (30_000, d))
+    check_shape("the codes of 6,000 rows", codes, (6000, d))
     to_mu, to_L = check_gradients("the code", (weights * codes).sum(), leaves)
     return {
         "mu": mu, "L": L, "weights": weights, "the gradient to mu": to_mu, "the gradient to L": to_L,
         "mu, afterwards,": many[0][:6], "L, afterwards,": many[1][:6], "codes": codes,
-        "next codes": answer.draw_codes(mu.repeat(5000, 1), L.repeat(5000, 1, 1), given),
-        "codes again": answer.draw_codes(mu.repeat(5000, 1), L.repeat(5000, 1, 1), alike),
+        "next codes": answer.draw_codes(mu.repeat(1000, 1), L.repeat(1000, 1, 1), given),
+        "codes again": answer.draw_codes(mu.repeat(1000, 1), L.repeat(1000, 1, 1), alike),
         "the codes of 5 rows of one number, for L = 0.00001,":
             answer.draw_codes(column, torch.full((5, 1, 1), 1e-5), given),
     }  # fmt: skip
@@ -47,29 +47,29 @@ def q1(answer, draw):
 def judge_q1(got, want):
     """In whatever order eps is drawn: it must be normal, each number of it independent of the others.
 
-    Each of 24 means of 5,000 has the standard error 0.014, each of 300 covariances at most 0.02, the mean fourth power
-    0.04. Bounds are 6 of these. Of 30,000 rows of eps, rounded to 0.001, about one in a hundred is there twice by chance.
+    Each of 24 means of 1,000 has the standard error 0.032, each of 300 covariances at most 0.045, the mean fourth power
+    0.09. Bounds are 6 of these. Of 6,000 rows of eps, rounded to 0.001, some ten are there twice by chance.
     """
     n, d = want["mu"].shape
     same(got, want, only=["mu, afterwards,", "L, afterwards,"])
     same(got, want, only=[name for name in want if "one number" in name], tol=1e-3)
-    check_shape("the codes of 30,000 rows", got["codes"], (5000 * n, d))
+    check_shape("the codes of 6,000 rows", got["codes"], (1000 * n, d))
     check_close("the gradient to mu", got["the gradient to mu"], want["the gradient to mu"], tol=1e-3)
-    off = (got["codes"] - want["mu"].repeat(5000, 1))[:, :, None]
-    eps = torch.linalg.solve_triangular(want["L"].repeat(5000, 1, 1), off, upper=False).view(5000, n * d)
+    off = (got["codes"] - want["mu"].repeat(1000, 1))[:, :, None]
+    eps = torch.linalg.solve_triangular(want["L"].repeat(1000, 1, 1), off, upper=False).view(1000, n * d)
     hint = "The code is mu + L eps with eps ~ N(0, I), drawn anew for each row."
-    check_range("the means of L^-1 (codes - mu)", eps.mean(dim=0), -0.09, 0.09, hint=hint)
+    check_range("the means of L^-1 (codes - mu)", eps.mean(dim=0), -0.2, 0.2, hint=hint)
     covariance = eps.T.cov() - torch.eye(n * d)
-    check_range("the covariance of L^-1 (codes - mu), less I,", covariance, -0.13, 0.13, hint=hint)
-    check_range("their mean fourth power", eps.pow(4).mean(), 2.75, 3.25, hint="Is eps normal?")
+    check_range("the covariance of L^-1 (codes - mu), less I,", covariance, -0.3, 0.3, hint=hint)
+    check_range("their mean fourth power", eps.pow(4).mean(), 2.4, 3.6, hint="Is eps normal?")
     different = len((1000 * eps.view(-1, d).abs()).round().unique(dim=0)) / len(off)
     check_range("the share of different eps, up to the sign,", different, 0.9, 1, hint=hint)
-    by_eps = torch.einsum("kni,knj->nij", want["weights"].view(5000, n, d), eps.view(5000, n, d)).tril()
+    by_eps = torch.einsum("kni,knj->nij", want["weights"].view(1000, n, d), eps.view(1000, n, d)).tril()
     to_L = got["the gradient to L"].tril()
     check_close("the gradient to L", to_L, by_eps, tol=1e-2, hint="L multiplies eps.")
     hint = "All randomness comes from the generator that is given."
     check_close("the codes for a generator that begins alike", got["codes again"], got["codes"], hint=hint)
-    check_shape("the next codes of a generator", got["next codes"], (5000 * n, d))
+    check_shape("the next codes of a generator", got["next codes"], (1000 * n, d))
     moved = (got["next codes"] - got["codes"]).abs().amax(dim=1)
     check_range("how far the next codes lie from the first ones", moved, 1e-6, 1e4, hint=hint)
 
@@ -144,13 +144,14 @@ class Decoder(nn.Module):
 
 def q4(answer, draw):
     """Two steps with momentum, the first with an old gradient; then the first again, in the same way."""
-    n, d = whole(40, 60, draw), whole(2, 3, draw)
+    n, d = whole(200, 250, draw), whole(2, 3, draw)
     shape = whole(1, 3, draw), whole(2, 3, draw), 4
     x = 2 * torch.rand(n, *shape, generator=draw) - 1
     size, outputs = x[0].numel(), d + d * (d + 1) // 2
     shapes = (outputs, size), (outputs,), (size, d), (size,)
-    weights = [0.15 * torch.randn(s, generator=draw) for s in shapes]
-    lr, beta, seed = between(0.02, 0.04, draw), between(2.0, 4.0, draw), whole(0, 2**31 - 1, draw)
+    scales = 0.1, 0.3, 0.5, 0.5
+    weights = [scale * torch.randn(s, generator=draw) for scale, s in zip(scales, shapes, strict=True)]
+    lr, beta, seed = between(0.05, 0.1, draw), between(2.0, 4.0, draw), whole(0, 2**31 - 1, draw)
     found = {"x": x.clone(), "weights": [w.clone() for w in weights], "lr": lr, "beta": beta, "d": d}
     for what, steps in (("steps", 2), ("again", 1)):
         encoder, decoder = nn.Sequential(nn.Flatten(), nn.Linear(size, outputs)), Decoder(d, shape)
@@ -175,7 +176,7 @@ def q4(answer, draw):
 def judge_q4(got, want):
     """In whatever order eps is drawn: with the eps that the decoder's codes show, the steps are made again here.
 
-    Of at least 160 numbers of eps the mean has a standard error of 0.08, the mean square one of 0.11.
+    Of at least 400 numbers of eps in a step the mean has a standard error of 0.05, the mean square one of 0.07.
     """
     x, d, n, hint = want["x"].double(), want["d"], len(want["x"]), "A code for each image: mu + L eps."
     weights = [w.double().requires_grad_() for w in want["weights"]]
@@ -187,8 +188,8 @@ def judge_q4(got, want):
         check_shape(f"{name}what the decoder sees", codes, (n, d), hint=hint)
         with torch.no_grad():
             eps = torch.linalg.solve_triangular(L, (codes - mu)[:, :, None], upper=False)
-        check_range(f"{name}the mean of the eps that it sees", eps.mean(), -0.6, 0.6, hint=hint)
-        check_range(f"{name}the mean square of that eps", eps.square().mean(), 0.3, 2.2, hint=hint)
+        check_range(f"{name}the mean of L^-1 (code - mu)", eps.mean(), -0.35, 0.35, hint=hint)
+        check_range(f"{name}the mean square of L^-1 (code - mu)", eps.square().mean(), 0.6, 1.5, hint=hint)
         noise.append(eps)
         logits = (mu + (L @ eps)[:, :, 0]) @ weights[2].T + weights[3]
         log_p = ((x.flatten(1) + 1) / 2 * logits - (torch.expm1(logits) / logits).log()).sum(dim=1).mean()
@@ -202,12 +203,12 @@ def judge_q4(got, want):
         names = "encoder's weights", "encoder's bias", "decoder's weights", "decoder's bias"
         for part, mine, right in zip(names, step["weights"], weights, strict=True):
             of = "One step along the gradient of the loss; gradients from before it are forgotten."
-            check_close(f"{name}the {part}, afterwards,", mine, right, tol=1e-3, hint=of)
+            check_close(f"{name}the {part}, afterwards,", mine, right, hint=of)
     hint = "All randomness comes from the generator that is given."
     again, first = got["again"][0]["codes"], got["steps"][0]["codes"]
     check_close("what the decoder sees for a generator that begins alike", again, first, hint=hint)
     moved = (noise[1] - noise[0]).abs().mean()
-    check_range("the mean change of eps from one step to the next", moved, 0.5, 2.0, hint=hint)
+    check_range("the mean change of eps from one step to the next", moved, 0.8, 1.5, hint=hint)
 
 
 def judge_unpack(h, d):
