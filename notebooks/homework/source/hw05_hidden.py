@@ -16,7 +16,7 @@ def whole(low, high, draw):
 
 
 def spread(n, low, high, draw):
-    """n numbers from low to high, both among them and one in each of n parts of equal length, in any order."""
+    """n numbers from low to high, both of them, and one in each of n parts of equal length, in any order."""
     places = (torch.arange(n) + torch.rand(n, generator=draw)) / n
     places[0], places[-1] = 0, 1
     return (low + (high - low) * places)[torch.randperm(n, generator=draw)]
@@ -160,7 +160,7 @@ def q4(answer, draw):
     for size in ((3000, d), (whole(1, 5, draw), *shape)):
         real, fake = 1.5 + torch.randn(size, generator=draw), torch.randn(size, generator=draw) - 1.5
         W = torch.randn(math.prod(size[1:]), 3, generator=draw) / math.prod(size[1:]) ** 0.5
-        a, left = torch.randn(len(W), generator=draw), torch.randn(W.shape, generator=draw)
+        a, left = 0.3 * torch.randn(len(W), generator=draw), torch.randn(W.shape, generator=draw)
         inputs.append((real, fake, W, a, left))
     points, images = inputs
     seed = whole(0, 2**31 - 1, draw)
@@ -304,7 +304,7 @@ def q5(answer, draw):
 
 
 def judge_two_turns(got, want):
-    """Right for the noise that the generator got; returns that of both turns, rows in order of size."""
+    """Right for the noise that the generator got; returns the different rows of each turn's, in one order."""
     n, piece, drawn = want["n"], want["piece"], []
     W, c, A, b = (weight.double() for weight in want["weights"])
     players = W.requires_grad_(), c.requires_grad_()
@@ -343,7 +343,7 @@ def judge_two_turns(got, want):
             raise AssertionError(
                 "weights no longer require a gradient after the turn; leave them as they are."
             )
-        drawn.append(z[z[:, 0].argsort()])
+        drawn.append(z.unique(dim=0))
     return drawn
 
 
@@ -354,6 +354,7 @@ def judge_q5(got, want):
     """
     noise = {name: judge_two_turns(got[name], want[name]) for name in want}
     first, second = noise["many"]
+    check_close("how many different rows the noise of 3,000 images has", len(first), 3000)
     hint = "All n rows are standard normal numbers: randn."
     judge_even("the noise", torch.special.ndtr(first).flatten(), hint)
     check_close(
@@ -363,7 +364,6 @@ def judge_q5(got, want):
         tol=0.15,
         hint=hint,
     )
-    check_close("how many different rows the noise of 3,000 images has", len(first.unique(dim=0)), 3000)
     hint = "Draw the noise for all n images at once, with `draw`, and cut it then."
     cut = "in other pieces, for a generator that begins alike,"
     check_close(f"the noise {cut}", noise["again"][0], first, hint=hint)
