@@ -29,7 +29,6 @@ from course_utils.grading.sandbox import (
     start,
 )
 
-MOST_REPLY = 64_000_000  # bytes
 PATIENCE = 15.0  # seconds to end a submission and clean up
 STARTS_WITHIN = 180.0  # seconds
 ALONE = "from course_utils.grading.worker import alone; alone()"
@@ -108,7 +107,7 @@ class Session:
         try:
             with suppress(BrokenPipeError, ConnectionError):  # it has ended: the reply says so
                 worker.write(self._requests, what)
-            reply = self._wait(self._reader.submit(worker.read, self._replies, MOST_REPLY))
+            reply = self._wait(self._reader.submit(worker.read, self._replies))
             keys = {"run": {"failed"}, "check": {"error"}, "ask": {"error", "values"}}[what["do"]]
             if not isinstance(reply, dict) or set(reply) != keys:
                 raise ValueError("the answer is none")

@@ -32,31 +32,35 @@ WARM = (
     "course_utils.checks", "course_utils.pretrained", "matplotlib.pyplot", "scipy.linalg", "scipy.special",
     "scipy.stats", "sklearn.datasets", "torch._dynamo",  # the last by the first step of an optimiser
 )  # fmt: skip
+MOST_REPLY = 64_000_000  # bytes
 MOST_TEXT = 4000  # characters of what an error says
 MOST_NOTES = 20  # statements of a cell that failed
 PR_SET_DUMPABLE = 4  # of Linux: whether others of the same account may read a process's memory and open files
 
 
 def write(channel: IO[bytes], value: Any) -> None:
-    """Send a value."""
+    """Send a value; in place of one that is too large, an error that says so."""
     data = pack(value)
+    if len(data) > MOST_REPLY:
+        said = f"the answer gives {len(data) / 1e6:.0f} MB; at most {MOST_REPLY / 1e6:.0f} MB are compared"
+        data = pack({"error": said, "values": None})
     channel.write(len(data).to_bytes(8, "big") + data)
     channel.flush()
 
 
-def read(channel: IO[bytes], most: int = 2**40) -> Any:
+def read(channel: IO[bytes]) -> Any:
     """The next value.
 
     Raises:
         EOFError: the other side has ended.
-        ValueError: what came is no value, or has more than `most` bytes.
+        ValueError: what came is no value, or is too large.
     """
     head = channel.read(8)
     length = int.from_bytes(head, "big")
     if len(head) < 8:
         raise EOFError
-    if length > most:
-        raise ValueError(f"{length} bytes are announced; at most {most} are read")
+    if length > MOST_REPLY:
+        raise ValueError(f"{length} bytes are announced; at most {MOST_REPLY} are read")
     data = channel.read(length)
     if len(data) < length:
         raise EOFError

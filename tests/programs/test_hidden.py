@@ -2,6 +2,8 @@
 
 import math
 import random
+import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,14 +16,25 @@ from course_utils.authoring.homework import HomeworkError, wrong_answers
 from course_utils.grading import judging, reading
 from course_utils.grading.hidden import Hidden, ask, refusal, same
 from course_utils.grading.sandbox import Limits
-from course_utils.grading.session import alone
+from course_utils.grading.session import Start, Wall, alone
 from course_utils.grading.values import Other, pack, unpack
 
 FOLDER = Path(__file__).parents[2] / "notebooks" / "homework"
 SOURCES = sorted((FOLDER / "source").glob("hw[0-9][0-9].py"))
-START = partial(alone, Limits(cell_seconds=300, seconds=3600, wall=False))
+LIMITS = Limits(cell_seconds=300, seconds=3600)
 pytestmark = pytest.mark.timeout(900)
 each_homework = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    """Starts a process."""
+    if sys.platform != "linux":
+        yield partial(alone, LIMITS)
+        return
+    wall = Wall(LIMITS)
+    yield wall.session
+    wall.close()
 
 
 def read(source: Path) -> reading.Homework:
@@ -36,8 +49,8 @@ def test_there_are_eight() -> None:
 
 
 @each_homework
-def test_every_wrong_answer_is_caught(source: Path) -> None:
-    assert judging.let_through(read(source), wrong_answers(source), START, seed=20) == []
+def test_every_wrong_answer_is_caught(source: Path, start: Start) -> None:
+    assert judging.let_through(read(source), wrong_answers(source), start, seed=20) == []
 
 
 # Answers that have learnt the visible check by heart: what the solution's functions give there, in that order.
@@ -60,10 +73,12 @@ def by_heart(told):
 
 
 @each_homework
-def test_who_knows_the_visible_check_or_another_seed_by_heart_gets_nothing(source: Path) -> None:
+def test_who_knows_the_visible_check_or_another_seed_by_heart_gets_nothing(
+    source: Path, start: Start
+) -> None:
     hw = read(source)
-    want, other, again = (judging.wanted(hw, START, seed) for seed in (21, 22, 21))
-    with START() as session:
+    want, other, again = (judging.wanted(hw, start, seed) for seed in (21, 22, 21))
+    with start() as session:
         for cell in [*hw.setup]:
             assert session.check(cell.source, "setup") == ""
         assert session.check(BY_HEART, "by heart") == ""
@@ -270,7 +285,7 @@ def test_a_refusal_is_the_name_of_the_error() -> None:
         same({"a": ""}, {"a": "ValueError"})
 
 
-def test_hidden_checks_that_fail_with_the_solution_stop_the_grading() -> None:
+def test_hidden_checks_that_fail_with_the_solution_stop_the_grading(start: Start) -> None:
     hw = read(SOURCES[0])
     for text, message in (
         ("def q1(answer, draw):\n    return answer.nothing", "hw99_hidden.py: q1 of the solution: NameError"),
@@ -279,4 +294,4 @@ def test_hidden_checks_that_fail_with_the_solution_stop_the_grading() -> None:
         hidden = Hidden(text, "hw99_hidden.py")
         broken = reading.Homework(hw.name, hw.setup, hw.exercises[:1], [], hidden, "", [])
         with pytest.raises(HomeworkError, match=message):
-            judging.wanted(broken, START, 1)
+            judging.wanted(broken, start, 1)

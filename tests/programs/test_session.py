@@ -96,6 +96,13 @@ assert len(list(DataLoader([1, 2, 3, 4], num_workers=2, batch_size=2))) == 2
         assert one.run(code, "cell 1") == []
 
 
+def test_an_answer_that_gives_too_much_is_told_so(start: session.Start) -> None:
+    with start() as one:
+        asks = "import torch\ndef q1(answer, draw):\n    return torch.zeros(20_000_000)"
+        assert one.ask(asks, "q1", 1) == ("the answer gives 80 MB; at most 64 MB are compared", None)
+        assert one.run("x = 1", "cell 1") == []
+
+
 # --- How it ends --------------------------------------------------------------------------------------------
 
 ENDS = {
