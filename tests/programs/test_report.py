@@ -179,6 +179,9 @@ def test_points_for_an_answer_that_changed_are_kept_and_noted() -> None:
         assert keep_marks([now], marked([before])) == []
         assert (now.open, now.open_note) == ("4", CHANGED)
         before, now = now, row(answer="Because of that.")
+    third = row(answer="Because of this.")
+    keep_marks([third], marked([before]))
+    assert (third.open, third.open_note) == ("4", CHANGED)
     before.open_note = ""  # the teacher has seen to it
     keep_marks([now], marked([before]))
     assert (now.open, now.open_note) == ("4", "")
