@@ -38,7 +38,6 @@ class Grade:
         open_answer: the answer to the open question, as it was handed in.
         open_question: the question, as it was handed out.
         left_out: what of the code was not run, and why.
-        seed: of the hidden checks' inputs.
         open: the points that the teacher gave for the open answer, as the table has them; "" if none.
         open_note: what the teacher should know of these points, or noted on them.
         open_for: the answer that they belong to (`answer`), where this row has none.
@@ -56,7 +55,6 @@ class Grade:
     open_answer: str = ""
     open_question: str = ""
     left_out: list[str] = field(default_factory=list)
-    seed: int = 0
     open: str = ""
     open_note: str = ""
     open_for: str = ""

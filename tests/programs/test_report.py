@@ -228,7 +228,7 @@ def test_grading_again_takes_the_points_along(tmp_path: Path, monkeypatch: pytes
         nbformat.write(nbformat.v4.new_notebook(), folder / f"{name}.ipynb")
     out = folder / "grades.csv"  # among the submissions
 
-    def graded(file, homeworks, *, limits):
+    def graded(file, homeworks, start, limits):
         return replace(row(file.name), homework="hw99")
 
     monkeypatch.setattr(grade, "grade_file", graded)
