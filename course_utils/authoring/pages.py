@@ -200,6 +200,20 @@ class _Renderer(IPythonRenderer):
         return _formulas(super().block_html(html) if "<img" in html else html)
 
 
+def markdown_to_html(source: str) -> str:
+    """Markdown of the course's own, HTML in it included, as HTML with formulas as MathML.
+
+    Raises:
+        NotebookError: a formula uses something that cannot be converted to MathML.
+    """
+    renderer = _Renderer(escape=False, exclude_anchor_links=True)
+    return _with_stops(str(MarkdownWithMath(renderer=renderer).render(source)))
+
+
+def _with_stops(page: str) -> str:
+    return WITH_STOP.sub(r'<span class="course-formula">\1</span>', page)
+
+
 class _Exporter(HTMLExporter):
     """nbconvert's exporter with `_Renderer`."""
 
@@ -212,8 +226,7 @@ class _Exporter(HTMLExporter):
             path=context.get("resources", {}).get("metadata", {}).get("path", ""),
             anchor_link_text=self.anchor_link_text,
         )
-        page = str(MarkdownWithMath(renderer=renderer).render(source))
-        return WITH_STOP.sub(r'<span class="course-formula">\1</span>', page)
+        return _with_stops(str(MarkdownWithMath(renderer=renderer).render(source)))
 
 
 # --- Command line: python -m course_utils.authoring.pages FILES ----------------------------------------------

@@ -199,6 +199,23 @@ def open_question(homework: Homework) -> str:
     return YOUR_ANSWER.split(next(asked, ""))[0].strip()
 
 
+def model_answer(homework: Homework) -> tuple[str, str]:
+    """The solution's answer to the open question, and how answers are marked; "" where it has none."""
+    for text in homework.texts:
+        if OPEN.search(text) and not YOUR_ANSWER.search(text):
+            lines = _question(text)
+            answer = "\n".join(line for line in text.split("\n") if line not in lines or not line).strip()
+            model, _, marking = answer.partition("**Marking.**")
+            return model.removeprefix("**A model answer.**").strip(), marking.strip()
+    return "", ""
+
+
+def titles(homework: Homework) -> dict[str, str]:
+    """What the exercises are called, by key."""
+    found = (match for text in homework.texts for match in HEADING.finditer(text))
+    return {f"q{match[1]}": match.string[match.end() :].split("\n")[0].strip() for match in found}
+
+
 def open_answer(nb: NotebookNode, homework: Homework) -> str:
     """What a student wrote below the open question's heading, or after the last check where that is gone.
 

@@ -20,10 +20,18 @@ from course_utils.authoring.homework import HomeworkError
 from course_utils.authoring.notebooks import write_text
 from course_utils.files import check_writable
 from course_utils.grading import wall
-from course_utils.grading.cells import answers, open_answer, open_question
+from course_utils.grading.cells import answers, model_answer, open_answer, open_question, titles
 from course_utils.grading.handed_in import INSIDE, File, handed_in
 from course_utils.grading.judging import Wanted, judge, wanted
-from course_utils.grading.reading import Homework, read_homework, read_notebook, which_homework
+from course_utils.grading.marks import keep_marks, read_marks
+from course_utils.grading.overview import NAME, Model, overview
+from course_utils.grading.reading import (
+    Homework,
+    read_homework,
+    read_notebook,
+    read_submission,
+    which_homework,
+)
 from course_utils.grading.report import Grade, page_name, table, write_pages
 from course_utils.grading.sandbox import Limits, SandboxError
 from course_utils.grading.session import Session, Start, Wall, alone
@@ -147,10 +155,10 @@ def grade(
     limits: Limits | None = None,
     progress: bool = True,
 ) -> list[Grade]:
-    """Grade all submissions below a folder; write a table, and a page for each.
+    """Grade all submissions below a folder; write a table, a page for each, and one for the teacher, `index.html`.
 
     Rows that are done are kept in `<out>.rows.jsonl`: called again, it goes on where it stopped, and grades anew what
-    was changed since.
+    was changed since. The points for open answers that the table holds by then stay in it (`marks`).
 
     Args:
         folder: the submissions, at any depth, in zips too (see `handed_in`).
@@ -164,7 +172,7 @@ def grade(
 
     Raises:
         NotADirectoryError: `folder` or `solutions` is none.
-        HomeworkError: `folder` holds no submissions, or `out` does not end in .csv.
+        HomeworkError: `folder` holds no submissions, `out` does not end in .csv, or is another table than this one.
         OSError: nothing can be written there; raised before anything is graded.
         WallError: there is no bubblewrap, or what submissions must not see lies where they look; nothing is graded.
         SandboxError: the sandbox does not start; what was graded before is kept.
@@ -178,12 +186,13 @@ def grade(
     seed = secrets.randbelow(2**31) if seed is None else seed
     pages, journal = out.with_suffix(""), _journal(out)
     kept = _read_journal(journal)
-    ours = {out, journal, left_aside(out), *(pages / page_name(name) for name in kept)}
+    ours = {out, journal, left_aside(out), pages / NAME, *(pages / page_name(name) for name in kept)}
     left = handed_in(folder)
     files = {file.name: file for file in left.files if folder / file.name not in ours}
     if not files:
         raise HomeworkError(f"{folder} holds no submissions: no file that is anybody's work")
     check_out(out)
+    read_marks(out)
     if limits.wall:
         wall.bubblewrap()
         places = {(folder / name.partition(INSIDE)[0]).parent for name in files}
@@ -217,7 +226,11 @@ def grade(
             processes.close()
             raise
     ordered = [rows[name] for name in files]
+    ordered += keep_marks(ordered, read_marks(out))  # read anew: somebody may have marked meanwhile
     written = write_pages(ordered, pages)
+    used = {row.homework: own for row in ordered if row.passed and (own := homeworks.get(row.homework))}
+    models = {name: _model(solutions / f"{name}.ipynb", own) for name, own in used.items()}
+    write_text(pages / NAME, overview(ordered, written, models, out.name))
     write_text(out, table(ordered, written))
     for old in {page_name(name) for name in kept} - set(written):  # of submissions that are gone
         (pages / old).unlink(missing_ok=True)
@@ -226,6 +239,11 @@ def grade(
     else:
         left_aside(out).unlink(missing_ok=True)
     return ordered
+
+
+def _model(solution: Path, homework: Homework) -> Model:
+    code = {key: "\n\n".join(cells) for key, cells in answers(read_submission(solution)[0], homework).items()}
+    return Model(titles(homework), code, *model_answer(homework))
 
 
 def left_aside(out: Path) -> Path:

@@ -446,7 +446,7 @@ def test_the_command_writes_the_table_and_names_what_was_not_graded(
     assert "  choi_hw98.zip › hw98.ipynb: is not a notebook" in done.output
     assert "2 files are nobody's work: sub/._hw98.ipynb, sub/__MACOSX/hw98.ipynb; named in " in done.output
     columns = ",".join(f"q{n}" for n in range(1, 11))
-    assert Path(out).read_text().startswith(f"file,homework,points,of,{columns},note,seconds,page\n")
+    assert Path(out).read_text().startswith(f"file,homework,points,of,{columns},open,open of,")
 
 
 def test_without_the_sandbox_it_grades_only_where_it_is_told_to_and_says_what_that_means(
