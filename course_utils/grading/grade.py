@@ -49,7 +49,7 @@ def grade_file(file: File, homeworks: Homeworks, start: Start, limits: Limits) -
     Raises:
         SandboxError, WallError: there is no process.
     """
-    began, row = time.monotonic(), Grade(file.name, note=file.problem, seed=homeworks.seed)
+    began, row = time.monotonic(), Grade(file.name, note=file.problem)
     if row.note:
         return row
     try:
@@ -65,6 +65,7 @@ def grade_file(file: File, homeworks: Homeworks, start: Start, limits: Limits) -
         judged = judge(nb, homework, homeworks.wanted(homework), start, limits)
         row.messages, row.left_out = judged.messages, judged.left_out
         row.passed = {key: not message for key, message in row.messages.items()}
+        row.seconds, row.seed = round(time.monotonic() - began, 1), homeworks.seed
     except (SandboxError, wall.WallError):
         raise
     except HomeworkError as error:
@@ -73,7 +74,6 @@ def grade_file(file: File, homeworks: Homeworks, start: Start, limits: Limits) -
         row.note = f"could not be read: {error.strerror}"
     except Exception as error:  # the other submissions are graded all the same
         row.note = f"could not be graded: {type(error).__name__}: {error}"
-    row.seconds = round(time.monotonic() - began, 1)
     return row
 
 

@@ -100,7 +100,8 @@ def table_parts(rows: Sequence[Grade], pages: Sequence[str]) -> list[tuple[str, 
         marks = [int(row.passed[key]) if key in row.passed else "" for key in keys]
         points = ["", ""] if row.note else [row.points, len(row.passed)]  # not graded is no zero
         before = _cells([row.file, row.homework, *points, *marks])
-        after = _cells([row.note, row.seconds, row.seed, page, row.answer or row.open_for])
+        of_run = ["", ""] if row.note else [row.seconds, row.seed]
+        after = _cells([row.note, *of_run, page, row.answer or row.open_for])
         lines.append(
             (
                 f"{before},",
