@@ -3,8 +3,8 @@
 `hwNN_hidden.py` is a module with two functions an exercise. `q1(answer, draw)` asks: it draws inputs, gives them to
 the student's functions and returns what they give, by name. It is run behind the wall, with the student's code and, on
 the same inputs, with the solution's. `judge_q1(got, want)` compares the two in the teacher's process; without one,
-`same` does. Nothing in the first needs to be secret: whoever can say what the solution says of inputs that are drawn
-anew for each grading has solved the exercise.
+`same` does. What several of them draw and judge with is in `drawn`. Nothing in the first needs to be secret: whoever
+can say what the solution says of inputs that are drawn anew for each grading has solved the exercise.
 """
 
 from __future__ import annotations

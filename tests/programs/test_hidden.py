@@ -3,7 +3,7 @@
 import math
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from course_utils.authoring.homework import HomeworkError, wrong_answers
-from course_utils.grading import judging, reading
+from course_utils.checks import check_range
+from course_utils.grading import drawn, judging, reading
 from course_utils.grading.hidden import Hidden, ask, refusal, same
 from course_utils.grading.sandbox import Limits
 from course_utils.grading.session import Start, Wall, alone
@@ -113,7 +114,7 @@ def test_who_knows_the_visible_check_or_another_seed_by_heart_gets_nothing(
 # --- Values -------------------------------------------------------------------------------------------------
 
 
-def drawn(draw: random.Random, depth: int = 0) -> Any:
+def a_value(draw: random.Random, depth: int = 0) -> Any:
     """A plain value of any kind."""
     kinds = ["number", "text", "none", "tensor", "array", "bool"] + (["list", "dict"] if depth < 4 else [])
     match draw.choice(kinds):
@@ -135,9 +136,9 @@ def drawn(draw: random.Random, depth: int = 0) -> Any:
         case "array":
             return np.random.default_rng(draw.randrange(99)).normal(size=(2, draw.randrange(3)))
         case "list":
-            return [drawn(draw, depth + 1) for _ in range(draw.randrange(4))]
+            return [a_value(draw, depth + 1) for _ in range(draw.randrange(4))]
         case _:
-            return {str(n): drawn(draw, depth + 1) for n in range(draw.randrange(4))}
+            return {str(n): a_value(draw, depth + 1) for n in range(draw.randrange(4))}
 
 
 def equal(a: Any, b: Any) -> bool:
@@ -153,7 +154,7 @@ def equal(a: Any, b: Any) -> bool:
 
 @pytest.mark.parametrize("seed", range(50))
 def test_plain_values_come_through_whole(seed: int) -> None:
-    value = drawn(random.Random(seed))
+    value = a_value(random.Random(seed))
     assert equal(unpack(pack(value)), value)
 
 
@@ -198,7 +199,7 @@ def test_what_is_no_plain_value_comes_as_the_name_of_its_type() -> None:
 @pytest.mark.parametrize("seed", range(200))
 def test_bytes_that_are_no_value_are_refused_or_are_one(seed: int) -> None:
     draw = random.Random(seed)
-    data = bytearray(pack(drawn(draw)))
+    data = bytearray(pack(a_value(draw)))
     for _ in range(draw.randrange(1, 5)):
         match draw.randrange(3):
             case 0 if data:
@@ -295,3 +296,107 @@ def test_hidden_checks_that_fail_with_the_solution_stop_the_grading(start: Start
         broken = reading.Homework(hw.name, hw.setup, hw.exercises[:1], [], hidden, "", [])
         with pytest.raises(HomeworkError, match=message):
             judging.wanted(broken, start, 1)
+
+
+# --- What they draw, and how drawn numbers are judged -------------------------------------------------------
+
+
+def test_inputs_are_in_their_ranges_and_reach_all_of_them() -> None:
+    draw = drawn.seeded(1)
+    assert {drawn.whole(-2, 3, draw) for _ in range(300)} == set(range(-2, 4))
+    numbers = [drawn.between(2.0, 5.0, draw) for _ in range(300)]
+    assert 2 <= min(numbers) < 2.1
+    assert 4.9 < max(numbers) <= 5
+    assert drawn.normal(2, 3, draw=draw).dtype == torch.float64
+    sizes = [drawn.two_sizes((3, 5), (8, 9), draw) for _ in range(300)]
+    assert {tuple(sorted(pair)) for pair in sizes} == {(a, b) for a in (3, 4, 5) for b in (8, 9)}
+    assert {a < b for a, b in sizes} == {True, False}
+
+
+@pytest.mark.parametrize("n", [2, 5, 40])
+def test_a_spread_has_both_ends_and_one_number_in_each_part(n: int) -> None:
+    numbers = drawn.spread(n, -2, 6, drawn.seeded(n))
+    assert (numbers.min(), numbers.max()) == (-2, 6)
+    parts = ((numbers + 2) / 8 * n).floor().clamp(max=n - 1)
+    assert parts.sort().values.tolist() == list(range(n))
+    assert n < 9 or parts.tolist() != sorted(parts.tolist())
+
+
+def test_generators_of_one_seed_begin_alike_and_leave_each_other_alone() -> None:
+    one, other, third = drawn.seeded(3), drawn.seeded(3), drawn.seeded(4)
+    first = torch.rand(5, generator=one)
+    assert not torch.equal(torch.rand(5, generator=one), first)
+    assert torch.equal(torch.rand(5, generator=other), first)
+    assert not torch.equal(torch.rand(5, generator=third), first)
+
+
+def test_numbers_become_plain_only_if_they_are_floats() -> None:
+    assert type(drawn.plain(np.float64(2.5))) is float
+    for value in (3, True, None, "x", torch.tensor(1.0), np.float32(1)):
+        assert drawn.plain(value) is value
+
+
+def test_only_a_value_error_is_a_refusal() -> None:
+    def call(error: Exception | None = None) -> None:
+        if error is not None:
+            raise error
+
+    class Worse(ValueError):
+        pass
+
+    for error in (ValueError("y is 4"), Worse("y is 4")):
+        assert drawn.check_refused("f(4)", drawn.outcome(partial(call, error))) == "y is 4"
+    with pytest.raises(AssertionError, match=r"^f\(4\) passes, should raise a ValueError\.$"):
+        drawn.check_refused("f(4)", drawn.outcome(call))
+    with pytest.raises(AssertionError, match=r"^f\(4\) raises KeyError, should raise a ValueError\.$"):
+        drawn.check_refused("f(4)", drawn.outcome(partial(call, KeyError("y"))))
+
+
+Judge = Callable[[torch.Tensor], None]
+# Each is given 3,000 rows of 3 standard normal numbers, or what is none of these.
+JUDGES: dict[str, Judge] = {
+    "near": lambda x: drawn.check_near("the mean", x.mean(dim=0), 0, 6 / 3000**0.5),
+    "even": lambda x: drawn.check_even("the numbers", torch.special.ndtr(x).flatten(), ""),
+    "noise": lambda x: drawn.check_noise(x, 0.15, ""),
+    "unrelated": lambda x: drawn.check_unrelated("of the numbers", x, ""),
+    "normal": lambda x: drawn.check_normal("the numbers", x, ""),
+    "new": lambda x: drawn.check_new("two halves", x[:1500], x[1500:], ""),
+    "different": lambda x: check_range("the share of different rows", drawn.share_different(x), 0.9, 1),
+}
+WRONG: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], str]] = {
+    "half of the rows twice": (lambda x: x[:1500].repeat(2, 1), "unrelated normal new different"),
+    "each row twice": (lambda x: x[:1500].repeat_interleave(2, dim=0), "unrelated normal different"),
+    "antithetic": (lambda x: torch.cat([x[:1500], -x[:1500]]), "unrelated normal new different"),
+    "one number a row": (lambda x: x[:, :1].expand(-1, 3), "noise unrelated normal"),
+    "one row for all": (lambda x: x[:1].expand(3000, -1), "even noise normal different"),
+    "uniform, of the same variance": (
+        lambda x: 12**0.5 * (torch.special.ndtr(x) - 0.5),
+        "even noise normal",
+    ),
+    "of the mean 0.2": (lambda x: x + 0.2, "near even noise normal"),
+    "of the variance 1.7": (lambda x: 1.3 * x, "even noise normal"),
+    "only positive": (lambda x: x.abs(), "near even noise unrelated normal new"),
+    "zeros": (lambda x: 0 * x, "even noise normal different"),
+}
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+def test_what_was_drawn_as_it_should_be_passes(judge: str) -> None:
+    for seed in range(200):
+        JUDGES[judge](torch.randn(3000, 3, generator=drawn.seeded(seed)))
+
+
+@pytest.mark.parametrize(
+    ("judge", "wrong"), [(judge, wrong) for wrong, (_, by) in WRONG.items() for judge in by.split()]
+)
+def test_what_was_not_drawn_as_it_should_be_does_not(judge: str, wrong: str) -> None:
+    for seed in range(20):
+        with pytest.raises(AssertionError):
+            JUDGES[judge](WRONG[wrong][0](torch.randn(3000, 3, generator=drawn.seeded(seed))))
+
+
+def test_a_mean_is_near_up_to_its_bound_and_every_one_of_several_must_be() -> None:
+    drawn.check_near("the mean", torch.tensor([0.4, 0.6]), torch.tensor(0.5), 0.101)
+    for means in (0.61, torch.tensor([0.5, 0.39])):
+        with pytest.raises(AssertionError, match=r"^the mean .*should stay in \[0\.4, 0\.6\]\. Why\?$"):
+            drawn.check_near("the mean", means, 0.5, 0.1, "Why?")

@@ -3,16 +3,8 @@
 import torch
 
 from course_utils.checks import check_close, check_range, check_shape
+from course_utils.grading.drawn import normal, seeded, whole
 from course_utils.grading.hidden import same
-
-
-def integer(low, high, draw):
-    """A whole number, low and high included."""
-    return int(torch.randint(low, high + 1, (), generator=draw))
-
-
-def normal(*shape, draw):
-    return torch.randn(*shape, generator=draw, dtype=torch.float64)
 
 
 def covariances_of(K, D, draw):
@@ -24,9 +16,9 @@ def covariances_of(K, D, draw):
 
 def q1(answer, draw):
     """One class has a single point: S_k is 0. Then all points are of one class, in float32."""
-    K, D = integer(3, 5, draw), integer(2, 4, draw)
+    K, D = whole(3, 5, draw), whole(2, 4, draw)
     sizes = torch.randint(3, 15, (K,), generator=draw)
-    sizes[integer(1, K - 2, draw)] = 1
+    sizes[whole(1, K - 2, draw)] = 1
     y = torch.arange(K).repeat_interleave(sizes)
     y = y[torch.randperm(len(y), generator=draw)]
     x = (normal(len(y), D, draw=draw) * (1 + y[:, None])) @ normal(D, D, draw=draw)
@@ -49,7 +41,7 @@ def q1(answer, draw):
 
 def q2(answer, draw):
     """Points near the means, points 50 standard deviations off, and so many coordinates that det Σ is 0."""
-    N, K, D = integer(6, 10, draw), integer(3, 5, draw), integer(2, 4, draw)
+    N, K, D = whole(6, 10, draw), whole(3, 5, draw), whole(2, 4, draw)
     priors = (0.7 * normal(K, draw=draw)).softmax(dim=0)
     means, covariances = normal(K, D, draw=draw), covariances_of(K, D, draw)
     x = means[torch.arange(N) % K] + normal(N, D, draw=draw)
@@ -60,13 +52,11 @@ def q2(answer, draw):
     equal = (scale**2 * torch.eye(D, dtype=torch.float64)).expand(2, D, D).clone()
     far = torch.tensor([0.0, 50.0, -55.0, 60.0], dtype=torch.float64)[:, None] * off
     far = scale * (far + 0.5 * normal(4, 1, draw=draw) * along)
-    many = integer(150, 250, draw)
+    many = whole(150, 250, draw)
     small = 1e-4 * (0.5 + torch.rand((), generator=draw, dtype=torch.float64))
     tiny = small * torch.tensor([1.0, 1.02], dtype=torch.float64)[:, None, None] * torch.eye(many)
-    tiny_x, tiny_means = (
-        small.sqrt() * normal(3, many, draw=draw),
-        0.1 * small.sqrt() * normal(2, many, draw=draw),
-    )
+    tiny_x = small.sqrt() * normal(3, many, draw=draw)
+    tiny_means = 0.1 * small.sqrt() * normal(2, many, draw=draw)
     return {
         f"p(y | x) of {N} points, D = {D}, K = {K},": answer.posterior(x, priors, means, covariances),
         "p(y | x) of one of these points alone": answer.posterior(x[1:2], priors, means, covariances),
@@ -77,13 +67,10 @@ def q2(answer, draw):
 
 def judge_q2(got, want):
     same(got, want, only=list(want)[:2])
-    name = (
-        "p(y | x) of a point between two means and of points 50 to 60 standard deviations off, in one batch,"
-    )
-    hint = (
-        "exp(a_k) is 0 for every class out there. Subtract from each row its own log-sum-exp, then take exp."
-    )
-    check_close(name, got["far"], want["far"], tol=1e-3, hint=hint)
+    where = "a point between two means and of points 50 to 60 standard deviations off, in one batch,"
+    hint = "exp(a_k) is 0 for every class out there."
+    hint = f"{hint} Subtract from each row its own log-sum-exp, then take exp."
+    check_close(f"p(y | x) of {where}", got["far"], want["far"], tol=1e-3, hint=hint)
     name = "p(y | x) in some 200 coordinates of variances about 1e-4"
     hint = "det Σ = 1e-800 is 0 in the computer: compute its logarithm, with logdet."
     check_close(name, got["tiny"], want["tiny"], tol=1e-3, hint=hint)
@@ -101,9 +88,9 @@ def guarded(name, function, shape):
 
 def q3(answer, draw):
     """Several points, then a single one of which only the last coordinate moves."""
-    D = integer(4, 7, draw)
+    D = whole(4, 7, draw)
     cases = []
-    for N, d in ((integer(5, 9, draw), integer(1, D - 2, draw)), (1, D - 1)):
+    for N, d in ((whole(5, 9, draw), whole(1, D - 2, draw)), (1, D - 1)):
         A, B = normal(d, D - d, draw=draw), normal(d, D - d, draw=draw)
         cases.append((normal(N, D, draw=draw), d, A, B))
     values = {}
@@ -143,7 +130,7 @@ def by_table(p):
 def q4(answer, draw):
     """Images without chance, each pixel by the parity of some earlier ones; then images by a table of
     probabilities, twice with one generator and once with another that begins as it did."""
-    n, h, w = integer(3, 6, draw), integer(2, 4, draw), integer(5, 7, draw)
+    n, h, w = whole(3, 6, draw), whole(2, 4, draw), whole(5, 7, draw)
     begin = torch.randint(2, (n, h * w), generator=draw).float()
     chosen = torch.randint(2, (h * w, h * w), generator=draw).float()
 
@@ -151,13 +138,13 @@ def q4(answer, draw):
         i = before.shape[1]
         return (begin[:, i] + before @ chosen[i, :i]) % 2
 
-    p, shape = 0.3 + 0.4 * torch.rand(63, generator=draw), (8000, *((2, 3), (3, 2))[integer(0, 1, draw)])
-    seed = integer(0, 2**31, draw)
-    by_chance, given = by_table(p), torch.Generator().manual_seed(seed)
-    without_chance, calls = images(answer, sure, (n, h, w), torch.Generator().manual_seed(seed))
+    p, shape = 0.3 + 0.4 * torch.rand(63, generator=draw), (8000, *((2, 3), (3, 2))[whole(0, 1, draw)])
+    seed = whole(0, 2**31, draw)
+    by_chance, given = by_table(p), seeded(seed)
+    without_chance, calls = images(answer, sure, (n, h, w), seeded(seed))
     first, _ = images(answer, by_chance, shape, given)
     following, _ = images(answer, by_chance, shape, given)
-    again, _ = images(answer, by_chance, shape, torch.Generator().manual_seed(seed))
+    again, _ = images(answer, by_chance, shape, seeded(seed))
     return {
         "how often conditional is called": calls,
         f"each of {n} images of {h} × {w} if p is 0 or 1": without_chance,
@@ -179,11 +166,10 @@ def judge_q4(got, want):
     check_close(without_chance, got[without_chance], want[without_chance], hint=hint)
     same(got, want, only=[calls])
     shape = want["images"].shape
-    for name in ("images", "next images", "images again"):
+    names = "images", "next images", "images again"
+    for name in names:
         check_shape(f"the {name}", got[name], shape)
-    first, following, again = (
-        torch.as_tensor(got[name]).double().flatten(1) for name in ("images", "next images", "images again")
-    )
+    first, following, again = (torch.as_tensor(got[name]).double().flatten(1) for name in names)
     x = torch.cat([first, following])
     check_close("the share of pixels that are 0 or 1", ((x == 0) | (x == 1)).double().mean(), 1.0)
     conditional = by_table(want["p"].double())
@@ -208,15 +194,15 @@ def judge_q4(got, want):
 
 def q5(answer, draw):
     """Scores with many ties, and with none; the Gaussian also far off, where p(x) is 0, and for one point."""
-    n, m, levels = integer(20, 40, draw), integer(45, 60, draw), integer(4, 8, draw)
+    n, m, levels = whole(20, 40, draw), whole(45, 60, draw), whole(4, 8, draw)
     tied = torch.randint(1, levels + 1, (n,), generator=draw).float()
     tied_below = torch.randint(levels, (m,), generator=draw).float()
     scores, scores_below = 1 + torch.randn(m, generator=draw), 1.5 * torch.randn(n, generator=draw)
-    D = integer(2, 4, draw)
-    M = integer(4 * D, 6 * D, draw)
+    D = whole(2, 4, draw)
+    M = whole(4 * D, 6 * D, draw)
     mix = covariances_of(1, D, draw)[0]
     known = normal(M, D, draw=draw) @ mix + 3 * normal(1, D, draw=draw)
-    x, far = 2 * normal(integer(4, 8, draw), D, draw=draw), 200 * normal(3, D, draw=draw)
+    x, far = 2 * normal(whole(4, 8, draw), D, draw=draw), 200 * normal(3, D, draw=draw)
     return {
         f"AUROC of {n} and {m} scores, whole numbers up to {levels},": answer.auroc(tied, tied_below),
         f"AUROC of {m} and {n} scores without ties": answer.auroc(scores, scores_below),

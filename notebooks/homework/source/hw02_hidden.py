@@ -6,20 +6,12 @@ import torch
 
 from course_utils import metrics
 from course_utils.checks import check_close, check_range, check_shape
-
-
-def integer(low, high, draw):
-    """A whole number, low and high included."""
-    return int(torch.randint(low, high + 1, (), generator=draw))
-
-
-def normal(*shape, draw):
-    return torch.randn(*shape, generator=draw, dtype=torch.float64)
+from course_utils.grading.drawn import normal, seeded, whole
 
 
 def q1(answer, draw):
     """Also with exact zeros and a class that no image has, in float32, and one image alone."""
-    N, C = integer(5, 12, draw), integer(4, 8, draw)
+    N, C = whole(5, 12, draw), whole(4, 8, draw)
     probs = (2 * normal(N, C, draw=draw)).softmax(dim=1)
     zeros = (torch.rand(N, C, generator=draw) < 0.3).scatter(1, torch.arange(N)[:, None] % (C - 1), False)
     zeros[:, C - 1] = True
@@ -39,9 +31,9 @@ def q1(answer, draw):
 
 def q2(answer, draw):
     """Far from 0, in batches of drawn lengths, one of them a single row."""
-    d = integer(2, 6, draw)
-    lengths = torch.randint(2, 90, (integer(3, 6, draw),), generator=draw).tolist()
-    lengths.insert(integer(0, len(lengths), draw), 1)
+    d = whole(2, 6, draw)
+    lengths = torch.randint(2, 90, (whole(3, 6, draw),), generator=draw).tolist()
+    lengths.insert(whole(0, len(lengths), draw), 1)
     far = 1000 + torch.randn(d, generator=draw)
     f = torch.randn(sum(lengths), d, generator=draw) @ torch.randn(d, d, generator=draw) + far
     batches = f.split(lengths)
@@ -59,8 +51,8 @@ def judge_q2(got, want):
     hint = "Square and sum in float64; divide by N - 1, with the N of all batches."
     check_close(f"the covariance of {rows},", got["covariance"], want["covariance"], tol=1e-5, hint=hint)
     for name in ("mean", "covariance"):
-        kind = getattr(got[name], "dtype", type(got[name]).__name__)
-        assert kind == torch.float64, f"the {name} is {kind}, should be torch.float64."
+        if (kind := getattr(got[name], "dtype", type(got[name]).__name__)) != torch.float64:
+            raise AssertionError(f"the {name} is {kind}, should be torch.float64.")
     check_close("the batches, afterwards,", got["batches"], want["batches"], hint="Leave them as they were.")
 
 
@@ -70,16 +62,15 @@ def q3(answer, draw):
     First on a small grid, with many points in one place and many on an edge; then spread out, with the fake
     points amid the real ones (density far above 1) and beside them.
     """
-    N, M, k = integer(14, 18, draw), integer(20, 24, draw), integer(1, 3, draw)
+    N, M, k = whole(14, 18, draw), whole(20, 24, draw), whole(1, 3, draw)
     grid, fake_grid = (torch.randint(8, (n, 2), generator=draw).double() for n in (N, M))
-    grid[1:3] = grid[
-        0
-    ]  # with k = 1 their balls hold this place alone: one fake point lies there, one beside it
+    # With k = 1 the balls of these three hold their place alone: one fake point lies there, one beside it.
+    grid[1:3] = grid[0]
     fake_grid[0], fake_grid[1] = grid[0], grid[0] + torch.eye(2)[0]
     cases = {f"{N} real and {M} fake points of a grid, k = {k},": (grid, fake_grid, k)}
     cases[f"{N} real and {M} fake points of a grid, k = 1,"] = grid, fake_grid, 1
     for where, scale, shift in (("amid", 30, 0), ("beside", 70, 50)):
-        N, M, d, k = integer(30, 45, draw), integer(20, 29, draw), integer(3, 5, draw), integer(2, 5, draw)
+        N, M, d, k = whole(30, 45, draw), whole(20, 29, draw), whole(3, 5, draw), whole(2, 5, draw)
         real = (100 * normal(N, d, draw=draw)).round()
         fake = (scale * normal(M, d, draw=draw) + shift).round()
         cases[f"{M} fake points {where} {N} real ones, k = {k},"] = real, fake, k
@@ -94,8 +85,8 @@ def q4(answer, draw):
     """KID of a set with itself is negative, since the pairs i = j count across the sets."""
     cases = []
     for low, high in ((3, 5), (20, 40)):
-        n, d = integer(low, high, draw), integer(3, 8, draw)
-        fake = 1.3 * normal(n + integer(2, 9, draw), d, draw=draw) + 0.5
+        n, d = whole(low, high, draw), whole(3, 8, draw)
+        fake = 1.3 * normal(n + whole(2, 9, draw), d, draw=draw) + 0.5
         cases.append((normal(n, d, draw=draw), fake))
     values = {}
     for real, fake in cases:
@@ -108,7 +99,7 @@ def q4(answer, draw):
 
 def q5(answer, draw):
     """Copies among vectors for which cdist rounds; then a line with exact ratios and many ties."""
-    M, n, d = integer(60, 90, draw), integer(20, 30, draw), integer(20, 30, draw)
+    M, n, d = whole(60, 90, draw), whole(20, 30, draw), whole(20, 30, draw)
     known = torch.randn(M, d, generator=draw) + 5
     new, copies = torch.randn(n, d, generator=draw) + 5, torch.randperm(M, generator=draw)[:40]
     # Pairs of training points, 4, 8 or 16 apart, far from the others. Ratios are whole numbers of quarters.
@@ -121,8 +112,8 @@ def q5(answer, draw):
         steps = (torch.rand(count, generator=draw) * most * 4).floor() / 4
         return (places[pair] - steps * units[pair]).double()[:, None]
 
-    generated, held_out = out(integer(9, 12, draw), 1.2), out(integer(13, 16, draw), 1.5)
-    p, q, r = (normal(integer(20, 40, draw), 4, draw=draw) for _ in range(3))
+    generated, held_out = out(whole(9, 12, draw), 1.2), out(whole(13, 16, draw), 1.5)
+    p, q, r = (normal(whole(20, 40, draw), 4, draw=draw) for _ in range(3))
     return {
         "ratios of new rows": answer.ratios(new, known),
         "ratios of copies": answer.ratios(known[copies], known),
@@ -153,23 +144,23 @@ def q6(answer, draw):
     Then 3 of 5 rows. A line through FID with these and with all 5, drawn once each, has at N = 3 the FID of
     the three that were drawn, and so tells which they were.
     """
-    M, a, b, c = integer(12, 16, draw), *(0.5 + torch.rand(3, generator=draw)).tolist()
+    M, a, b, c = whole(12, 16, draw), *(0.5 + torch.rand(3, generator=draw)).tolist()
     fake, real = 3 * a * torch.eye(M, dtype=torch.float64), 3 * b * torch.eye(M, dtype=torch.float64) + c
-    sizes = (2 + torch.randperm(M - 2, generator=draw)[: integer(3, 5, draw)]).tolist()
-    seed, draws = integer(0, 2**31, draw), integer(2, 3, draw)
+    sizes = (2 + torch.randperm(M - 2, generator=draw)[: whole(3, 5, draw)]).tolist()
+    seed, draws = whole(0, 2**31, draw), whole(2, 3, draw)
     some, few = normal(8, 1, draw=draw), 2 * normal(5, 2, draw=draw)
     some = torch.cat([some, 1.5 * normal(8, 1, draw=draw)], dim=1)
-    given = torch.Generator().manual_seed(seed)
+    given = seeded(seed)
 
     def lines(count, draws, generator):
         pairs = [answer.fid_infinity(some, few, (3, 5), draws, generator) for _ in range(count)]
         return torch.tensor([[float(limit), float(slope)] for limit, slope in pairs], dtype=torch.float64)
 
-    limit, slope = answer.fid_infinity(real, fake, sizes, draws, torch.Generator().manual_seed(seed))
+    limit, slope = answer.fid_infinity(real, fake, sizes, draws, seeded(seed))
     return {
         "limit": limit, "slope": slope, "sizes": sizes, "real": some, "fake": few,
         "one": lines(150, 1, given), "three": lines(30, 3, given),
-        "again": lines(10, 1, torch.Generator().manual_seed(seed)),
+        "again": lines(10, 1, seeded(seed)),
     }  # fmt: skip
 
 
@@ -188,11 +179,11 @@ def judge_q6(got, want):
         check_shape(f"{len(want[name])} results for N = 3 and 5", got[name], want[name].shape)
         check_range(f"{len(want[name])} results for N = 3 and 5", got[name], -1e6, 1e6)
     real, fake = want["real"], want["fake"]
-    whole = metrics.fid(real=real, fake=fake)
+    of_all = metrics.fid(real=real, fake=fake)
     ends = got["one"] @ torch.tensor([1.0, 1 / 5], dtype=torch.float64)
     hint = "With N = 5 all rows are drawn, each once."
     name = "the line's value at N = 5, for N = 3 and 5 of 5 rows,"
-    check_close(name, ends, torch.full((150,), whole), tol=1e-3, hint=hint)
+    check_close(name, ends, torch.full((150,), of_all), tol=1e-3, hint=hint)
     hint = "Use the generator that is given for every draw."
     name = "the results of a generator that begins alike"
     check_close(name, got["again"], got["one"][:10], tol=1e-6, hint=hint)

@@ -4,16 +4,8 @@ import torch
 from torch import nn
 
 from course_utils.checks import check_close, check_gradients, check_range, check_shape
+from course_utils.grading.drawn import between, check_near, plain, seeded, share_different, whole
 from course_utils.grading.hidden import same
-
-
-def whole(low, high, draw):
-    """A whole number from low to high."""
-    return int(torch.randint(low, high + 1, (), generator=draw))
-
-
-def between(low, high, draw):
-    return low + (high - low) * torch.rand((), generator=draw).item()
 
 
 class Convolution(nn.Module):
@@ -56,7 +48,7 @@ def q1(answer, draw):
                 "the images, afterwards,": images,
                 "the mask, afterwards,": places,
                 "what the model is shown": torch.cat(model.seen or [x[:0]]),
-                "the loss that comes back": float(loss) if isinstance(loss, float) else loss,
+                "the loss that comes back": plain(loss),
                 "the weights, afterwards,": nn.utils.parameters_to_vector(model.parameters()),
             }
     return found
@@ -103,7 +95,7 @@ def q3(answer, draw):
     """2,000 times a few images, all with one generator; 20 times with another that begins as it did."""
     x = 1.8 * torch.rand(whole(2, 3, draw), whole(2, 3, draw), 2, whole(3, 4, draw), generator=draw) - 0.9
     p, seed = between(0.3, 0.6, draw), whole(0, 2**31 - 1, draw)
-    kept, given, alike = x.clone(), torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
+    kept, given, alike = x.clone(), seeded(seed), seeded(seed)
     damaged = [torch.as_tensor(answer.salt_and_pepper(x, p, given)).clone() for _ in range(2000)]
     again = [torch.as_tensor(answer.salt_and_pepper(kept.clone(), p, alike)) for _ in range(20)]
     return {
@@ -133,22 +125,18 @@ def judge_q3(got, want):
     hit, expected = colour.abs(), x.flatten().expand_as(colour)
     kept = torch.where(hit == 1, expected, damaged.flatten(1))
     check_close("what is neither 1 nor -1 afterwards", kept, expected, hint="It should stay as it was.")
-    judge_near(f"the share of damaged values for p = {p:.3f}", hit.mean(), p, 0.022)
-    judge_near("the mean of 1 for white, -1 for black and 0 for others", colour.mean(), 0.0, 0.035)
+    check_near(f"the share of damaged values for p = {p:.3f}", hit.mean(), p, 0.022)
+    check_near("the mean of 1 for white, -1 for black and 0 for others", colour.mean(), 0.0, 0.035)
     hint = "Each call and each value draws anew from the generator that is given."
-    judge_near("how often each value is damaged in 2,000 calls", hit.mean(dim=0), p, 0.08, hint)
-    judge_near("the mean colour of each value in 2,000 calls", colour.mean(dim=0), 0.0, 0.13, hint)
+    check_near("how often each value is damaged in 2,000 calls", hit.mean(dim=0), p, 0.08, hint)
+    check_near("the mean colour of each value in 2,000 calls", colour.mean(dim=0), 0.0, 0.13, hint)
     hint = "Each of the N · C · H · W values is damaged, black or white independently of the others."
     for what, values, variance in (("damage", hit, p * (1 - p)), ("black or white", colour, p)):
         between_two = (values.T.cov() / variance).fill_diagonal_(0)
-        judge_near(f"the correlation of {what} at two places", between_two, 0.0, 0.165, hint)
+        check_near(f"the correlation of {what} at two places", between_two, 0.0, 0.165, hint)
         ratio = values.sum(dim=1).var() / (x.numel() * variance)
         name = f"the variance of the sum of {what} in a batch, as a share of what it should be,"
-        judge_near(name, ratio, 1.0, 0.23, hint)
-
-
-def judge_near(name, got, want, by, hint=""):
-    check_range(name, got, round(float(want) - by, 3), round(float(want) + by, 3), hint=hint)
+        check_near(name, ratio, 1.0, 0.23, hint)
 
 
 class Linear:
@@ -178,7 +166,7 @@ def q4(answer, draw):
     down = (torch.randn(size, d, generator=draw) / size**0.5).requires_grad_()
     up = torch.randn(d, size, generator=draw).requires_grad_()
     little, much, seed = between(0.1, 0.2, draw), between(0.5, 0.8, draw), whole(0, 2**31 - 1, draw)
-    first, given, alike = (torch.Generator().manual_seed(s) for s in (seed + 1, seed, seed))
+    first, given, alike = seeded(seed + 1), seeded(seed), seeded(seed)
     found = {"x": x.clone(), "down": down.detach().clone(), "up": up.detach().clone(), "p": [little, much]}
     calls = {"little": (little, first), "much": (much, given), "next": (much, given), "again": (much, alike)}
     for what, (p, generator) in calls.items():
@@ -205,9 +193,9 @@ def judge_q4(got, want):
         hit = (seen.abs() == 1).double()
         hint = "The encoder must see the image, corrupted with p."
         check_close("what it sees in places without damage", torch.where(hit == 1, x, seen), x, hint=hint)
-        judge_near(f"the share of damage in it for p = {p:.3f}", hit.mean(), p, 0.07, hint)
-        judge_near("the share of images that are damaged at one place", hit.mean(dim=0), p, 0.38, hint)
-        judge_near("the share of white among damage", (seen == 1).sum() / hit.sum(), 0.5, 0.22, hint)
+        check_near(f"the share of damage in it for p = {p:.3f}", hit.mean(), p, 0.07, hint)
+        check_near("the share of images that are damaged at one place", hit.mean(dim=0), p, 0.38, hint)
+        check_near("the share of white among damage", (seen == 1).sum() / hit.sum(), 0.5, 0.22, hint)
         down, up = want["down"].clone().requires_grad_(), want["up"].clone().requires_grad_()
         errors = (seen.flatten(1) @ down @ up - x.flatten(1)) ** 2
         loss = errors.sum() / n
@@ -249,7 +237,7 @@ def q6(answer, draw):
     y = torch.arange(classes).repeat_interleave(sizes)[torch.randperm(int(sizes.sum()), generator=draw)]
     z = centres[y] + (factor[y] @ torch.randn(len(y), d, 1, generator=draw))[:, :, 0]
     old, labels, seed = z.clone(), y.clone(), whole(0, 2**31 - 1, draw)
-    given, alike = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
+    given, alike = seeded(seed), seeded(seed)
     new = [torch.as_tensor(answer.draw_codes(z, y, n, given)) for _ in range(200)]
     again = [torch.as_tensor(answer.draw_codes(old.clone(), labels.clone(), n, alike)) for _ in range(5)]
     return {
@@ -276,9 +264,8 @@ def judge_q6(got, want):
     new, single = got["the new codes"].double(), got["the new codes of a single class"].double()
     check_range("the new codes", new, -1e4, 1e4)
     hint = "All randomness comes from the generator that is given."
-    check_close(
-        "the new codes for a generator that begins alike", got["the new codes again"], new[:5], hint=hint
-    )
+    again = got["the new codes again"]
+    check_close("the new codes for a generator that begins alike", again, new[:5], hint=hint)
     moved = (new[1:] - new[:-1]).abs().amax(dim=(1, 2))
     check_range("the largest change from one call to the next", moved, 0.01, 1e4, hint=hint)
     new = new.view(-1, d)
@@ -287,26 +274,25 @@ def judge_q6(got, want):
     hint = "A class is drawn with the frequency that it has in y."
     for c in range(classes):
         share = (read == c).double().mean()
-        judge_near(f"the share of class {c} among new codes", share, often[c], 0.037, hint)
+        check_near(f"the share of class {c} among new codes", share, often[c], 0.037, hint)
     parts = [judge_noise(f"class {c}", new[read == c], z[y == c]) for c in range(classes)]
     eps = torch.cat(parts)
-    judge_near(
-        "the mean fourth power of A^-1 (new codes - mean)", eps.pow(4).mean(), 3.0, 0.5, "Is it normal?"
-    )
+    fourth = eps.pow(4).mean()
+    check_near("the mean fourth power of A^-1 (new codes - mean)", fourth, 3.0, 0.5, "Is it normal?")
     judge_noise("a single class", single, z)
     hint = "Codes are to be new, each with noise of its own."
-    different = len((1000 * eps.abs()).round().unique(dim=0)) / len(eps)
-    check_range("the share of different codes among the new ones", different, 0.9, 1.0, hint=hint)
+    share = share_different(eps)
+    check_range("the share of different codes among the new ones", share, 0.9, 1.0, hint=hint)
     nearest = torch.cdist(new[:1000], z).amin(dim=1).mean()
     check_range("the mean distance from a new code to the nearest old one", nearest, 0.03, 5.0, hint=hint)
     hint = "Draw the class of each code by itself."
     read = read.view(200, n)
     switch = (read[:, 1:] != read[:, :-1]).double().mean()
     expected = 1 - often.square().sum()
-    judge_near("how often two codes in a row are of different classes", switch, expected, 0.05, hint)
+    check_near("how often two codes in a row are of different classes", switch, expected, 0.05, hint)
     ratio = (read == 0).sum(dim=1).double().var() / (n * often[0] * (1 - often[0]))
     name = "the variance of the number of codes of class 0, as a share of what it should be,"
-    judge_near(name, ratio, 1.0, 0.75, hint)
+    check_near(name, ratio, 1.0, 0.75, hint)
 
 
 def judge_noise(what, new, old):
@@ -314,7 +300,7 @@ def judge_noise(what, new, old):
     mean, factor = old.mean(dim=0), torch.linalg.cholesky(old.T.cov())
     eps = torch.linalg.solve_triangular(factor, (new - mean).T, upper=False).T
     hint = "They have the mean and the covariance A Aᵀ of its old codes; for rows eps it is eps @ A.T."
-    judge_near(f"the mean of A^-1 (new codes of {what} - mean)", eps.mean(dim=0), 0.0, 0.22, hint)
+    check_near(f"the mean of A^-1 (new codes of {what} - mean)", eps.mean(dim=0), 0.0, 0.22, hint)
     off = eps.T.cov() - torch.eye(old.shape[1])
-    judge_near(f"the covariance of A^-1 (new codes of {what} - mean), less I,", off, 0.0, 0.31, hint)
+    check_near(f"the covariance of A^-1 (new codes of {what} - mean), less I,", off, 0.0, 0.31, hint)
     return eps

@@ -4,16 +4,8 @@ import torch
 from torch import nn
 
 from course_utils.checks import check_close, check_gradients, check_range, check_shape
+from course_utils.grading.drawn import between, plain, seeded, share_different, whole
 from course_utils.grading.hidden import same
-
-
-def whole(low, high, draw):
-    """A whole number from low to high."""
-    return int(torch.randint(low, high + 1, (), generator=draw))
-
-
-def between(low, high, draw):
-    return low + (high - low) * torch.rand((), generator=draw).item()
 
 
 def factors(n, d, draw):
@@ -30,7 +22,7 @@ def q1(answer, draw):
     column = torch.randn(5, 1, generator=draw)
     leaves = mu.clone().requires_grad_(), L.clone().requires_grad_()
     many = leaves[0].repeat(1000, 1), leaves[1].repeat(1000, 1, 1)
-    given, alike = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
+    given, alike = seeded(seed), seeded(seed)
     codes = answer.draw_codes(*many, given)
     check_shape("the codes of 6,000 rows", codes, (6000, d))
     to_mu, to_L = check_gradients("the code", (weights * codes).sum(), leaves)
@@ -62,8 +54,8 @@ def judge_q1(got, want):
     covariance = eps.T.cov() - torch.eye(n * d)
     check_range("the covariance of L^-1 (codes - mu), less I,", covariance, -0.3, 0.3, hint=hint)
     check_range("their mean fourth power", eps.pow(4).mean(), 2.4, 3.6, hint="Is eps normal?")
-    different = len((1000 * eps.view(-1, d).abs()).round().unique(dim=0)) / len(off)
-    check_range("the share of different eps, up to the sign,", different, 0.9, 1, hint=hint)
+    share = share_different(eps.view(-1, d))
+    check_range("the share of different eps, up to the sign,", share, 0.9, 1, hint=hint)
     by_eps = torch.einsum("kni,knj->nij", want["weights"].view(1000, n, d), eps.view(1000, n, d)).tril()
     to_L = got["the gradient to L"].tril()
     check_close("the gradient to L", to_L, by_eps, tol=1e-2, hint="L multiplies eps.")
@@ -158,14 +150,14 @@ def q4(answer, draw):
         parts = [*encoder.parameters(), *decoder.parameters()]
         for part, w in zip(parts, weights, strict=True):
             part.data, part.grad = w.clone(), torch.ones_like(w)
-        sgd, generator = torch.optim.SGD(parts, lr=lr, momentum=0.5), torch.Generator().manual_seed(seed)
+        sgd, generator = torch.optim.SGD(parts, lr=lr, momentum=0.5), seeded(seed)
         found[what] = []
         for _ in range(steps):
             images = x.clone()
             decoder.given.clear()
             numbers = answer.training_step(encoder, decoder, sgd, images, beta, generator)
             if isinstance(numbers, list | tuple):
-                numbers = [float(number) if isinstance(number, float) else number for number in numbers]
+                numbers = [plain(number) for number in numbers]
             found[what].append({
                 "numbers": numbers, "codes": torch.cat(decoder.given or [x[:0, 0, 0, :d]]), "images": images,
                 "weights": [part.detach().clone() for part in parts],

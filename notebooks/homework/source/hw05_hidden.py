@@ -7,43 +7,19 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from course_utils.checks import check_close, check_gradients, check_range, check_shape
+from course_utils.grading.drawn import (
+    between,
+    check_even,
+    check_noise,
+    check_refused,
+    outcome,
+    plain,
+    seeded,
+    spread,
+    two_sizes,
+    whole,
+)
 from course_utils.grading.hidden import same
-
-
-def whole(low, high, draw):
-    """A whole number from low to high."""
-    return int(torch.randint(low, high + 1, (), generator=draw))
-
-
-def spread(n, low, high, draw):
-    """n numbers from low to high, both of them, and one in each of n parts of equal length, in any order."""
-    places = (torch.arange(n) + torch.rand(n, generator=draw)) / n
-    places[0], places[-1] = 0, 1
-    return (low + (high - low) * places)[torch.randperm(n, generator=draw)]
-
-
-def two_sizes(draw):
-    """The sizes of two batches: one small, one larger."""
-    sizes = [whole(3, 6, draw), whole(9, 15, draw)]
-    return sizes if torch.rand((), generator=draw) < 0.5 else sizes[::-1]
-
-
-def plain(number):
-    """A float, NumPy's too, as a float; anything else as it is."""
-    return float(number) if isinstance(number, float) else number
-
-
-def judge_even(name, shares, hint):
-    """Numbers that should be independent and uniform between 0 and 1.
-
-    The share of n such numbers below any x is further than d from x with a probability of at most
-    2 exp(-2 n d²) (Dvoretzky, Kiefer and Wolfowitz): twice in a million times for this d.
-    """
-    n = len(shares)
-    off = (shares.sort().values - (torch.arange(n) + 0.5) / n).abs().max()
-    check_range(
-        f"how far the distribution of {name} is from what it should be", off, 0, (7 / n) ** 0.5, hint=hint
-    )
 
 
 def q1(answer, draw):
@@ -62,30 +38,13 @@ def q1(answer, draw):
     }
 
 
-def outcome(call):
-    """What a call that should raise a ValueError raises, and the message."""
-    try:
-        call()
-    except Exception as error:
-        return ["ValueError" if isinstance(error, ValueError) else type(error).__name__, str(error)]
-    return ["", ""]
-
-
 UNKNOWN = (
-    "hinges",
-    "hing",
-    "HINGE",
-    "least_squares",
-    "least",
-    "Least-Squares",
-    "squares",
-    "cross-entropy",
-    "",
-)
+    "hinges", "hing", "HINGE", "least_squares", "least", "Least-Squares", "squares", "cross-entropy", "",
+)  # fmt: skip
 
 
 def q2(answer, draw):
-    n, m = two_sizes(draw)
+    n, m = two_sizes((3, 6), (9, 15), draw)
     scores = spread(n, -2, 4, draw), spread(m, -4, 2, draw)
     unknown = [UNKNOWN[int(k)] for k in torch.randperm(len(UNKNOWN), generator=draw)[:4]]
     values = {}
@@ -103,27 +62,22 @@ def q2(answer, draw):
 def judge_q2(got, want):
     same(got, want, only=[name for name in want if name != "unknown"])
     for kind in want["unknown"]:
-        raised, message = got["unknown"][kind]
-        if raised != "ValueError":
-            what = f"raises {raised}" if raised else "passes"
-            raise AssertionError(f"kind = {kind!r} {what}, should raise a ValueError.")
+        message = check_refused(f"kind = {kind!r}", got["unknown"][kind])
         for allowed in ("least-squares", "hinge"):
             if allowed not in message:
-                raise AssertionError(
-                    f"kind = {kind!r} raises the message {message[:200]!r}, which does not list {allowed!r}."
-                )
+                said = f"the message {message[:200]!r}, which does not list {allowed!r}."
+                raise AssertionError(f"kind = {kind!r} raises {said}")
 
 
 def q3(answer, draw):
-    n, m = two_sizes(draw)
+    n, m = two_sizes((3, 6), (9, 15), draw)
     real, fake = spread(n, -3, 6, draw), spread(m, -8, 2, draw)
     large_real, large_fake = spread(n, -200, 200, draw), spread(m, -200, 200, draw)
     wrong = 60 + 140 * torch.rand(2, 1, generator=draw)
+    sizes = f"{n} real and {m} generated scores"
     return {
-        f"the bound from {n} real and {m} generated scores": answer.jsd_bound(real, fake),
-        f"the bound from {n} real and {m} generated scores of up to ±200": answer.jsd_bound(
-            large_real, large_fake
-        ),
+        f"the bound from {sizes}": answer.jsd_bound(real, fake),
+        f"the bound from {sizes} of up to ±200": answer.jsd_bound(large_real, large_fake),
         "the bound from one score each, both quite wrong": answer.jsd_bound(-wrong[0], wrong[1]),
     }
 
@@ -164,11 +118,11 @@ def q4(answer, draw):
         inputs.append((real, fake, W, a, left))
     points, images = inputs
     seed = whole(0, 2**31 - 1, draw)
-    given = torch.Generator().manual_seed(seed)
+    given = seeded(seed)
     return {
         "points": penalty(answer, *points, given),
         "next": penalty(answer, *points, given),
-        "again": penalty(answer, *points, torch.Generator().manual_seed(seed)),
+        "again": penalty(answer, *points, seeded(seed)),
         "images": penalty(answer, *images, given),
     }
 
@@ -182,25 +136,16 @@ def judge_one_penalty(where, got, want):
     t = ((x_t - fake) * line).flatten(1).sum(dim=1) / line.square().flatten(1).sum(dim=1)
     on_line = fake + t.view(-1, *[1] * (real.ndim - 1)) * line
     hint = "x_t = t x + (1 - t) x̂, with one t for all numbers of an image."
-    check_close(
-        f"the x_t that the critic sees {where}, beside the nearest point between both,",
-        x_t,
-        on_line,
-        hint=hint,
-    )
+    name = f"the x_t that the critic sees {where}, beside the nearest point between both,"
+    check_close(name, x_t, on_line, hint=hint)
     check_range(f"t {where}", t, -1e-5, 1 + 1e-5, hint="t ~ U(0, 1).")
     W.requires_grad_()
     a.requires_grad_()
     slope = x_t.flatten(1) @ W @ W.T + a
     right = (slope.norm(dim=1) - 1).square().mean()
     hint = f"It is the mean of (‖∇s‖ - 1)² over {len(real)} pairs, ‖·‖ over all numbers of an image."
-    check_close(
-        f"the penalty {where}, for the x_t that the critic saw,",
-        got["the penalty"],
-        right,
-        tol=1e-3,
-        hint=hint,
-    )
+    name = f"the penalty {where}, for the x_t that the critic saw,"
+    check_close(name, got["the penalty"], right, tol=1e-3, hint=hint)
     name = "the gradient of the penalty with respect to the critic's weights"
     same(got, {name: list(torch.autograd.grad(right, (W, a)))}, tol=2e-3)
     name = "the gradient of the penalty with respect to what made `fake`"
@@ -218,7 +163,7 @@ def judge_q4(got, want):
     shape = tuple(want["images"]["real"].shape)
     where["images"] = f"of images of the shape {shape}"
     t = {name: judge_one_penalty(where[name], got[name], want[name]) for name in want}
-    judge_even("t", t["points"], "Each pair has a t of its own, uniform between 0 and 1.")
+    check_even("t", t["points"], "Each pair has a t of its own, uniform between 0 and 1.")
     hint = "Draw t with `draw`, and with nothing else."
     check_close("t for a generator that begins alike", t["again"], t["points"], hint=hint)
     off = (t["next"] - t["points"]).abs().mean()
@@ -288,7 +233,7 @@ def q5(answer, draw):
     d, k = whole(3, 5, draw), whole(2, 5, draw)
     W, c = torch.randn(d, k, generator=draw), torch.randn(k, generator=draw)
     A, b = torch.randn(k, 4, generator=draw), 2 * torch.randn(4, generator=draw)
-    weights = W, c, A, b, torch.randn(d, k, generator=draw), 0.3 + float(torch.rand((), generator=draw))
+    weights = W, c, A, b, torch.randn(d, k, generator=draw), between(0.3, 1.3, draw)
     piece = whole(3, 5, draw)
     rest, pieces, seed = whole(1, piece - 1, draw), whole(2, 4, draw), whole(0, 2**31 - 1, draw)
     cuts = {
@@ -297,10 +242,7 @@ def q5(answer, draw):
         "one piece": (piece, piece + rest),
         "many": (3000, whole(1100, 1400, draw)), "again": (3000, whole(600, 900, draw)),
     }  # fmt: skip
-    return {
-        name: two_turns(answer, weights, n, size, torch.Generator().manual_seed(seed))
-        for name, (n, size) in cuts.items()
-    }
+    return {name: two_turns(answer, weights, n, size, seeded(seed)) for name, (n, size) in cuts.items()}
 
 
 def judge_two_turns(got, want):
@@ -312,18 +254,15 @@ def judge_two_turns(got, want):
     for number, (turn, right) in enumerate(zip(got["turns"], want["turns"], strict=True), 1):
         where = f"in turn {number} with n = {n} and piece = {piece}"
         rows = [len(z) for z in turn["noise"]]
-        if len(rows) != math.ceil(n / piece):
-            raise AssertionError(
-                f"the generator is called {len(rows)} times {where}, should be {math.ceil(n / piece)}."
-            )
+        if len(rows) != (pieces := math.ceil(n / piece)):
+            raise AssertionError(f"the generator is called {len(rows)} times {where}, should be {pieces}.")
         if max(rows) > piece:
             raise AssertionError(f"the generator gets {max(rows)} rows at once {where}.")
         z = torch.cat(turn["noise"]).double()
         check_shape(f"the noise of all pieces {where}", z, (n, len(W)))
         loss = softplus(-scores_of(images_of(z, W, c), A, b)).mean()
-        check_close(
-            f"the loss before the step {where}", turn["loss"], loss, hint="The mean over all n images."
-        )
+        hint = "The mean over all n images."
+        check_close(f"the loss before the step {where}", turn["loss"], loss, hint=hint)
         if not isinstance(turn["loss"], float):
             raise AssertionError("the loss should be a plain number: loss.item().")
         optimizer.zero_grad()
@@ -335,14 +274,11 @@ def judge_two_turns(got, want):
         for weight, found in zip((A, b), turn["discriminator"], strict=True):
             check_close("the discriminator's weights after the generator's turn", found, weight)
         if len(turn["waits"]) != len(rows) or max(turn["waits"]) > piece:
-            raise AssertionError(
-                f"{max(turn['waits'])} images wait for their gradient at once {where}. "
-                "Call backward() for each piece."
-            )
+            waits = f"{max(turn['waits'])} images wait for their gradient at once {where}."
+            raise AssertionError(f"{waits} Call backward() for each piece.")
         if list(turn["requires a gradient"]) != right["requires a gradient"]:
-            raise AssertionError(
-                "weights no longer require a gradient after the turn; leave them as they are."
-            )
+            name = "weights no longer require a gradient after the turn"
+            raise AssertionError(f"{name}; leave them as they are.")
         drawn.append(z.unique(dim=0))
     return drawn
 
@@ -356,14 +292,7 @@ def judge_q5(got, want):
     first, second = noise["many"]
     check_close("how many different rows the noise of 3,000 images has", len(first), 3000)
     hint = "All n rows are standard normal numbers: randn."
-    judge_even("the noise", torch.special.ndtr(first).flatten(), hint)
-    check_close(
-        "the covariance of the columns of the noise",
-        first.T.cov(),
-        torch.eye(first.shape[1]),
-        tol=0.15,
-        hint=hint,
-    )
+    check_noise(first, 0.15, hint)
     hint = "Draw the noise for all n images at once, with `draw`, and cut it then."
     cut = "in other pieces, for a generator that begins alike,"
     check_close(f"the noise {cut}", noise["again"][0], first, hint=hint)
@@ -392,11 +321,8 @@ def q6(answer, draw):
     )
     tensors = [*model.parameters(), *model.buffers()]
     begun, *values, last = [[50 * torch.rand(w.shape, generator=draw) for w in tensors] for _ in range(5)]
-    decays = [
-        0.1 + 0.3 * float(torch.rand((), generator=draw)),
-        0.6 + 0.35 * float(torch.rand((), generator=draw)),
-        0.0,
-    ]
+    fast, slow = (float(torch.rand((), generator=draw)) for _ in range(2))
+    decays = 0.1 + 0.3 * fast, 0.6 + 0.35 * slow, 0.0
     fill(average, begun)
     found = {}
     for number, (decay, value) in enumerate(zip(decays, values, strict=True), 1):
@@ -415,6 +341,5 @@ def judge_q6(got, want):
         if not name.startswith("leaves"):
             same(got, want, only=[name])
         elif list(got[name]) != want[name]:
-            raise AssertionError(
-                "the average's weights are no longer leaves that require a gradient: use no_grad."
-            )
+            what = "the average's weights are no longer leaves that require a gradient"
+            raise AssertionError(f"{what}: use no_grad.")

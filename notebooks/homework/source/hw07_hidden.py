@@ -6,12 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.checks import check_close, check_gradients, check_range, check_shape
+from course_utils.grading.drawn import check_near, check_new, check_normal, check_unrelated, seeded, whole
 from course_utils.grading.hidden import same
-
-
-def number(low, high, draw):
-    """One of low, …, high."""
-    return int(torch.randint(low, high + 1, (), generator=draw))
 
 
 def signed(n, draw):
@@ -43,49 +39,12 @@ class Net(nn.Module):
         return self.weight[0] * x + self.weight[1]
 
 
-def judge_near(name, mean, right, bound, hint):
-    """A mean of many draws, or several: within a bound that is about six standard errors."""
-    check_range(name, mean, round(right - bound, 3), round(right + bound, 3), hint=hint)
-
-
-def judge_unrelated(name, x, hint):
-    """No number depends on its neighbours, nor on the one half a batch away.
-
-    The mean product of two of n has the standard error 1 / √n, or √(2 / n) where every pair is met twice.
-    """
-    bound = 9 / x.numel() ** 0.5
-    for axis, size in enumerate(x.shape):
-        for shift in sorted({1, size // 2} if axis == 0 else {1}):
-            if 0 < shift < size:
-                which = f"neighbours along axis {axis}" if shift == 1 else "two half a batch apart"
-                product = (x * x.roll(shift, axis)).mean()
-                judge_near(f"the mean product of {which}, {name},", product, 0, bound, hint)
-
-
-def judge_normal(name, eps, hint):
-    """n independent draws from N(0, 1).
-
-    The standard errors are 1 / √n for the mean, √(2 / n) for the mean square, √(96 / n) for the mean fourth
-    power. The bounds are six of them, but 4.5 below the last, which is skewed: a right answer fails less than
-    once in a million times.
-    """
-    root = eps.numel() ** 0.5
-    judge_near(f"the mean square of {name}", eps.square().mean(), 1, 9 / root, hint)
-    judge_near(f"the mean of {name}", eps.mean(), 0, 6 / root, hint)
-    judge_unrelated(f"of {name}", eps, hint)
-    fourth, low, high = eps.pow(4).mean(), round(3 - 45 / root, 3), round(3 + 64 / root, 3)
-    check_range(f"the mean fourth power of {name}", fourth, low, high, hint="Is it normal?")
-
-
-# --- 1: what v tells
-
-
 def q1(answer, draw):
     """Three kinds of images, at times among which are t = 0 and t = T, where alpha_bar is 1 and 0."""
-    T, n = number(6, 30, draw), number(5, 9, draw)
+    T, n = whole(6, 30, draw), whole(5, 9, draw)
     bars = schedule(T, draw)
     bars[T] = 0
-    c, h, w = (number(2, 6, draw) for _ in range(3))
+    c, h, w = (whole(2, 6, draw) for _ in range(3))
     cases = []
     for shape in [(n, c), (n, h, w), (n, c, h, w)]:
         t = torch.cat([torch.tensor([0, T]), torch.randint(T + 1, (n - 2,), generator=draw)])
@@ -101,15 +60,12 @@ def q1(answer, draw):
     return {**values, **inputs}
 
 
-# --- 2 and 5: losses
-
-
 def batches(draw):
     """Points, for three calls; a few maps; many small images. Their mean square is 2.25, unlike that of ε."""
-    c, h, w = (number(2, 3, draw) for _ in range(3))
-    points = 1.5 * torch.randn(2 * number(150, 200, draw), c, generator=draw)
-    maps = 1.5 * torch.randn(number(5, 9, draw), h + 2, w, generator=draw)
-    images = 1.5 * torch.randn(2 * number(1500, 2000, draw), c, h, w, generator=draw)
+    c, h, w = (whole(2, 3, draw) for _ in range(3))
+    points = 1.5 * torch.randn(2 * whole(150, 200, draw), c, generator=draw)
+    maps = 1.5 * torch.randn(whole(5, 9, draw), h + 2, w, generator=draw)
+    images = 1.5 * torch.randn(2 * whole(1500, 2000, draw), c, h, w, generator=draw)
     return {"points": points, "points, next": points, "maps": maps, "images": images, "points, again": points}
 
 
@@ -118,11 +74,11 @@ def calls(loss, x0, draw):
 
     All get one generator, the last call another that begins as it did.
     """
-    weight, seed = signed(2, draw), number(0, 2**31, draw)
-    given, values = torch.Generator().manual_seed(seed), {}
+    weight, seed = signed(2, draw), whole(0, 2**31, draw)
+    given, values = seeded(seed), {}
     for name, x in x0.items():
         net = Net(weight)
-        value = loss(net, x, torch.Generator().manual_seed(seed) if "again" in name else given)
+        value = loss(net, x, seeded(seed) if "again" in name else given)
         (gradient,) = check_gradients("the loss", value, [net.weight])
         values[name] = {"loss": value, "gradient": gradient, "x": net.x, "t": net.t}
     return {**values, "x0 afterwards": x0, "weight": weight}
@@ -153,13 +109,12 @@ def judge_generator(x, t, eps):
     hint = "Draw everything from the generator that is given."
     for name, shown in (("the times", t), ("what the network is shown", x)):
         check_close(f"{name}, with the same seed again,", shown["points, again"], shown["points"], hint=hint)
-    product = (eps["points"] * eps["points, next"]).mean()
-    what, bound = "the mean product of ε and the ε of the next call", 7 / eps["points"].numel() ** 0.5
-    judge_near(what, product, 0, bound, "Do not seed the generator again.")
+    hint = "Do not seed the generator again."
+    check_new("ε and the ε of the next call", eps["points"], eps["points, next"], hint)
 
 
 def q2(answer, draw):
-    bars, x0 = schedule(number(5, 10, draw), draw), batches(draw)
+    bars, x0 = schedule(whole(5, 10, draw), draw), batches(draw)
     values = calls(lambda net, x, generator: answer.v_loss(net, x, bars, generator), x0, draw)
     return {**values, "alpha_bar afterwards": bars}
 
@@ -185,17 +140,17 @@ def judge_q2(got, want):
         v[name] = a.sqrt() * eps[name] - (1 - a).sqrt() * x0
     times = t["images"]
     share = times.bincount(minlength=T + 1)[1:] / len(times)
-    judge_near(f"the share of each time 1 … {T} among those drawn", share, 1 / T, 0.045, hint)
+    check_near(f"the share of each time 1 … {T} among those drawn", share, 1 / T, 0.045, hint)
     even = (times - (T + 1) / 2) / ((T**2 - 1) / 12) ** 0.5
     hint = "Each image has a draw of its own."
-    judge_unrelated("of t with its mean and variance brought to 0 and 1", even, hint)
+    check_unrelated("of t with its mean and variance brought to 0 and 1", even, hint)
     hint = "x_t needs alpha_bar[t] of its own image, and the network is told that t."
     for what, other, right in (("square of", eps, 1), ("product with x0 of", batch, 0)):
         products = (eps["images"] * other["images"]).flatten(1).mean(dim=1)
         by_time = torch.stack([products[times == k].mean() for k in range(1, T + 1)])
         name = f"the mean {what} (x_t - √ᾱ x0) / √(1 - ᾱ), for each t of 1, …, {T},"
-        judge_near(name, by_time, right, 0.22, hint)
-    judge_normal("(x_t - √ᾱ x0) / √(1 - ᾱ)", eps["images"], "Each number has noise of its own.")
+        check_near(name, by_time, right, 0.22, hint)
+    check_normal("(x_t - √ᾱ x0) / √(1 - ᾱ)", eps["images"], "Each number has noise of its own.")
     hint = "The mean of squares, with the ε and the t that x_t was made with: v = √ᾱ ε - √(1 - ᾱ) x0."
     for name in batch:
         judge_loss(got[name], x[name], v[name], want["weight"], hint)
@@ -205,16 +160,13 @@ def judge_q2(got, want):
     check_range(name, differ, 0.6, 1, hint="Do not seed the generator again.")
 
 
-# --- 3: a step back
-
-
 def q3(answer, draw):
     """A long step, a step of one, steps to 0, and the shortest of these."""
-    T = number(8, 30, draw)
-    bars, s = schedule(T, draw), number(1, T - 5, draw)
-    c, h, w = (number(2, 5, draw) for _ in range(3))
-    times = [(number(s + 3, T, draw), s), (s + 1, s), (number(3, T, draw), 0), (1, 0)]
-    shapes = [(number(2, 5, draw), c), (number(2, 5, draw), c, h, w)]
+    T = whole(8, 30, draw)
+    bars, s = schedule(T, draw), whole(1, T - 5, draw)
+    c, h, w = (whole(2, 5, draw) for _ in range(3))
+    times = [(whole(s + 3, T, draw), s), (s + 1, s), (whole(3, T, draw), 0), (1, 0)]
+    shapes = [(whole(2, 5, draw), c), (whole(2, 5, draw), c, h, w)]
     cases = [
         (torch.randn(shape, generator=draw), torch.randn(shape, generator=draw), *pair)
         for shape in shapes
@@ -229,26 +181,23 @@ def q3(answer, draw):
     return {**values, "x0 afterwards": x0, "x_t afterwards": x_t, "alpha_bar afterwards": bars}
 
 
-# --- 4: the whole way back
-
-
 def q4(answer, draw):
     """Images, points, and one step alone. The points get one generator twice, then one that begins alike."""
-    T = number(12, 40, draw)
-    bars, weight, seed = schedule(T, draw), signed(2, draw), number(0, 2**31, draw)
-    between = 1 + torch.randperm(T - 1, generator=draw)[: number(2, 3, draw)]
+    T = whole(12, 40, draw)
+    bars, weight, seed = schedule(T, draw), signed(2, draw), whole(0, 2**31, draw)
+    between = 1 + torch.randperm(T - 1, generator=draw)[: whole(2, 3, draw)]
     times = [T, *sorted(between.tolist(), reverse=True), 0]
-    n, c, h, w = 2 * number(300, 400, draw), *(number(2, 3, draw) for _ in range(3))
+    n, c, h, w = 2 * whole(300, 400, draw), *(whole(2, 3, draw) for _ in range(3))
     points = torch.randn(n, c, generator=draw, dtype=torch.float64)
     images = torch.randn(n, c, h, w, generator=draw)
     walks = {
         "points": (points, times), "points, next": (points, times), "images": (images, times),
         "a single step": (images[:4], [T, 0]), "points, again": (points, times),
     }  # fmt: skip
-    given, values = torch.Generator().manual_seed(seed), {}
+    given, values = seeded(seed), {}
     for name, (x_T, walk) in walks.items():
         net = Net(weight)
-        generator = torch.Generator().manual_seed(seed) if "again" in name else given
+        generator = seeded(seed) if "again" in name else given
         end = answer.ancestral(net, x_T, walk, bars, generator)
         keeps = end.requires_grad if isinstance(end, Tensor) else False
         values[name] = {"end": end, "x": net.x, "t": net.t, "keeps gradients": keeps}
@@ -282,7 +231,7 @@ def judge_walk(given, x_T, times, bars, weight, what):
             noise.append((after - mean) / ((1 - then) / (1 - now) * (1 - kept)).sqrt())
             name = f"{what}: the mean square of (x_s - mean) / standard deviation, from t = {t} to s = {s},"
             hint = "Draw x_s as in exercise 3, with the x0 that v tells, and new noise for each number."
-            judge_near(name, noise[-1].square().mean(), 1, 9 / x.numel() ** 0.5, hint)
+            check_near(name, noise[-1].square().mean(), 1, 9 / x.numel() ** 0.5, hint)
     return torch.stack(noise, dim=1) if noise else None
 
 
@@ -296,16 +245,12 @@ def judge_q4(got, want):
         check_close(f"{name}: whether the end keeps gradients", keeps, False, hint=hint)
     for name in ("images", "points"):
         hint = "Each number has noise of its own, in each step."
-        judge_normal(f"(x_s - mean) / standard deviation in all steps of the {name}", noise[name], hint)
+        check_normal(f"(x_s - mean) / standard deviation in all steps of the {name}", noise[name], hint)
     hint = "Use the generator that is given."
     end, again = walks["points"]["end"], walks["points, again"]["end"]
     check_close("the end with the same seed again", again, end, hint=hint)
-    product = (noise["points"] * noise["points, next"]).mean()
-    hint, bound = "Each call draws new noise from the generator.", 7 / noise["points"].numel() ** 0.5
-    judge_near("the mean product of the noise of one call and of the next", product, 0, bound, hint)
-
-
-# --- 5: flow matching
+    hint = "Each call draws new noise from the generator."
+    check_new("the noise of one call and of the next", noise["points"], noise["points, next"], hint)
 
 
 def q5(answer, draw):
@@ -324,13 +269,13 @@ def judge_q5(got, want):
         eps[name] = (x[name] - each * x0) / (1 - each)
     hint = "u is standard normal, τ = 1 / (1 + e^-u), and each image has a draw of its own."
     u = tau["images"].double().logit()
-    judge_normal("u = log(τ / (1 - τ))", u, hint)
+    check_normal("u = log(τ / (1 - τ))", u, hint)
     hint = "x_τ = (1 - τ) ε + τ x0, with the τ that the network is told, and new noise for each number."
-    judge_normal("ε = (x_τ - τ x0) / (1 - τ)", eps["images"], hint)
+    check_normal("ε = (x_τ - τ x0) / (1 - τ)", eps["images"], hint)
     squares, products = ((eps["images"] * other["images"]).flatten(1).mean(dim=1) for other in (eps, batch))
     bound = 8 / len(u) ** 0.5
-    judge_near("the mean product of u and ε²", (u * squares).mean(), 0, bound, hint)
-    judge_near("the mean product of ε and x0", products.mean(), 0, bound, hint)
+    check_near("the mean product of u and ε²", (u * squares).mean(), 0, bound, hint)
+    check_near("the mean product of ε and x0", products.mean(), 0, bound, hint)
     hint = "The mean of squares of u_θ - (x0 - ε), with the ε that x_τ was made with."
     for name, x0 in batch.items():
         judge_loss(got[name], x[name], x0 - eps[name], want["weight"], hint)
@@ -340,33 +285,30 @@ def judge_q5(got, want):
     check_range(name, moved, 0.1, 0.5, hint="Do not seed the generator again.")
 
 
-# --- 6: labels left out, and guidance for a while
-
-
 def q6(answer, draw):
     """`guided` inside, outside and at the ends; `drop_labels` of many labels, and many times of a few."""
-    c, h, w = (number(2, 5, draw) for _ in range(3))
+    c, h, w = (whole(2, 5, draw) for _ in range(3))
     cases = []
-    for shape in [(number(2, 6, draw), c), (number(2, 6, draw), c, h, w)]:
-        low, high = number(100, 300, draw), number(400, 800, draw)
+    for shape in [(whole(2, 6, draw), c), (whole(2, 6, draw), c, h, w)]:
+        low, high = whole(100, 300, draw), whole(400, 800, draw)
         v_with, v_without = (torch.randn(shape, generator=draw) for _ in range(2))
         weights = torch.rand(2, generator=draw) * torch.tensor([0.9, 4]) + torch.tensor([0, 1.2])
-        times = [low, high, number(low + 1, high - 1, draw), low - 1, high + 1, number(1, 99, draw), 1000]
+        times = [low, high, whole(low + 1, high - 1, draw), low - 1, high + 1, whole(1, 99, draw), 1000]
         cases += [(v_with, v_without, w_, t, low, high) for w_ in weights.tolist() for t in times]
-    classes, nothing = number(4, 9, draw), number(13, 40, draw)
-    y, few = (torch.randint(classes, (n,), generator=draw) for n in (20_000, number(5, 8, draw)))
-    p = (number(1, 5, draw) + 0.5 + 0.2 * float(torch.rand((), generator=draw)) - 0.1) / 10
-    seed = number(0, 2**31, draw)
+    classes, nothing = whole(4, 9, draw), whole(13, 40, draw)
+    y, few = (torch.randint(classes, (n,), generator=draw) for n in (20_000, whole(5, 8, draw)))
+    p = (whole(1, 5, draw) + 0.5 + 0.2 * float(torch.rand((), generator=draw)) - 0.1) / 10
+    seed = whole(0, 2**31, draw)
 
     guided = {}
     for v_with, v_without, w_, t, low, high in cases:
         what = f"for w = {w_:.3f}, t = {t}, low = {low}, high = {high}, images {tuple(v_with.shape)}"
         guided[what] = answer.guided(v_with, v_without, w_, t, low, high)
-    given = torch.Generator().manual_seed(seed)
+    given = seeded(seed)
     dropped = {
         "some": answer.drop_labels(y[:2000], nothing, p, given),
         "some, next": answer.drop_labels(y[:2000], nothing, p, given),
-        "some, again": answer.drop_labels(y[:2000], nothing, p, torch.Generator().manual_seed(seed)),
+        "some, again": answer.drop_labels(y[:2000], nothing, p, seeded(seed)),
         "all": answer.drop_labels(y, nothing, p, given),
         "drop_labels for p = 0": answer.drop_labels(y[:99], nothing, 0.0, given),
         "drop_labels for p = 1": answer.drop_labels(y[:99], nothing, 1.0, given),
@@ -395,19 +337,19 @@ def judge_q6(got, want):
         right = right.masked_fill(gone[name], nothing)
         check_close(f"the labels after drop_labels, where they are not {nothing},", got[name], right)
     missing, own = gone["all"].double(), "Each label has a draw of its own."
-    judge_near(f"the share of labels dropped for p = {p:.3f}", missing.mean(), p, 0.022, own)
+    check_near(f"the share of labels dropped for p = {p:.3f}", missing.mean(), p, 0.022, own)
     of_class = torch.stack([missing[y == k].mean() for k in y.unique()])
-    judge_near(f"the share dropped of each class for p = {p:.3f}", of_class, p, 0.07, own)
+    check_near(f"the share dropped of each class for p = {p:.3f}", of_class, p, 0.07, own)
     name = "of which labels are dropped, with mean and variance brought to 0 and 1"
-    judge_unrelated(name, (missing - p) / (p * (1 - p)) ** 0.5, own)
+    check_unrelated(name, (missing - p) / (p * (1 - p)) ** 0.5, own)
     hint = "Use the generator that is given for every draw."
     check_close("drop_labels with the same seed again", got["some, again"], got["some"], hint=hint)
     differ = (gone["some, next"] != gone["some"]).double().mean()
-    judge_near("the share of labels that the next call treats otherwise", differ, 2 * p * (1 - p), 0.07, hint)
+    check_near("the share of labels that the next call treats otherwise", differ, 2 * p * (1 - p), 0.07, hint)
     same(got, want, only=["drop_labels for p = 0", "drop_labels for p = 1"])
     n = len(few)
     for row in got["a few"]:
         check_shape(f"drop_labels of {n} labels", row, (n,))
     counts = (torch.stack(got["a few"]) == nothing).double().sum(dim=1)
     name = f"the variance of how many of {n} labels are dropped, divided by {n} p (1 - p),"
-    judge_near(name, counts.var() / (n * p * (1 - p)), 1, 0.5, own)
+    check_near(name, counts.var() / (n * p * (1 - p)), 1, 0.5, own)
