@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -232,7 +233,15 @@ class _Submission:
             return self.stopped[key]
         own = [note for (_, _, of), note in sorted(self.notes.items()) if of == key]
         start = "" if self.tries[key][0] else "There is no code for this exercise. "
-        return f"{start}{message}" + (f" Left out: {'; '.join(own[:5])}" if own else "")
+        return f"{start}{message}{self._built_on(key)}" + (f" Left out: {'; '.join(own[:5])}" if own else "")
+
+    def _built_on(self, key: str) -> str:
+        """Which functions of exercises that fail the answer to another one uses."""
+        words = {word for piece in self.tries[key][0] for word in re.findall(r"\w+", piece.source)}
+        for exercise in self.homework.exercises:
+            if self.messages.get(exercise.key) and (used := sorted(words & exercise.defines)):
+                return f" It uses `{used[0]}` of {exercise.key}, which does not pass either."
+        return ""
 
     def _step(self, key: str, what: Any) -> None:
         self.at = key, what

@@ -371,6 +371,15 @@ def test_what_is_left_out_is_named_with_cell_and_line(checkout: Path, hw: readin
         assert line in found.messages["q2"]
 
 
+def test_an_answer_that_builds_on_a_wrong_one_is_told_so(checkout: Path, hw: reading.Homework) -> None:
+    nb = answered(checkout, right)
+    nb.cells[at(nb, "q1")].source = wrong(1)
+    nb.cells[at(nb, "q3")].source = "def f3(a):\n    return f1(a) + 2"
+    messages = judged(nb, hw).messages
+    assert messages["q3"] == "q3: 11 is wrong It uses `f1` of q1, which does not pass either."
+    assert messages["q1"].endswith("is wrong")
+
+
 def test_lines_keep_their_numbers_when_those_of_the_notebook_are_left_out() -> None:
     text, left = plain(
         "x = 1\n%matplotlib inline\n!pip install x \\\n   y\nfor n in x:\n    %time f(n)\ny = 3"
