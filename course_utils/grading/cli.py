@@ -129,7 +129,14 @@ def grade_command(
             readable=False, help="the table; a page for each submission goes to the folder beside it"
         ),
     ],
-    solutions: Annotated[Path, typer.Option(exists=True, file_okay=False)] = SOLUTION,
+    solutions: Annotated[
+        Path,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="the executed solutions: notebooks/homework/solution in a checkout",
+        ),
+    ] = SOLUTION,
     hidden: Annotated[
         Path | None,
         typer.Option(

@@ -1,11 +1,13 @@
 """Grading: a folder of submissions from end to end, and the command line."""
 
 import csv
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from functools import partial
 from itertools import chain
@@ -376,6 +378,50 @@ def test_it_goes_on_where_it_stopped_and_grades_anew_what_changed(
     assert len(ran) == 1
     (row,) = (row for row in rows if row.file == "attempts.ipynb")
     assert row.note == "it failed"
+
+
+def test_killed_at_any_moment_it_loses_nothing_but_what_is_being_graded(many: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "grades.csv"
+    folder.mkdir()
+    for n in range(12):
+        nbformat.write(handed_in(many, [WRONG_N] * n), folder / f"student{n}_hw98.ipynb")
+    command = [sys.executable, "-m", "course_utils", "homework", "grade", str(folder), "--out", str(out)]
+    command += [
+        "--solutions",
+        str(many / "solution"),
+        "--jobs",
+        "1",
+        *([] if WALL else ["--without-sandbox"]),
+    ]
+    journal, seen = out.with_name("grades.csv.rows.jsonl"), dict[str, str]()
+    for rows in (1, 4, 9):
+        with subprocess.Popen(
+            command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL
+        ) as process:
+            while process.poll() is None and len(lines := whole_lines(journal)) < rows:
+                time.sleep(0.01)
+            process.kill()
+        assert process.returncode == -9
+        lines = whole_lines(journal)
+        assert {name: seen[name] for name in seen} == {
+            name: line for name, line in lines.items() if name in seen
+        }
+        seen = lines
+        assert len(seen) >= rows
+    assert not out.exists()
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = whole_lines(journal)
+    assert {name: lines[name] for name in seen} == seen  # graded once
+    with out.open(newline="") as file:
+        points = {row["file"]: row["points"] for row in csv.DictReader(file)}
+    assert points == {f"student{n}_hw98.ipynb": str(10 - min(n, 10)) for n in range(12)}
+
+
+def whole_lines(journal: Path) -> dict[str, str]:
+    """The journal's rows by submission, each as it was last written."""
+    text = journal.read_text(encoding="utf-8") if journal.exists() else ""
+    return {json.loads(line)["file"]: line for line in text.splitlines(keepends=True) if line.endswith("\n")}
 
 
 def judged(nb: nbformat.NotebookNode, own: reading.Homework, **limits: float) -> judging.Judgement:
