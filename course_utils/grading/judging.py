@@ -251,15 +251,15 @@ class _Submission:
     def stop(self, why: str) -> None:
         """Give up what has ended the process; the exercise with it, unless it is answered without it."""
         key, what = self.at
-        if not key:
-            raise HomeworkError(
-                f"{self.homework.name}: the cells before the first exercise do not end: one {why}"
-            )
         said = f"The code was stopped: a cell {why}."
         if time.monotonic() > self.end:
             for other in self.homework.keys:
                 self.messages.setdefault(other, said)
             return
+        if not key:
+            raise HomeworkError(
+                f"{self.homework.name}: the cells before the first exercise do not end: one {why}"
+            )
         self.given_up.add(what)
         if isinstance(what, Piece):
             self._leave_out(what, 1, f"it {why}", key)
