@@ -1,7 +1,7 @@
 """Attacks on the grader, and accidents: what each is worth, what it costs, and what it does to the next submission.
 
 Each row of the table is an answer to the second of three exercises; the first and the third are right. After each
-submission another one is graded behind the same wall, which is right in all three.
+attack another submission is graded behind the same wall, which is right in all three.
 """
 
 import csv
@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(sys.platform != "linux", reason="bubblewrap builds the wall on Linux"),
 ]
-LIMITS = {"cell_seconds": 5, "seconds": 16, "memory": 2_000_000_000, "file": 30_000_000, "processes": 64}
+LIMITS = {"cell_seconds": 4, "seconds": 12, "memory": 3_000_000_000, "file": 30_000_000, "processes": 64}
 
 # --- The homework -------------------------------------------------------------------------------------------
 
@@ -159,7 +159,7 @@ while True:
         does("os.write(channel(), (2**62).to_bytes(8, 'big')); time.sleep(60)"), says=f"{NO_VALUE}.*are announced"
     ),
     "announces 60 MB and sends none": Row(
-        does("os.write(channel(), (60_000_000).to_bytes(8, 'big')); time.sleep(60)"), says="takes longer than 5 s"
+        does("os.write(channel(), (60_000_000).to_bytes(8, 'big')); time.sleep(60)"), says="takes longer than 4 s"
     ),
     "sends half a length and leaves": Row(
         does("os.write(channel(), bytes(4)); os._exit(0)"), says=r"ended its process \(status 0\)"
@@ -194,7 +194,7 @@ send({"tensor": "0"}, len(header).to_bytes(8, "little") + header + bytes(4))
     ),
     "answers ahead, and reads no more": Row(
         first("send({'dict': {'failed': []}})\ntime.sleep(600)") + CELL + f"x = '{'한' * 190_000}'",
-        says="takes longer than 5 s|used up", rest="0",
+        says="takes longer than 4 s|used up", rest="0",
     ),
     "pickles in its frames": Row(
         does("import pickle; os.write(channel(), pickle.dumps(print)); time.sleep(60)"), says=NO_VALUE
@@ -259,7 +259,8 @@ for folder, folders, files in os.walk("/"):
     "patches JSON and safetensors": Row(
         first("hidden.kept = getattr(hidden, 'kept', json.dumps)\n"
               "json.dumps = lambda v, *a, **k: hidden.kept(v, *a, **k).replace('4242', '5')\n"
-              "values.save = lambda tensors: save({n: t.clamp(max=5) for n, t in tensors.items()})"), says="is 5", rest="0",
+              "values.save = lambda tensors: save({n: t.clamp(max=5) for n, t in tensors.items()})"),
+        says="is 5", rest="0",
     ),
     "patches torch.randn": Row(
         first("randn = torch.randn\ntorch.randn = lambda *a, **k: randn(*a, **k) * 0", "def f@(a, b):\n"
@@ -334,11 +335,13 @@ VALUES = {
 }  # fmt: skip
 
 LIVES = """
+spared = os.getpid()
+
 def lives():
     end = time.time() + 60
     while time.time() < end:
         for name in os.listdir("/proc"):
-            if name.isdigit() and int(name) not in (1, os.getpid(), parent):
+            if name.isdigit() and int(name) not in (1, os.getpid(), spared):
                 try:
                     os.kill(int(name), 9)
                 except OSError:
@@ -358,11 +361,13 @@ WALL = {
     "reads its parent's open files": Row(does("os.listdir(f'/proc/{parent}/fd')"), says=f"{REFUSED}Permission"),
     "takes its parent's open files": Row(
         does("pidfd = os.pidfd_open(parent)\nheld(libc.syscall(438, pidfd, 3, 0))"), says=f"{REFUSED}Permission"),
-    "takes its parent's processor time": Row(
-        does("resource.prlimit(parent, resource.RLIMIT_CPU, (20, 20))")),
-    "takes its parent's processes": Row(does("resource.prlimit(parent, resource.RLIMIT_NPROC, (0, 0))")),
-    "takes its parent's open files away": Row(does("resource.prlimit(parent, resource.RLIMIT_NOFILE, (9, 9))")),
-    "lets its parent write no file": Row(does("resource.prlimit(parent, resource.RLIMIT_FSIZE, (0, 10**6))")),
+    "takes its parent's limits": Row(
+        does("""
+resource.prlimit(parent, resource.RLIMIT_CPU, (20, 20))
+resource.prlimit(parent, resource.RLIMIT_NPROC, (0, 0))
+resource.prlimit(parent, resource.RLIMIT_NOFILE, (9, 9))
+resource.prlimit(parent, resource.RLIMIT_FSIZE, (0, 10**6))
+""")),
     "makes its parent slow": Row(
         does("os.setpriority(os.PRIO_PROCESS, parent, 19)\nos.sched_setscheduler(parent, 5, os.sched_param(0))")),
     "a signal for its parent that comes when others print": Row(
@@ -378,7 +383,7 @@ for number in (0, 1, 2):
 """)),
     "a process that waits for the next submission": Row(first(LIVES + "background(lives)")),
     "many processes that wait for the next submission": Row(
-        first("def sleeps():\n    time.sleep(600)\nfor _ in range(8):\n    background(sleeps)")),
+        first("def sleeps():\n    time.sleep(600)\nfor _ in range(3):\n    background(sleeps)")),
     "a port and a name that stay taken": Row(
         first("def takes():\n    s, t = socket.socket(socket.AF_UNIX), socket.socket()\n    s.bind('\\0grading')\n"
               "    t.bind(('127.0.0.1', 5555))\n    t.listen()\n    time.sleep(600)\nbackground(takes)\n"
@@ -424,12 +429,12 @@ for place in ("/tmp", "/home/student", "/dev/shm"):
     "exit()": Row("import sys\nsys.exit(0)\n" + WRONG),
     "a segmentation fault": Row(does("ctypes.string_at(0)"), says="SIGSEGV"),
     "endless, in C": Row(does("signal.signal(15, signal.SIG_IGN); re.match('(a+)+$', 'a' * 50 + 'b')"),
-                         says="takes longer than 5 s"),
+                         says="takes longer than 4 s"),
     "endless, all signals blocked": Row(
         first("signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\nwhile True:\n    pass"), says="takes longer"),
-    "sleeps": Row("import time\n" + RIGHT.replace("    ", "    time.sleep(99)\n    "), says="takes longer than 5 s"),
+    "sleeps": Row("import time\n" + RIGHT.replace("    ", "    time.sleep(99)\n    "), says="takes longer than 4 s"),
     "all the time of a submission": Row(
-        WRONG + (CELL + "import time\ntime.sleep(4.5)") * 4, says="used up the 16 s", rest="0"),
+        WRONG + (CELL + "import time\ntime.sleep(3.5)") * 4, says="used up the 12 s", rest="0"),
     "ends its process some time later, again and again": Row(
         first("threading.Timer(.3, lambda: os.kill(os.getpid(), 9)).start()", "def f@(a, b):\n    time.sleep(2)\n"),
         says="ended its process", rest="?"),
@@ -568,7 +573,7 @@ ACCIDENTS = {
         "def f@(a, b):\n    return down(800, ((a - b) ** 2).sum())"),
     "warnings as errors": "import warnings\nwarnings.simplefilter('error')\n" + RIGHT,
     "names of the setup redefined": "train = 3\ncheck_close = None\n" + RIGHT,
-    "very slow": f"import time\ndef f@(a, b):\n    time.sleep(3)\n    {BODY}",
+    "very slow": f"import time\ndef f@(a, b):\n    time.sleep(2)\n    {BODY}",
     "NumPy": "import numpy as np\ndef f@(a, b):\n    return np.square(a.numpy() - b.numpy()).sum()",
     "a number": "def f@(a, b):\n    return float(((a - b) ** 2).sum())",
     "float64, and a gradient": "def f@(a, b):\n    return ((a - b).double() ** 2).sum().requires_grad_()",
@@ -584,7 +589,7 @@ ACCIDENTS = {
     "a background thread that goes on": (
         "import threading, time\ndef on():\n    while True:\n        time.sleep(.1)\n"
         "threading.Thread(target=on).start()\n" + RIGHT),
-    "a sum of 2,000 terms": f"def f@(a, b):\n    n = {' + '.join(['1'] * 2000)}\n    {BODY}",
+    "a sum of 500 terms": f"def f@(a, b):\n    n = {' + '.join(['1'] * 500)}\n    {BODY}",
     "a long table of numbers": f"table = {list(range(5000))}\n" + RIGHT,
 }  # fmt: skip
 # What stands in the notebook for the teacher's own program to choke on, beside a right answer.
@@ -617,6 +622,7 @@ GROUPS = {
     "stalls": {name: Row(RIGHT + CELL + code, "1", "") for name, code in STALLS.items()},
 }  # fmt: skip
 TABLE = {f"{group}: {name}": row for group, rows in GROUPS.items() for name, row in rows.items()}
+HARMLESS = "accident", "stalls"  # after these no submission comes but the next row's own
 
 # What the next submission does beside being right: it needs files, processes, threads, and what is printed.
 NEXT = """\
@@ -672,7 +678,8 @@ def write(folder: Path, names: list[str], where: Path) -> None:
         place = where / f"{number:03d}"
         place.mkdir(parents=True)
         nbformat.write(handed_in(folder, TABLE[name].code), place / "attack.ipynb")
-        nbformat.write(handed_in(folder, after), place / "next.ipynb")
+        if not name.startswith(HARMLESS):
+            nbformat.write(handed_in(folder, after), place / "next.ipynb")
 
 
 def graded(folder: Path, names: list[str], where: Path) -> dict[str, list[dict[str, Any]]]:
@@ -694,7 +701,7 @@ def read(out: Path, names: list[str]) -> dict[str, list[dict[str, Any]]]:
     lines = [json.loads(line) for line in out.with_name("grades.csv.rows.jsonl").read_text().splitlines()]
     by_file = {line["file"]: line for line in lines}
     return {
-        name: [by_file[f"{number:03d}/{which}.ipynb"] for which in ("attack", "next")]
+        name: [by_file.get(f"{number:03d}/{which}.ipynb") for which in ("attack", "next")]
         for number, name in enumerate(names)
     }
 
@@ -721,13 +728,12 @@ def test_each_gets_what_it_is_worth_and_the_next_submission_too(
     row, (line, after) = TABLE[name], all_graded[name]
     assert re.fullmatch(f"1{row.mark}{row.rest}".replace("?", "[01]"), marks(line)), line["messages"]
     assert re.search(row.says, line["messages"]["q2"], re.DOTALL), line["messages"]["q2"]
-    assert (marks(after), after["messages"]) == ("111", {"q1": "", "q2": "", "q3": ""})
+    if after:
+        assert (marks(after), after["messages"]) == ("111", {"q1": "", "q2": "", "q3": ""})
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the other tests are run by an ordinary account already")
-def test_an_ordinary_account_gives_the_same_marks(
-    folder: Path, all_graded: dict[str, list[dict[str, Any]]]
-) -> None:
+def test_an_ordinary_account_gives_the_same_marks(folder: Path) -> None:
     home = Path(tempfile.mkdtemp())
     try:
         write(folder, [*TABLE], home / "in")
@@ -736,6 +742,7 @@ def test_an_ordinary_account_gives_the_same_marks(
             path.chmod(0o755 if path.is_dir() else 0o644)
         code = (
             "import os; from course_utils.grading import grade; from course_utils.grading.sandbox import Limits\n"
+            f"os.chdir({str(home)!r})\n"
             "grade.grade('in', 'grades.csv', solutions='homework/solution', jobs=2, progress=False, "
             f"limits=Limits(**{LIMITS}))\nprint(os.getuid())"
         )
@@ -748,8 +755,10 @@ def test_an_ordinary_account_gives_the_same_marks(
     finally:
         shutil.rmtree(home)
     for name, row in TABLE.items():
-        if row.rest != "?":
-            assert (name, marks(got[name][0]), marks(got[name][1])) == (name, f"1{row.mark}{row.rest}", "111")
+        line, after = got[name]
+        expected = f"1{row.mark}{row.rest}".replace("?", "[01]")
+        assert re.fullmatch(expected, marks(line)), (name, line["messages"])
+        assert not after or marks(after) == "111", (name, after["messages"])
 
 
 # --- Notebooks and archives of odd shapes -------------------------------------------------------------------
