@@ -73,8 +73,6 @@ def _value(plain: Any, tensors: dict[str, Tensor], depth: int) -> Any:
         raise ValueError("nested too deeply")
     if isinstance(plain, list):
         return [_value(one, tensors, depth + 1) for one in plain]
-    if isinstance(plain, str):
-        return _readable(plain)
     if not isinstance(plain, dict):
         return plain
     ((kind, what),) = plain.items()
@@ -82,12 +80,7 @@ def _value(plain: Any, tensors: dict[str, Tensor], depth: int) -> Any:
         case "tensor":
             return tensors[what]
         case "dict":
-            return {_readable(key): _value(one, tensors, depth + 1) for key, one in what.items()}
+            return {key: _value(one, tensors, depth + 1) for key, one in what.items()}
         case "other":
-            return Other(_readable(str(what)[:100]))
+            return Other(str(what)[:100])
     raise ValueError(f"{kind[:100]!r} is no kind of value")
-
-
-def _readable(text: str) -> str:
-    """A text that can be written to a file: JSON can hold halves of letters (surrogates), no file can."""
-    return text.encode("utf-8", "replace").decode()
