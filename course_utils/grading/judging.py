@@ -88,8 +88,10 @@ def judge(nb: NotebookNode, homework: Homework, want: Wanted, start: Start, limi
     """
     submission = _Submission(nb, homework, want, limits)
     while not submission.done:
+        began = time.monotonic()
         try:
             with start() as session:
+                submission.end += time.monotonic() - began  # where the one before broke the wall, that is no time of its own
                 submission.go(session)
         except StoppedError as error:
             submission.stop(str(error))
