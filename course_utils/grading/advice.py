@@ -9,7 +9,10 @@ from collections.abc import Iterator
 
 from IPython.core.inputtransformer2 import classic_prompt, leading_indent
 
-MAGIC = re.compile(r"(?P<indent>\s*)(?:[%!?]|[\w, ]+=\s*[%!]|\S.*\?\s*$)")
+from course_utils.grading.reading import MOST_CODE
+
+MAGIC = re.compile(r"[%!?]|[\w, ]+=\s*[%!]|\S.*\?\s*$")  # behind a line's blanks
+MOST_WORK = 2_000_000  # characters that are read again for the lines of magic in a cell
 AROUND = re.compile(r"%%(?:time|timeit|capture|prun)\b")  # magics whose cell is Python
 THERE = sys.stdlib_module_names | {
     "IPython", "course_utils", "matplotlib", "mpl_toolkits", "numpy", "safetensors", "scipy", "sklearn", "torch",
@@ -26,6 +29,8 @@ def plain(source: str) -> tuple[str, list[tuple[int, str]]]:
 
     `%%time` and the like go alone, another `%%` takes its cell. Lines keep their numbers.
     """
+    if len(source) > MOST_CODE:
+        return "", [(1, f"has {len(source)} characters; at most {MOST_CODE} of a cell are run")]
     try:
         cleaned = "".join(leading_indent(classic_prompt(source.splitlines(keepends=True))))
         lines, left = cleaned.split("\n"), list[tuple[int, str]]()
@@ -43,12 +48,12 @@ def plain(source: str) -> tuple[str, list[tuple[int, str]]]:
             except SyntaxError as error:
                 number = error.lineno or 1
                 line = lines[number - 1] if number <= len(lines) else ""
-                match = MAGIC.match(line)
-                if match is None or len(left) > 200:
+                code = line.lstrip()
+                if not MAGIC.match(code) or len(left) > 200 or len(left) * len(source) > MOST_WORK:
                     return "", [(number, f"is not plain Python ({error.msg}); lines with % or ! are not run")]
                 if not re.match(r"\s*%matplotlib\b", line):  # nothing is drawn to a screen anyway
                     left.append((number, f"`{line.strip()[:40]}` is not run: no line with % or ! is"))
-                lines[number - 1] = match["indent"] + "pass"
+                lines[number - 1] = line[: len(line) - len(code)] + "pass"
                 while line.endswith("\\") and number < len(lines):
                     line, lines[number] = lines[number], ""
                     number += 1

@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 from course_utils.authoring.homework import CHECK, HEADING
 from course_utils.grading.advice import plain
-from course_utils.grading.reading import Homework, defines
+from course_utils.grading.reading import MOST_CODE, Homework, defines, parsed
 
 MOST_TRIES = 4  # versions of one answer
 YOUR_ANSWER = re.compile(r"^\**Your answer:?\**:?\s*$", re.IGNORECASE | re.MULTILINE)
@@ -86,6 +86,8 @@ def _elements(nb: NotebookNode, homework: Homework) -> Iterator[_Mark | tuple[Pi
         elif key.startswith("check-") and not CHECK.search(source):  # what is left of a check
             yield _Mark("check", key.removeprefix("check-"))
             yield from spare(source, number, 1, "")
+        elif len(source) > MOST_CODE:  # `plain` says so
+            yield Piece(source, number, 1, "", frozenset([key]) & set(keys)), key
         elif _bare(source) not in texts:
             for code, line, check, edited in _around_checks(source, checks):
                 bare = _bare(code)
@@ -171,15 +173,14 @@ def _around_checks(source: str, checks: dict[str, str]) -> Iterator[tuple[str, i
 
 def _definitions(source: str) -> str:
     """Of a text that is plain Python what defines functions and classes, and its imports; else nothing."""
-    try:
-        body = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ""
+    body = parsed(source)
     kinds = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
-    found = [ast.unparse(node) for node in body if isinstance(node, kinds)]
-    return (
-        "\n\n".join(found) if any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in body) else ""
-    )
+    if not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in body):
+        return ""
+    try:
+        return "\n\n".join(ast.unparse(node) for node in body if isinstance(node, kinds))
+    except RecursionError:
+        return ""
 
 
 def _has_code(source: str) -> bool:

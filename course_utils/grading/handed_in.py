@@ -26,6 +26,7 @@ INSIDE = " › "  # between an archive and what is in it
 LARGEST_INNER = 100_000_000  # bytes of an archive in an archive
 LARGEST_ARCHIVE = 4_000_000_000  # bytes that the files of an archive have when they are read
 MOST_FILES = 20_000  # in an archive
+MOST_NAME = 1000  # characters
 JUNK_FOLDERS = {
     "__MACOSX", "__pycache__", ".git", ".venv", "venv", "node_modules", ".idea", ".vscode", ".virtual_documents",
 }  # fmt: skip
@@ -163,6 +164,10 @@ def _entry(
     archive: str, entry: zipfile.ZipInfo, opened: Callable[[], zipfile.ZipFile], depth: int
 ) -> Iterator[File]:
     inner = _name_of(entry)
+    if len(inner) > MOST_NAME:
+        problem = f"has a name of {len(inner)} characters; at most {MOST_NAME} are read"
+        yield File(f"{archive}{INSIDE}{inner[:100]}…", problem)
+        return
     name, changed = archive + INSIDE + inner, 0.0
     with suppress(ValueError, OverflowError):
         changed = time.mktime((*entry.date_time, 0, 0, -1))

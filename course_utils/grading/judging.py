@@ -88,8 +88,10 @@ def judge(nb: NotebookNode, homework: Homework, want: Wanted, start: Start, limi
     """
     submission = _Submission(nb, homework, want, limits)
     while not submission.done:
+        began = time.monotonic()
         try:
             with start() as session:
+                submission.end += time.monotonic() - began  # where the one before broke the wall, that is no time of its own
                 submission.go(session)
         except StoppedError as error:
             submission.stop(str(error))
@@ -251,15 +253,15 @@ class _Submission:
     def stop(self, why: str) -> None:
         """Give up what has ended the process; the exercise with it, unless it is answered without it."""
         key, what = self.at
-        if not key:
-            raise HomeworkError(
-                f"{self.homework.name}: the cells before the first exercise do not end: one {why}"
-            )
         said = f"The code was stopped: a cell {why}."
         if time.monotonic() > self.end:
             for other in self.homework.keys:
                 self.messages.setdefault(other, said)
             return
+        if not key:
+            raise HomeworkError(
+                f"{self.homework.name}: the cells before the first exercise do not end: one {why}"
+            )
         self.given_up.add(what)
         if isinstance(what, Piece):
             self._leave_out(what, 1, f"it {why}", key)

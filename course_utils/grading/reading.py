@@ -18,6 +18,9 @@ from course_utils.authoring.homework import CHECK, HomeworkError
 from course_utils.grading.hidden import Hidden
 
 LARGEST = 20_000_000  # bytes of a submission
+MOST_CODE = 200_000  # characters of a cell that is run
+MOST_CODES = 1_000_000  # of all these together
+MOST_CELLS = 5000
 RULES = b"3"  # of grading: a row that was made by others is made anew
 
 # --- The homework, as the teacher has it --------------------------------------------------------------------
@@ -130,15 +133,11 @@ def defines(source: str) -> set[str]:
 
     A stub, a function that raises NotImplementedError or a variable that is `...`, defines nothing.
     """
-    try:
-        body = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
     found: set[str] = set()
-    for node in body:
+    for node in parsed(source):
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                if not any("raise NotImplementedError" in ast.unparse(line) for line in node.body):
+                if not any(_is_stub(one) for one in ast.walk(node)):
                     found.add(node.name)
             case ast.Assign(targets=targets, value=value):
                 if not (isinstance(value, ast.Constant) and value.value is ...):
@@ -147,6 +146,20 @@ def defines(source: str) -> set[str]:
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()):
                 found.add(name)
     return found
+
+
+def _is_stub(node: ast.AST) -> bool:
+    raised = node.exc if isinstance(node, ast.Raise) else None
+    name = raised.func if isinstance(raised, ast.Call) else raised
+    return isinstance(name, ast.Name) and name.id == "NotImplementedError"
+
+
+def parsed(source: str) -> list[ast.stmt]:
+    """The statements of a cell; none if it is no plain Python, or has more than `MOST_CODE` characters."""
+    try:
+        return ast.parse(source).body if len(source) <= MOST_CODE else []
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
 
 
 def _require_python(source: str, what: str) -> None:
@@ -269,6 +282,8 @@ def _plain(content: dict[str, Any]) -> NotebookNode:
     cells = content.get("cells")
     if not isinstance(cells, list):
         raise SubmissionError("is not a notebook: it has no list of cells")
+    if len(cells) > MOST_CELLS:
+        raise SubmissionError(f"has {len(cells)} cells; at most {MOST_CELLS} are read")
     nb = nbformat.v4.new_notebook()
     for number, cell in enumerate(cells, 1):
         source = cell.get("source", "") if isinstance(cell, dict) else None
@@ -283,6 +298,9 @@ def _plain(content: dict[str, Any]) -> NotebookNode:
         key = metadata.get("key") if isinstance(metadata, dict) else None
         new = nbformat.v4.new_code_cell if cell.get("cell_type") == "code" else nbformat.v4.new_markdown_cell
         nb.cells.append(new(source, metadata={"key": key} if isinstance(key, str) else {}))
+    codes = [len(cell.source) for cell in nb.cells if cell.cell_type == "code"]
+    if (size := sum(size for size in codes if size <= MOST_CODE)) > MOST_CODES:
+        raise SubmissionError(f"has {size} characters of code; at most {MOST_CODES} are read")
     return nb
 
 

@@ -61,10 +61,14 @@ class Ended:
     stopped: str
 
 
-# A program that sets limits, which all it starts inherit, and becomes the command that follows them.
+# A program that sets limits, which all it starts inherit, leaves the ring of keys that whoever grades has in the
+# kernel, and becomes the command that follows.
 LIMITED = """
-import json, os, resource, sys
+import ctypes, json, os, platform, resource, sys
 
+keyctl, join = {"x86_64": 250, "aarch64": 219}.get(platform.machine()), 1
+if keyctl is not None:
+    ctypes.CDLL(None).syscall(keyctl, join, None)
 for name, value in json.loads(sys.argv[1]).items():
     _, most = resource.getrlimit(getattr(resource, name))
     value = value if most == resource.RLIM_INFINITY else min(value, most)

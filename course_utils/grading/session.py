@@ -105,17 +105,19 @@ class Session:
 
     def _request(self, **what: Any) -> Any:
         try:
-            with suppress(BrokenPipeError, ConnectionError):  # it has ended: the reply says so
-                worker.write(self._requests, what)
-            reply = self._wait(self._reader.submit(worker.read, self._replies))
-            keys = {"run": {"failed"}, "check": {"error"}, "ask": {"error", "values"}}[what["do"]]
-            if not isinstance(reply, dict) or set(reply) != keys:
+            reply = self._wait(self._reader.submit(self._speak, what))
+            if not _is_reply(what["do"], reply):
                 raise ValueError("the answer is none")
             return reply
         except (EOFError, OSError):
             raise StoppedError(self._ended()) from None
         except ValueError as error:
             raise StoppedError(f"sent something else than values ({error})") from None
+
+    def _speak(self, what: dict[str, Any]) -> Any:
+        with suppress(BrokenPipeError, ConnectionError):  # it has ended: the reply says so
+            worker.write(self._requests, what)  # waits where nobody reads
+        return worker.read(self._replies)
 
     def _wait(self, reply: Future[Any]) -> Any:
         end = time.monotonic() + self._limits.cell_seconds
@@ -128,6 +130,22 @@ class Session:
                     raise StoppedError(f"takes longer than {self._limits.cell_seconds:g} s") from None
                 if over := self._over():
                     raise StoppedError(over) from None
+
+
+def _is_reply(do: str, reply: Any) -> bool:
+    """Whether a value is what `worker.Kernel` replies: a submission may send any."""
+    keys = {"run": {"failed"}, "check": {"error"}, "ask": {"error", "values"}}[do]
+    if not isinstance(reply, dict) or set(reply) != keys:
+        return False
+    if do != "run":
+        return type(reply["error"]) is str
+    failed = reply["failed"]
+    return (
+        isinstance(failed, list)
+        and len(failed) <= worker.MOST_NOTES
+        and all(isinstance(one, list) and [type(part) for part in one] == [int, str] for one in failed)
+        and all(0 < line < 10**9 for line, _ in failed)
+    )
 
 
 Start = Callable[[], AbstractContextManager[Session]]

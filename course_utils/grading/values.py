@@ -11,6 +11,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 MOST_DEPTH = 20
+MOST_TEXT = 4_000_000  # bytes of what is no tensor; a list in JSON takes forty times the memory
+MOST_HEADER = 1_000_000  # bytes of what says which tensors there are
 
 
 def pack(value: Any) -> bytes:
@@ -32,8 +34,10 @@ def unpack(data: bytes) -> Any:
     """
     try:
         length = int.from_bytes(data[:8], "big")
-        plain = json.loads(data[8 : 8 + length].decode())
-        return _value(plain, load(data[8 + length :]), 0)
+        tensors = data[8 + length :]
+        if length > MOST_TEXT or int.from_bytes(tensors[:8], "little") > MOST_HEADER:
+            raise ValueError("too much that is no tensor, or too many tensors")
+        return _value(json.loads(data[8 : 8 + length].decode()), load(tensors), 0)
     except Exception as error:
         raise ValueError(f"these bytes hold no value: {type(error).__name__}: {error}") from None
 
@@ -79,4 +83,4 @@ def _value(plain: Any, tensors: dict[str, Tensor], depth: int) -> Any:
             return {key: _value(one, tensors, depth + 1) for key, one in what.items()}
         case "other":
             return Other(str(what)[:100])
-    raise ValueError(f"{kind!r} is no kind of value")
+    raise ValueError(f"{kind[:100]!r} is no kind of value")

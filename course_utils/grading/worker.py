@@ -180,6 +180,7 @@ def wait_for_submissions(number: str, folders: str, seconds: str) -> None:
     dumpable(False)  # no child looks into this process: it holds the control
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # no other signal of a child's reaches process 1
     _clean(places)
+    new = _state(places)
     control.sendall(b"r")
     while True:
         word, sockets, _, _ = socket.recv_fds(control, 1, 1)
@@ -193,9 +194,8 @@ def wait_for_submissions(number: str, folders: str, seconds: str) -> None:
         if control.recv(1) != b"e":
             return
         status = _end_all(child)
-        said = json.dumps(
-            {"status": status, "left": _clean([Path(folder) for folder in json.loads(folders)])}
-        )
+        _clean(places)
+        said = json.dumps({"status": status, "left": sorted(_state(places) ^ new)[:5]})
         control.sendall(len(said).to_bytes(4, "big") + said.encode())
 
 
@@ -229,19 +229,50 @@ def _end_all(child: int) -> int:
     return status
 
 
-def _clean(folders: list[Path]) -> str:
-    """Remove what was written; names what cannot be, "" if all is as it was."""
+def _clean(folders: list[Path]) -> None:
+    """Remove what was written, as far as that is possible."""
     for folder in folders:
+        folder.chmod(0o755)
         for path in folder.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-    left = [str(path) for folder in folders for path in folder.iterdir()]
-    for kind in ("shm", "sem", "msg"):  # System V's, which no process needs to hold
+            with contextlib.suppress(OSError, RecursionError):  # a tree may be deeper than that
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
+
+
+def _state(folders: list[Path]) -> set[str]:
+    """What a submission could leave to the next one: files, System V's objects, this process's limits and rank, and
+    what of the kernel is the wall's own.
+
+    What is bound into a folder, as a checkout below /tmp is, cannot be written to and is not looked into.
+    """
+    import resource  # not on Windows
+
+    found, places = set(), [str(folder) for folder in folders]
+    while places:
+        place = places.pop()
+        try:
+            inside = list(os.scandir(place))
+        except OSError as error:  # closed, or too deep
+            found.add(f"{place}: {error}")
+            continue
+        found |= {one.path for one in inside}
+        deeper = [one for one in inside if one.is_dir(follow_symlinks=False)]
+        places += [
+            one.path for one in deeper if one.stat(follow_symlinks=False).st_dev == os.stat(place).st_dev
+        ]
+    for kind in ("shm", "sem", "msg"):  # which no process needs to hold
         with contextlib.suppress(OSError):
-            left += Path("/proc/sysvipc", kind).read_text().splitlines()[1:]
-    return ", ".join(left[:5])
+            found |= set(Path("/proc/sysvipc", kind).read_text().splitlines()[1:])
+    for path in (path for folder in ("kernel", "fs/mqueue") for path in Path("/proc/sys", folder).glob("*")):
+        with contextlib.suppress(OSError):
+            if path.is_file() and path.stat().st_uid == os.getuid():
+                found.add(f"{path}: {path.read_text()}")
+    limits = [name for name in dir(resource) if name.startswith("RLIMIT_")]
+    found |= {f"{name}: {resource.getrlimit(getattr(resource, name))}" for name in limits}
+    rank = os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0), sorted(os.sched_getaffinity(0))
+    return found | {f"rank: {rank}"}
 
 
 def _warm() -> None:
