@@ -91,7 +91,7 @@ def judge(nb: NotebookNode, homework: Homework, want: Wanted, start: Start, limi
         began = time.monotonic()
         try:
             with start() as session:
-                submission.end += time.monotonic() - began  # where the one before broke the wall, that is no time of its own
+                submission.end += time.monotonic() - began  # a new wall is no time of its own
                 submission.go(session)
         except StoppedError as error:
             submission.stop(str(error))
