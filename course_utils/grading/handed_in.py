@@ -27,6 +27,7 @@ LARGEST_INNER = 100_000_000  # bytes of an archive in an archive
 LARGEST_ARCHIVE = 4_000_000_000  # bytes that the files of an archive have when they are read
 MOST_FILES = 20_000  # in an archive
 MOST_NAME = 1000  # characters
+TIGHTEST = 200  # bytes that one of a large entry unpacks to; notebooks come to twenty
 JUNK_FOLDERS = {
     "__MACOSX", "__pycache__", ".git", ".venv", "venv", "node_modules", ".idea", ".vscode", ".virtual_documents",
 }  # fmt: skip
@@ -190,6 +191,8 @@ def _entry(
         yield File(name, "is encrypted: hand it in without a password")
     elif problem := _too_large(entry.file_size, most):
         yield File(name, problem)
+    elif entry.file_size > 1_000_000 and entry.file_size > TIGHTEST * entry.compress_size:
+        yield File(name, f"unpacks to {entry.file_size / max(entry.compress_size, 1):.0f} times its size")
     elif not _is_zip(inner):
         yield File(name, "", changed, read)
     elif depth > 1:

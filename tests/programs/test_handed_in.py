@@ -436,7 +436,7 @@ def test_the_table_has_a_row_for_each_and_forgets_what_was_removed(
     aside = out.with_name("grades.csv.left-aside.txt")
     assert aside.read_text() == "all.zip › __MACOSX/choi/._hw97.ipynb\n"
     pages = {path.name for path in out.with_suffix("").iterdir()}
-    assert pages == {row["page"] for row in table.values()}
+    assert pages == {row["page"] for row in table.values()} | {"index.html"}
     text = (out.with_suffix("") / table["all.zip › choi/hw97.ipynb"]["page"]).read_text()
     assert "Why are there numbers?" in text
     assert "unspeakable" not in text
@@ -451,7 +451,7 @@ def test_the_table_has_a_row_for_each_and_forgets_what_was_removed(
         "lee.pdf": "",
     }
     left = {path.name for path in out.with_suffix("").iterdir()}
-    assert left == {row["page"] for row in table.values()} | {mine.name}
+    assert left == {row["page"] for row in table.values()} | {mine.name, "index.html"}
     assert out.with_name("grades.csv.rows.jsonl").read_text().startswith(journal)
     assert not aside.exists()
 

@@ -144,7 +144,8 @@ def test_memory_is_held_for_one_process_and_for_all_of_them() -> None:
 def test_what_a_submission_starts_ends_with_it(start: session.Start) -> None:
     mark = f"{12345.0 + os.getpid()}"
     with start() as one:
-        assert one.run(f"import subprocess; subprocess.Popen(['sleep', '{mark}'])", "cell 1") == []
+        code = f"import subprocess, time; subprocess.Popen(['sleep', '{mark}']); time.sleep(1)"
+        assert one.run(code, "cell 1") == []
         assert [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])]
     time.sleep(0.2)
     assert not [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])]
