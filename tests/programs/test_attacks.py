@@ -419,7 +419,9 @@ for place in ("/tmp", "/home/student", "/dev/shm"):
     "memory in many processes": Row(
         does("for _ in range(8):\n    if os.fork() == 0:\n        kept = b'x' * 400_000_000\n        time.sleep(60)\n"
              "time.sleep(60)"), says="GB of memory"),
-    "memory": Row("def f@(a, b):\n    k = []\n    while True:\n        k.append(torch.ones(10**8))", says="memory|takes longer"),
+    "memory": Row(
+        "def f@(a, b):\n    k = []\n    while True:\n        k.append(torch.ones(10**8))", says="memory|takes longer"
+    ),
     "closes all files": Row(does("os.closerange(0, 1000)"), says="ended its process"),
     "os._exit(0) in the answer": Row(does("os._exit(0)"), says=r"ended its process \(status 0\)"),
     "os._exit(0) in the cell": Row(first("os._exit(0)"), says=r"ended its process \(status 0\).*cell"),
@@ -434,7 +436,7 @@ for place in ("/tmp", "/home/student", "/dev/shm"):
         first("signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\nwhile True:\n    pass"), says="takes longer"),
     "sleeps": Row("import time\n" + RIGHT.replace("    ", "    time.sleep(99)\n    "), says="takes longer than 6 s"),
     "all the time of a submission": Row(
-        WRONG + (CELL + "import time\ntime.sleep(3.5)") * 4, says="used up the 12 s", rest="0"),
+        WRONG + (CELL + "import time\ntime.sleep(5)") * 4, says="used up the 18 s", rest="0"),
     "ends its process some time later, again and again": Row(
         first("threading.Timer(.3, lambda: os.kill(os.getpid(), 9)).start()", "def f@(a, b):\n    time.sleep(2)\n"),
         says="ended its process", rest="?"),
