@@ -7,7 +7,7 @@ has a key, `# %% key="q1"`; its check follows, `# %% key="check-q1" tags=["check
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -233,16 +233,15 @@ class Result:
     message: str
 
 
-def results(ipynb: Path | str, *, keys: Iterable[str] = (), cell_timeout: float = 60) -> dict[str, Result]:
+def results(ipynb: Path | str, *, cell_timeout: float = 60) -> dict[str, Result]:
     """Which exercises of a homework notebook pass, by key, found by running it.
 
     An exercise passes if its check ran to its end and printed something. One whose check is gone does not: which
-    exercises there are, `keys`, the cells' keys, the headings and the numbers of the other checks tell. A cell that
+    exercises there are, the cells' keys, the headings and the numbers of the other checks tell. A cell that
     does not end, or that ends the kernel, costs the exercise of the next check; the rest is run again without the two.
 
     Args:
         ipynb: a student's or the solution's notebook.
-        keys: exercises that the notebook must have.
         cell_timeout: seconds that one cell may take.
 
     Raises:
@@ -254,9 +253,8 @@ def results(ipynb: Path | str, *, keys: Iterable[str] = (), cell_timeout: float 
     except (ValueError, AttributeError, KeyError, nbformat.reader.NotJSONError) as error:
         raise HomeworkError(f"{ipynb.name} is not a notebook: {str(error)[:200]}") from None
     gone = Result(False, "has no check: copy its cell, which begins '# CHECK', anew from the homework")
-    keys = list(keys)
-    found = dict.fromkeys(_exercises(nb, keys), gone)
-    if not found or not (keys or any(_is_of_homework(cell) for cell in nb.cells)):
+    found = dict.fromkeys(_exercises(nb), gone)
+    if not found or not any(_is_of_homework(cell) for cell in nb.cells):
         raise HomeworkError(
             f"{ipynb.name} is no homework: it has no check cells, none begins with '# CHECK q1'"
         )
@@ -297,9 +295,9 @@ def _is_of_homework(cell: NotebookNode) -> bool:
     return CHECK.search(cell.source) is not None or str(cell.metadata.get("key", "")).startswith("check-")
 
 
-def _exercises(nb: NotebookNode, keys: Iterable[str]) -> list[str]:
+def _exercises(nb: NotebookNode) -> list[str]:
     """The keys of the exercises that a notebook has or should have, in their order."""
-    found = set(keys)
+    found = set[str]()
     for cell in nb.cells:
         key = str(cell.metadata.get("key", ""))
         if cell.cell_type == "code":
