@@ -152,7 +152,11 @@ def grade_command(
     seconds: Annotated[int, typer.Option(min=1, max=86_400, help="how long one submission may take")] = 600,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="of the hidden checks' inputs, to grade a row of a table again as it was"),
+        typer.Option(
+            min=0,
+            max=2**31 - 1,
+            help="of the hidden checks' inputs, to grade a row of a table again as it was",
+        ),
     ] = None,
     without_sandbox: Annotated[
         bool, typer.Option("--without-sandbox", help="run submissions with all the rights of your account")

@@ -157,6 +157,13 @@ def twice(x):
 def twice(x):
     print(2 * x)
 """
+HIDDEN = """\
+import torch
+
+
+def q1(answer, draw):
+    return {"twice a drawn number": answer.twice(float(torch.rand((), generator=draw)))}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +179,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copyfile(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(sys.prefix)
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    for name, content in ((f"{SMALL}.py", SOURCE), (f"{SMALL}_wrong.py", WRONG)):
-        (folder / "notebooks" / "homework" / "source" / name).write_text(content, encoding="utf-8")
+    for name, content in ((".py", SOURCE), ("_wrong.py", WRONG), ("_hidden.py", HIDDEN)):
+        path = folder / "notebooks" / "homework" / "source" / f"{SMALL}{name}"
+        path.write_text(content, encoding="utf-8")
     return folder
 
 
