@@ -16,6 +16,7 @@ from concurrent.futures import TimeoutError as Unfinished
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import IO, Any
 
 from course_utils.grading import wall, worker
@@ -48,6 +49,9 @@ class Session:
         limits: what it may use; the time of the whole submission begins now.
         over: says which limit is broken, "" if none; looked at twice a second.
         ended: says how the process has ended, which it has.
+
+    Attributes:
+        stopped: set by whoever wants no more replies.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Session:
             requests, replies, limits, over, ended,
         )  # fmt: skip
         self._reader = ThreadPoolExecutor(1)
+        self.stopped = Event()
 
     def run(self, source: str, name: str) -> list[tuple[int, str]]:
         """Run a student's cell, statement by statement; gives line and error of those that fail.
@@ -128,6 +133,8 @@ class Session:
             except Unfinished:
                 if left <= 0:
                     raise StoppedError(f"takes longer than {self._limits.cell_seconds:g} s") from None
+                if self.stopped.is_set():
+                    raise StoppedError("was stopped with the grading") from None
                 if over := self._over():
                     raise StoppedError(over) from None
 
