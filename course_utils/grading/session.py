@@ -179,7 +179,7 @@ def alone(limits: Limits) -> Iterator[Session]:
             process.stdout,
             limits,
             over=lambda: over_memory(process, limits),
-            ended=lambda: _how(process.wait()),
+            ended=lambda: _ended(process),
         )
         stack.callback(session.close)
         stack.callback(kill, process)
@@ -299,6 +299,13 @@ def _exactly(plug: socket.socket, length: int) -> bytes:
             raise EOFError
         data += more
     return data
+
+
+def _ended(process: subprocess.Popen[bytes]) -> str:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=1)  # it may only have closed its pipes
+    kill(process)
+    return _how(process.returncode)
 
 
 def _how(status: int) -> str:
