@@ -256,12 +256,7 @@ class Wall:
         self._control.settimeout(PATIENCE)
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="grading-"))
         with theirs:
-            told = [
-                str(theirs.fileno()),
-                json.dumps(list(wall.WRITABLE)),
-                str(int(self._limits.seconds) + 60),
-            ]
-            command = [sys.executable, "-c", WAIT, *told]
+            command = [sys.executable, "-c", WAIT, str(theirs.fileno()), json.dumps(list(wall.WRITABLE))]
             process = start(command, self._limits, Path(folder).resolve(), open_there=[theirs.fileno()])
         self._process = process
         said = self._stack.enter_context(ThreadPoolExecutor(1)).submit(last_words, process)

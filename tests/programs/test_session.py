@@ -232,7 +232,7 @@ sockets = [path for path in mine if os.path.lexists(path) and os.readlink(path).
 
 def test_outside_of_the_wall_nothing_ends_all_processes() -> None:
     with pytest.raises(RuntimeError, match="it is for behind the wall"):
-        worker.wait_for_submissions("0", "[]", "60")
+        worker.wait_for_submissions("0", "[]")
 
 
 # --- Where it cannot start ----------------------------------------------------------------------------------
