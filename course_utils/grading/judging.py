@@ -193,7 +193,7 @@ class _Submission:
     def _ask(self, session: Session, exercise: Exercise, version: list[Piece], number: int) -> str:
         """What is wrong with a version of an answer; "" if its values are the solution's."""
         key = exercise.key
-        if {(key, number), (key, "given")} & self.given_up:
+        if {(key, number), (key, number, "after"), (key, "given")} & self.given_up:
             return self.stopped[key]
         self._run(session, exercise, version, number)
         self._step(key, (key, number))
@@ -208,8 +208,9 @@ class _Submission:
                 self._step(key, piece)
                 for line, error in session.run(piece.source, f"cell {piece.cell}"):
                     self._leave_out(piece, line, error, key)
-        for cell in exercise.after:
-            self._step(key, (key, number))
+        below = key, number, "after"
+        for cell in exercise.after if below not in self.given_up else []:
+            self._step(key, below)
             session.check(cell.source, "a cell of the homework")
 
     def _catch_up(self, session: Session) -> None:

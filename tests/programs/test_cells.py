@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import io
 import random
 import zipfile
@@ -329,6 +330,19 @@ def test_any_two_changes_at_any_place_cost_nothing(seed: int, checkout: Path, hw
             text = draw.choice(["print(1)", "import os", "!ls", "x = f1", "1 / 0", "# nothing", "got = 3"])
             nb.cells.insert(draw.randrange(2, len(nb.cells) + 1), new_code_cell(text))
         assert marks(nb, hw) == expected, [change.__name__ for change in changes]
+
+
+def test_an_answer_that_a_cell_of_the_teachers_below_it_does_not_survive_costs_its_exercise_only(
+    checkout: Path, hw: reading.Homework
+) -> None:
+    nb, want = answered(checkout, right), judging.wanted(hw, in_process, 7)
+    first, *others = hw.exercises
+    after = [new_code_cell("'ends the kernel'")]
+    below = dataclasses.replace(hw, exercises=[dataclasses.replace(first, after=after), *others])
+    messages = judging.judge(nb, below, want, in_process, Limits(seconds=10)).messages
+    assert messages == {
+        "q1": "The code was stopped: a cell ended its process (status 1).", "q2": "", "q3": "",
+    }  # fmt: skip
 
 
 def test_everything_lost_but_the_code(checkout: Path, hw: reading.Homework) -> None:
