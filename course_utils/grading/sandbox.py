@@ -76,7 +76,7 @@ for name, value in json.loads(sys.argv[1]).items():
 os.execv(sys.argv[2], sys.argv[2:])
 """
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-MOST_TEXT = 4000  # characters that are kept of what a cell says
+MOST_TEXT = 4000  # characters that are kept of what a program says as errors
 MOST_REPORTED = 50_000_000  # bytes
 LOOKS_EVERY = 0.5  # seconds between two looks at the memory in use
 

@@ -140,7 +140,7 @@ class Session:
 
 
 def _is_reply(do: str, reply: Any) -> bool:
-    """Whether a value is what `worker.Kernel` replies: a submission may send any."""
+    """Whether a value is what `worker.Runner` replies: a submission may send any."""
     keys = {"run": {"failed"}, "check": {"error"}, "ask": {"error", "values"}}[do]
     if not isinstance(reply, dict) or set(reply) != keys:
         return False

@@ -70,7 +70,7 @@ def read(channel: IO[bytes]) -> Any:
 # --- The submission's process -------------------------------------------------------------------------------
 
 
-class Kernel:
+class Runner:
     """Runs cells in one namespace, and answers what it is asked.
 
     Args:
@@ -105,13 +105,13 @@ def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
     main = types.ModuleType("__main__")  # where classes are looked for that are defined in a cell
     main.__dict__["display"] = print
     sys.modules["__main__"] = main
-    kernel = Kernel(main.__dict__)
+    runner = Runner(main.__dict__)
     while True:
         try:
             request = read(requests)
         except EOFError:
             return
-        write(replies, kernel.reply(request))
+        write(replies, runner.reply(request))
 
 
 def run_statements(source: str, name: str, names: dict[str, Any]) -> list[list[Any]]:

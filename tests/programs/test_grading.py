@@ -30,7 +30,7 @@ from course_utils.grading.session import StoppedError
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(600)
-WALL = sys.platform == "linux"  # elsewhere what the gate and the limits hold is tried without it
+WALL = sys.platform == "linux"  # elsewhere what the limits hold is tried without it
 walled = pytest.mark.skipif(not WALL, reason="bubblewrap builds the wall on Linux")
 
 # --- Reading what is handed in ------------------------------------------------------------------------------
