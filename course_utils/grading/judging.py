@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nbformat import NotebookNode
@@ -275,12 +275,8 @@ class _Submission:
         """A piece without the lines that only a notebook knows; None if nothing is left."""
         source, left = plain(piece.source)
         for line, problem in left:
-            self._leave_out(piece, line, problem, piece.slot or next(iter(sorted(piece.of)), ""))
-        return (
-            Piece(source, piece.cell, piece.line, piece.slot, piece.of, piece.spare)
-            if source.strip()
-            else None
-        )
+            self._leave_out(piece, line, problem, piece.slot or min(piece.of, default=""))
+        return replace(piece, source=source) if source.strip() else None
 
     def _leave_out(self, piece: Piece, line: int, why: str, key: str) -> None:
         at = piece.line + line - 1

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as Unfinished
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -75,7 +74,7 @@ class Session:
             StoppedError: it does not end, or ends the process.
         """
         reply = self._request(do="run", source=source, name=name)
-        return [(int(line), str(error)[: worker.MOST_TEXT]) for line, error in reply["failed"]]
+        return [(line, error[: worker.MOST_TEXT]) for line, error in reply["failed"]]
 
     def check(self, source: str, name: str, *, keep: bool = False) -> str:
         """Run a teacher's cell; what its error says, "" if it ran to its end.
@@ -88,9 +87,8 @@ class Session:
         Raises:
             StoppedError: as above.
         """
-        return str(self._request(do="check", source=source, name=name, keep=keep)["error"])[
-            : worker.MOST_TEXT
-        ]
+        reply = self._request(do="check", source=source, name=name, keep=keep)
+        return str(reply["error"])[: worker.MOST_TEXT]
 
     def ask(self, asks: str, key: str, seed: int) -> tuple[str, Any]:
         """What the answer to an exercise gives (`hidden.ask`): an error or "", and the values.
@@ -120,8 +118,7 @@ class Session:
             raise StoppedError(f"sent something else than values ({error})") from None
 
     def _speak(self, what: dict[str, Any]) -> Any:
-        with suppress(BrokenPipeError, ConnectionError):  # it has ended: the reply says so
-            worker.write(self._requests, what)  # waits where nobody reads
+        worker.write(self._requests, what)  # waits where nobody reads
         return worker.read(self._replies)
 
     def _wait(self, reply: Future[Any]) -> Any:
@@ -130,7 +127,7 @@ class Session:
             left = end - time.monotonic()
             try:
                 return reply.result(timeout=max(0.0, min(left, LOOKS_EVERY)))
-            except Unfinished:
+            except TimeoutError:
                 if left <= 0:
                     raise StoppedError(f"takes longer than {self._limits.cell_seconds:g} s") from None
                 if self.stopped.is_set():
