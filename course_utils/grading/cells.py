@@ -126,7 +126,7 @@ def _placed(elements: list[_Mark | tuple[Piece, str]], keys: list[str]) -> list[
 
 
 def versions(found: list[Piece], homework: Homework, key: str) -> list[list[Piece]]:
-    """What may be run as the answer to an exercise: the first that passes its check counts; at most `MOST_TRIES`.
+    """What may be run as the answer to an exercise, at most `MOST_TRIES`; the first with the solution's values counts.
 
     First what stands above the check. Then that with all that answers the exercise elsewhere: below the check, in a
     scratch cell, in a cell that became markdown. Then with one of these at a time, the last first.

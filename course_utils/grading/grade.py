@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Lock
+from threading import Event, Lock
 
 from tqdm.auto import tqdm
 
@@ -119,6 +119,7 @@ class Processes:
 
     def __init__(self, jobs: int, limits: Limits) -> None:
         self._limits = limits
+        self._stopped = Event()
         self._walls = [Wall(limits) for _ in range(jobs)]
         self._free: SimpleQueue[Wall] = SimpleQueue()
         for one in self._walls:
@@ -126,17 +127,20 @@ class Processes:
 
     @contextmanager
     def start(self) -> Iterator[Session]:
-        """A process for a submission; see `session`."""
-        if not self._limits.wall:
-            with alone(self._limits) as session:
-                yield session
-            return
+        """A process for a submission; see `session`. SandboxError once they were stopped."""
         one = self._free.get()
         try:
-            with one.session() as session:
+            if self._stopped.is_set():
+                raise SandboxError("the grading was stopped")
+            with one.session() if self._limits.wall else alone(self._limits) as session:
+                session.stopped = self._stopped
                 yield session
         finally:
             self._free.put(one)
+
+    def stop(self) -> None:
+        """Let none go on: within a second whoever waits for one gets a StoppedError."""
+        self._stopped.set()
 
     def close(self) -> None:
         """End them all."""
@@ -222,8 +226,8 @@ def grade(
                 lines.write(json.dumps(asdict(row)) + "\n")
                 lines.flush()
         except BaseException:
+            processes.stop()
             pool.shutdown(wait=False, cancel_futures=True)
-            processes.close()
             raise
     ordered = [rows[name] for name in files]
     ordered += keep_marks(ordered, read_marks(out))  # read anew: somebody may have marked meanwhile

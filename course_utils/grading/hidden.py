@@ -24,6 +24,7 @@ from course_utils.authoring.homework import HomeworkError
 from course_utils.checks import check_close
 
 JUDGE = "judge_"
+MOST_SAID = 2000  # characters of what is wrong; a judge may cite what the answer gave
 
 
 class Answers:
@@ -85,11 +86,12 @@ class Hidden:
             if not isinstance(got, dict) or list(got) != list(want):
                 raise AssertionError("other things were returned than were asked for")
             judge(got, want)
+            return ""
         except AssertionError as error:
-            return f"{key}: {str(error).strip() or 'is wrong'}"
+            said = str(error).strip() or "is wrong"
         except Exception as error:  # values that no comparison was written for
-            return f"{key}: what the answer gives cannot be compared ({type(error).__name__}: {error})"[:500]
-        return ""
+            said = f"what the answer gives cannot be compared ({type(error).__name__}: {error})"
+        return f"{key}: {said}"[:MOST_SAID]
 
 
 def ask(asks: str, key: str, names: Mapping[str, Any], seed: int) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nbformat import NotebookNode
@@ -193,7 +193,7 @@ class _Submission:
     def _ask(self, session: Session, exercise: Exercise, version: list[Piece], number: int) -> str:
         """What is wrong with a version of an answer; "" if its values are the solution's."""
         key = exercise.key
-        if {(key, number), (key, "given")} & self.given_up:
+        if {(key, number), (key, number, "after"), (key, "given")} & self.given_up:
             return self.stopped[key]
         self._run(session, exercise, version, number)
         self._step(key, (key, number))
@@ -208,8 +208,9 @@ class _Submission:
                 self._step(key, piece)
                 for line, error in session.run(piece.source, f"cell {piece.cell}"):
                     self._leave_out(piece, line, error, key)
-        for cell in exercise.after:
-            self._step(key, (key, number))
+        below = key, number, "after"
+        for cell in exercise.after if below not in self.given_up else []:
+            self._step(key, below)
             session.check(cell.source, "a cell of the homework")
 
     def _catch_up(self, session: Session) -> None:
@@ -274,12 +275,8 @@ class _Submission:
         """A piece without the lines that only a notebook knows; None if nothing is left."""
         source, left = plain(piece.source)
         for line, problem in left:
-            self._leave_out(piece, line, problem, piece.slot or next(iter(sorted(piece.of)), ""))
-        return (
-            Piece(source, piece.cell, piece.line, piece.slot, piece.of, piece.spare)
-            if source.strip()
-            else None
-        )
+            self._leave_out(piece, line, problem, piece.slot or min(piece.of, default=""))
+        return replace(piece, source=source) if source.strip() else None
 
     def _leave_out(self, piece: Piece, line: int, why: str, key: str) -> None:
         at = piece.line + line - 1

@@ -76,7 +76,7 @@ for name, value in json.loads(sys.argv[1]).items():
 os.execv(sys.argv[2], sys.argv[2:])
 """
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-MOST_TEXT = 4000  # characters that are kept of what a cell says
+MOST_TEXT = 4000  # characters that are kept of what a program says as errors
 MOST_REPORTED = 50_000_000  # bytes
 LOOKS_EVERY = 0.5  # seconds between two looks at the memory in use
 
@@ -190,22 +190,23 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits) -> str:
 
 
 def over_memory(process: subprocess.Popen[bytes], limits: Limits) -> str:
-    """What to say where all that came from a process holds more memory than it may; else ""."""
+    """What to say where a process and all that came from it hold more memory than they may; else ""."""
     if _memory(process) <= limits.memory:
         return ""
     return f"used up the {limits.memory / 1e9:g} GB of memory of the whole submission"
 
 
 def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """All that came from a process."""
+    """A process and all that came from it."""
     try:
-        return psutil.Process(process.pid).children(recursive=True)
+        own = psutil.Process(process.pid)
+        return [own, *own.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
 
 
 def _memory(process: subprocess.Popen[bytes]) -> int:
-    """Bytes of memory that all that came from a process hold; what two of them share counts twice."""
+    """Bytes of memory that a process and all that came from it hold; what two of them share counts twice."""
     total = 0
     for child in _family(process):
         with suppress(psutil.Error):
@@ -216,10 +217,12 @@ def _memory(process: subprocess.Popen[bytes]) -> int:
 def kill(process: subprocess.Popen[bytes]) -> None:
     """End a process and all that came from it."""
     family = _family(process)
-    with suppress(ProcessLookupError, AttributeError):  # Windows has no groups
+    with suppress(
+        ProcessLookupError, PermissionError, AttributeError
+    ):  # Windows has no groups, macOS no dead ones
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     for child in family:
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.Error):
             child.kill()
     process.wait()

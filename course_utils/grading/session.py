@@ -12,10 +12,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as Unfinished
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import IO, Any
 
 from course_utils.grading import wall, worker
@@ -48,6 +48,9 @@ class Session:
         limits: what it may use; the time of the whole submission begins now.
         over: says which limit is broken, "" if none; looked at twice a second.
         ended: says how the process has ended, which it has.
+
+    Attributes:
+        stopped: set by whoever wants no more replies.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Session:
             requests, replies, limits, over, ended,
         )  # fmt: skip
         self._reader = ThreadPoolExecutor(1)
+        self.stopped = Event()
 
     def run(self, source: str, name: str) -> list[tuple[int, str]]:
         """Run a student's cell, statement by statement; gives line and error of those that fail.
@@ -70,7 +74,7 @@ class Session:
             StoppedError: it does not end, or ends the process.
         """
         reply = self._request(do="run", source=source, name=name)
-        return [(int(line), str(error)[: worker.MOST_TEXT]) for line, error in reply["failed"]]
+        return [(line, error[: worker.MOST_TEXT]) for line, error in reply["failed"]]
 
     def check(self, source: str, name: str, *, keep: bool = False) -> str:
         """Run a teacher's cell; what its error says, "" if it ran to its end.
@@ -83,9 +87,8 @@ class Session:
         Raises:
             StoppedError: as above.
         """
-        return str(self._request(do="check", source=source, name=name, keep=keep)["error"])[
-            : worker.MOST_TEXT
-        ]
+        reply = self._request(do="check", source=source, name=name, keep=keep)
+        return str(reply["error"])[: worker.MOST_TEXT]
 
     def ask(self, asks: str, key: str, seed: int) -> tuple[str, Any]:
         """What the answer to an exercise gives (`hidden.ask`): an error or "", and the values.
@@ -115,8 +118,7 @@ class Session:
             raise StoppedError(f"sent something else than values ({error})") from None
 
     def _speak(self, what: dict[str, Any]) -> Any:
-        with suppress(BrokenPipeError, ConnectionError):  # it has ended: the reply says so
-            worker.write(self._requests, what)  # waits where nobody reads
+        worker.write(self._requests, what)  # waits where nobody reads
         return worker.read(self._replies)
 
     def _wait(self, reply: Future[Any]) -> Any:
@@ -125,15 +127,17 @@ class Session:
             left = end - time.monotonic()
             try:
                 return reply.result(timeout=max(0.0, min(left, LOOKS_EVERY)))
-            except Unfinished:
+            except TimeoutError:
                 if left <= 0:
                     raise StoppedError(f"takes longer than {self._limits.cell_seconds:g} s") from None
+                if self.stopped.is_set():
+                    raise StoppedError("was stopped with the grading") from None
                 if over := self._over():
                     raise StoppedError(over) from None
 
 
 def _is_reply(do: str, reply: Any) -> bool:
-    """Whether a value is what `worker.Kernel` replies: a submission may send any."""
+    """Whether a value is what `worker.Runner` replies: a submission may send any."""
     keys = {"run": {"failed"}, "check": {"error"}, "ask": {"error", "values"}}[do]
     if not isinstance(reply, dict) or set(reply) != keys:
         return False
@@ -172,7 +176,7 @@ def alone(limits: Limits) -> Iterator[Session]:
             process.stdout,
             limits,
             over=lambda: over_memory(process, limits),
-            ended=lambda: _how(process.wait()),
+            ended=lambda: _ended(process),
         )
         stack.callback(session.close)
         stack.callback(kill, process)
@@ -249,12 +253,7 @@ class Wall:
         self._control.settimeout(PATIENCE)
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="grading-"))
         with theirs:
-            told = [
-                str(theirs.fileno()),
-                json.dumps(list(wall.WRITABLE)),
-                str(int(self._limits.seconds) + 60),
-            ]
-            command = [sys.executable, "-c", WAIT, *told]
+            command = [sys.executable, "-c", WAIT, str(theirs.fileno()), json.dumps(list(wall.WRITABLE))]
             process = start(command, self._limits, Path(folder).resolve(), open_there=[theirs.fileno()])
         self._process = process
         said = self._stack.enter_context(ThreadPoolExecutor(1)).submit(last_words, process)
@@ -292,6 +291,13 @@ def _exactly(plug: socket.socket, length: int) -> bytes:
             raise EOFError
         data += more
     return data
+
+
+def _ended(process: subprocess.Popen[bytes]) -> str:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=1)  # it may only have closed its pipes
+    kill(process)
+    return _how(process.returncode)
 
 
 def _how(status: int) -> str:

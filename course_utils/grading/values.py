@@ -39,7 +39,7 @@ def unpack(data: bytes) -> Any:
             raise ValueError("too much that is no tensor, or too many tensors")
         return _value(json.loads(data[8 : 8 + length].decode()), load(tensors), 0)
     except Exception as error:
-        raise ValueError(f"these bytes hold no value: {type(error).__name__}: {error}") from None
+        raise ValueError(f"these bytes hold no value: {type(error).__name__}: {str(error)[:200]}") from None
 
 
 class Other:

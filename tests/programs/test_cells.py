@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import io
 import random
 import zipfile
@@ -24,7 +25,7 @@ from course_utils.grading import cells, cli, judging, reading
 from course_utils.grading.advice import advice, plain
 from course_utils.grading.sandbox import Limits
 from course_utils.grading.session import Session, StoppedError, alone
-from course_utils.grading.worker import Kernel
+from course_utils.grading.worker import Runner
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -136,13 +137,13 @@ class InProcess(Session):
     """Runs a submission in this process."""
 
     def __init__(self) -> None:
-        self.kernel = Kernel({})
+        self.runner = Runner({})
 
     def _request(self, **what: Any) -> Any:
-        if "ends the kernel" in what.get("source", ""):
+        if "ends the process" in what.get("source", ""):
             raise StoppedError("ended its process (status 1)")
         with contextlib.redirect_stdout(io.StringIO()):
-            return self.kernel.reply(what)
+            return self.runner.reply(what)
 
 
 @contextlib.contextmanager
@@ -281,13 +282,13 @@ def broken_scratch(nb: NotebookNode, n: int) -> None:
         "open('x')",
         "x = (",
         "raise SystemError",
-        "ends the kernel = 1",
+        "ends the process = 1",
     ):
         nb.cells.insert(place, new_code_cell(text))
 
 
-def scratch_that_ends_the_kernel(nb: NotebookNode, n: int) -> None:
-    nb.cells.insert(at(nb, f"q{n}"), new_code_cell("x = 'ends the kernel'"))
+def scratch_that_ends_the_process(nb: NotebookNode, n: int) -> None:
+    nb.cells.insert(at(nb, f"q{n}"), new_code_cell("x = 'ends the process'"))
 
 
 def prompts_and_indents(nb: NotebookNode, n: int) -> None:
@@ -299,7 +300,7 @@ CHANGES = [
     merge, merge_into_the_check, split, split_the_check, rename, lose_the_key, move_down, move_up,
     move_down_without_key, scratch_below_the_stub, delete_the_check, double_the_check, answer_in_the_check,
     answer_in_an_edited_check, markdown, markdown_becomes_code, experiment_below, magics, mount, harmless_imports,
-    broken_scratch, scratch_that_ends_the_kernel, prompts_and_indents,
+    broken_scratch, scratch_that_ends_the_process, prompts_and_indents,
 ]  # fmt: skip
 
 
@@ -329,6 +330,19 @@ def test_any_two_changes_at_any_place_cost_nothing(seed: int, checkout: Path, hw
             text = draw.choice(["print(1)", "import os", "!ls", "x = f1", "1 / 0", "# nothing", "got = 3"])
             nb.cells.insert(draw.randrange(2, len(nb.cells) + 1), new_code_cell(text))
         assert marks(nb, hw) == expected, [change.__name__ for change in changes]
+
+
+def test_an_answer_that_a_cell_of_the_teachers_below_it_does_not_survive_costs_its_exercise_only(
+    checkout: Path, hw: reading.Homework
+) -> None:
+    nb, want = answered(checkout, right), judging.wanted(hw, in_process, 7)
+    first, *others = hw.exercises
+    after = [new_code_cell("'ends the process'")]
+    below = dataclasses.replace(hw, exercises=[dataclasses.replace(first, after=after), *others])
+    messages = judging.judge(nb, below, want, in_process, Limits(seconds=10)).messages
+    assert messages == {
+        "q1": "The code was stopped: a cell ended its process (status 1).", "q2": "", "q3": "",
+    }  # fmt: skip
 
 
 def test_everything_lost_but_the_code(checkout: Path, hw: reading.Homework) -> None:

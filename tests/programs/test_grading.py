@@ -1,5 +1,6 @@
 """Grading: a folder of submissions from end to end, and the command line."""
 
+import contextlib
 import csv
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -23,11 +25,12 @@ from course_utils.authoring.homework import HomeworkError
 from course_utils.grading import cli, grade, judging, reading, session
 from course_utils.grading.cells import answers
 from course_utils.grading.reading import SubmissionError
-from course_utils.grading.sandbox import Limits
+from course_utils.grading.sandbox import Limits, SandboxError
+from course_utils.grading.session import StoppedError
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(600)
-WALL = sys.platform == "linux"  # elsewhere what the gate and the limits hold is tried without it
+WALL = sys.platform == "linux"  # elsewhere what the limits hold is tried without it
 walled = pytest.mark.skipif(not WALL, reason="bubblewrap builds the wall on Linux")
 
 # --- Reading what is handed in ------------------------------------------------------------------------------
@@ -416,6 +419,19 @@ def test_killed_at_any_moment_it_loses_nothing_but_what_is_being_graded(many: Pa
     with out.open(newline="") as file:
         points = {row["file"]: row["points"] for row in csv.DictReader(file)}
     assert points == {f"student{n}_hw98.ipynb": str(10 - min(n, 10)) for n in range(12)}
+
+
+@pytest.mark.parametrize("wall", [False, pytest.param(True, marks=walled)], ids=["alone", "behind the wall"])
+def test_who_is_stopped_neither_waits_for_what_hangs_nor_starts_anew(wall: bool) -> None:
+    processes = grade.Processes(1, Limits(wall=wall))
+    with contextlib.closing(processes), ThreadPoolExecutor(1) as pool:
+        with processes.start() as session:
+            hanging = pool.submit(session.run, "while True: pass", "cell 1")
+            processes.stop()
+            with pytest.raises(StoppedError, match="was stopped with the grading"):
+                hanging.result(timeout=10)
+        with pytest.raises(SandboxError, match="the grading was stopped"), processes.start():
+            pass
 
 
 def whole_lines(journal: Path) -> dict[str, str]:

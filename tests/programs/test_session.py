@@ -110,6 +110,7 @@ ENDS = {
     "import os; os.kill(os.getpid(), 11)": r"ended its process \(SIGSEGV\)",
     "import ctypes; ctypes.string_at(0)": r"ended its process \(SIGSEGV\)",
     "while True: pass": "takes longer than 4 s",
+    "import os, time\nos.closerange(3, 256)\ntime.sleep(300)": r"ended its process \(SIGKILL\)",
     "import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\nwhile True: time.sleep(1)": (
         "takes longer than 4 s"
     ),
@@ -139,6 +140,16 @@ def test_memory_is_held_for_one_process_and_for_all_of_them() -> None:
             assert one.run("x = 1", "cell 1") == []
     finally:
         made.close()
+
+
+def test_memory_that_no_limit_of_the_system_holds_is_looked_at_without_a_wall_too() -> None:
+    code = "import mmap, time\nblock = mmap.mmap(-1, 14 * 10**8)\n"
+    code += "for n in range(0, len(block), 4096):\n    block[n] = 1\n"
+    with (
+        alone(Limits(memory=1_500_000_000, cell_seconds=60, wall=False)) as one,
+        pytest.raises(StoppedError, match=r"used up the 1\.5 GB"),
+    ):
+        one.run(code + "time.sleep(20)", "cell 1")
 
 
 def test_what_a_submission_starts_ends_with_it(start: session.Start) -> None:
@@ -221,7 +232,7 @@ sockets = [path for path in mine if os.path.lexists(path) and os.readlink(path).
 
 def test_outside_of_the_wall_nothing_ends_all_processes() -> None:
     with pytest.raises(RuntimeError, match="it is for behind the wall"):
-        worker.wait_for_submissions("0", "[]", "60")
+        worker.wait_for_submissions("0", "[]")
 
 
 # --- Where it cannot start ----------------------------------------------------------------------------------
