@@ -239,7 +239,8 @@ def open_answer(nb: NotebookNode, homework: Homework) -> str:
             found.append(
                 "\n".join(line for line in cell.source.split("\n") if line.strip() not in lines or not line)
             )
-    return re.sub(r"\n{3,}", "\n\n", "\n\n".join(found)).strip()[:20_000]
+    text = YOUR_ANSWER.sub("", "\n\n".join(found))
+    return re.sub(r"\n{3,}", "\n\n", text).strip()[:20_000]
 
 
 def _question(text: str) -> list[str]:

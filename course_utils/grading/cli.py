@@ -175,9 +175,13 @@ def grade_command(
         partial(grade, folder, out, solutions=solutions, hidden=hidden, jobs=jobs, seed=seed, limits=limits)
     )
     not_graded = [row for row in rows if row.note]
-    typer.echo(f"wrote {out}: {len(rows)} submissions, {len(not_graded)} of them not graded")
+    many = f"{len(rows)} submission{'s' * (len(rows) != 1)}"
+    typer.echo(f"wrote {out}: {many}, {len(not_graded)} of them not graded")
     for row in not_graded:
         typer.echo(f"  {row.file}: {row.note}")
+    for row in rows:
+        if row.open_note and not row.note:
+            typer.echo(f"  {row.file}: points for the open answer: {row.open_note}")
     if (aside := left_aside(out)).exists():
         names = aside.read_text(encoding="utf-8").splitlines()
         what = "1 file is" if len(names) == 1 else f"{len(names)} files are"

@@ -38,7 +38,7 @@ from course_utils.grading.session import Session, Start, Wall, alone
 
 
 def grade_file(file: File, homeworks: Homeworks, start: Start, limits: Limits) -> Grade:
-    """The row of one submission, whatever it is; only a sandbox that does not start is an error.
+    """The row of one submission, whatever it is; only what concerns all submissions is an error.
 
     Args:
         file: what was handed in.
@@ -48,6 +48,7 @@ def grade_file(file: File, homeworks: Homeworks, start: Start, limits: Limits) -
 
     Raises:
         SandboxError, WallError: there is no process.
+        TeachersError: a solution or its hidden checks do not work.
     """
     began, row = time.monotonic(), Grade(file.name, note=file.problem)
     if row.note:
@@ -57,7 +58,8 @@ def grade_file(file: File, homeworks: Homeworks, start: Start, limits: Limits) -
         row.homework = which_homework(file.name, nb) or ""
         homework = homeworks.get(row.homework)
         if homework is None:
-            row.note = f"which homework is this? {row.homework or 'Neither title nor file name'} tells"
+            unknown = "which homework is this? Neither title nor file name tells"
+            row.note = f"there is no solution {row.homework}.ipynb" if row.homework else unknown
             return row
         row.digest = f"{digest}-{homework.digest}"
         row.code, row.open_answer = answers(nb, homework), open_answer(nb, homework)
@@ -66,7 +68,7 @@ def grade_file(file: File, homeworks: Homeworks, start: Start, limits: Limits) -
         row.messages, row.left_out = judged.messages, judged.left_out
         row.passed = {key: not message for key, message in row.messages.items()}
         row.seconds, row.seed = round(time.monotonic() - began, 1), homeworks.seed
-    except (SandboxError, wall.WallError):
+    except (SandboxError, wall.WallError, TeachersError):
         raise
     except HomeworkError as error:
         row.note = str(error)
@@ -75,6 +77,10 @@ def grade_file(file: File, homeworks: Homeworks, start: Start, limits: Limits) -
     except Exception as error:  # the other submissions are graded all the same
         row.note = f"could not be graded: {type(error).__name__}: {error}"
     return row
+
+
+class TeachersError(HomeworkError):
+    """What the teacher has does not work: no submission is at fault."""
 
 
 class Homeworks:
@@ -97,20 +103,30 @@ class Homeworks:
         """The homework of this name, None if there is none.
 
         Raises:
-            HomeworkError: see `read_homework`.
+            TeachersError: see `read_homework`.
         """
         with self._lock:
             if name not in self._read:
                 solution = self.solutions / f"{name}.ipynb"
                 checks = None if self.hidden is None else self.hidden / f"{name}_hidden.py"
-                self._read[name] = read_homework(solution, checks) if name and solution.is_file() else None
+                try:
+                    self._read[name] = (
+                        read_homework(solution, checks) if name and solution.is_file() else None
+                    )
+                except HomeworkError as error:
+                    raise TeachersError(str(error)) from None
             return self._read[name]
 
     def wanted(self, homework: Homework) -> Wanted:
-        """What its solution gives; HomeworkError if that fails."""
+        """What its solution gives; TeachersError if that fails."""
         with self._lock:
             if homework.name not in self._wanted:
-                self._wanted[homework.name] = wanted(homework, self.start, self.seed)
+                try:
+                    self._wanted[homework.name] = wanted(homework, self.start, self.seed)
+                except (SandboxError, wall.WallError):
+                    raise
+                except HomeworkError as error:
+                    raise TeachersError(str(error)) from None
             return self._wanted[homework.name]
 
 
@@ -176,7 +192,9 @@ def grade(
 
     Raises:
         NotADirectoryError: `folder` or `solutions` is none.
-        HomeworkError: `folder` holds no submissions, `out` does not end in .csv, or is another table than this one.
+        TeachersError: a solution or its hidden checks do not work; what was graded before is kept.
+        HomeworkError: `folder` holds no submissions, `solutions` or `hidden` not what belongs there, or `out` does not
+            end in .csv or is another table than this one.
         OSError: nothing can be written there; raised before anything is graded.
         WallError: there is no bubblewrap, or what submissions must not see lies where they look; nothing is graded.
         SandboxError: the sandbox does not start; what was graded before is kept.
@@ -186,8 +204,12 @@ def grade(
         if not path.is_dir():
             raise NotADirectoryError(f"{path} is not a folder")
     jobs, limits = jobs or os.cpu_count() or 1, limits or Limits()
+    if not any(solutions.glob("hw[0-9][0-9].ipynb")):
+        raise HomeworkError(f"{solutions} holds no solutions: no hw01.ipynb or the like")
+    if hidden is not None and not any(Path(hidden).glob("hw[0-9][0-9]_hidden.py")):
+        raise HomeworkError(f"{hidden} holds no hidden checks: no hw01_hidden.py or the like")
 
-    seed = secrets.randbelow(2**31) if seed is None else seed
+    given, seed = seed, secrets.randbelow(2**31) if seed is None else seed
     pages, journal = out.with_suffix(""), _journal(out)
     kept = _read_journal(journal)
     ours = {out, journal, left_aside(out), pages / NAME, *(pages / page_name(name) for name in kept)}
@@ -208,9 +230,8 @@ def grade(
         processes = Processes(jobs, limits)
         stack.callback(processes.close)
         homeworks = Homeworks(solutions, None if hidden is None else Path(hidden), seed, processes.start)
-        rows = {
-            n: row for n, file in files.items() if (row := _still_right(file, kept, homeworks)) is not None
-        }
+        right = {name: _still_right(file, kept, homeworks) for name, file in files.items()}
+        rows = {name: row for name, row in right.items() if row and given in (None, row.seed)}
         pool = stack.enter_context(ThreadPoolExecutor(jobs))
         lines = stack.enter_context(journal.open("a", encoding="utf-8"))
         running = {

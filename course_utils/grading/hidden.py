@@ -54,7 +54,7 @@ class Hidden:
     def __init__(self, text: str, name: str) -> None:
         self.name, self.text = name, text
         try:
-            tree = ast.parse(text)
+            tree = ast.parse(text, name)
             self._judges: dict[str, Any] = {}
             exec(compile(tree, name, "exec"), self._judges)
         except Exception as error:

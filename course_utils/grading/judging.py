@@ -219,9 +219,9 @@ class _Submission:
         self.unchecked = []
 
     def _check(self, session: Session, exercise: Exercise) -> str:
-        """What the visible check says; "" if it passes, or could not be run to its end before."""
+        """What the visible check says; "" if it passes, or if the answer was stopped before."""
         this = exercise.key, "check"
-        if this in self.given_up:
+        if this in self.given_up or exercise.key in self.stopped:
             return ""
         self._step(exercise.key, this)
         return session.check(exercise.check.source, f"the check of {exercise.key}")
@@ -233,7 +233,7 @@ class _Submission:
 
     def _complete(self, key: str, message: str) -> str:
         if key in self.stopped:
-            return self.stopped[key]
+            return self.stopped[key] + self._built_on(key)
         own = [note for (_, _, of), note in sorted(self.notes.items()) if of == key]
         start = "" if self.tries[key][0] else "There is no code for this exercise. "
         return f"{start}{message}{self._built_on(key)}" + (f" Left out: {'; '.join(own[:5])}" if own else "")

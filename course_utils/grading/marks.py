@@ -12,6 +12,7 @@ from pathlib import Path
 from course_utils.authoring.homework import HomeworkError
 from course_utils.grading.report import Grade, page_name, tame
 
+END = len("01234567.html")  # of a page's name: this no spreadsheet changes, in whatever encoding it writes
 CHANGED = "the points were given for an earlier answer"
 NOT_READ = "the points were given for an answer that is not read now"
 GONE = "is no longer handed in; it stays here for its points until you delete this row"
@@ -24,7 +25,7 @@ class Mark:
 
     Attributes:
         file: the submission, as the table writes it.
-        page: its page, which no spreadsheet changes.
+        page: its page.
         homework: `hw04`, or "".
         points: as they stand there.
         note: on the points, ours or the teacher's.
@@ -109,10 +110,11 @@ def keep_marks(rows: Sequence[Grade], marks: Sequence[Mark]) -> list[Grade]:
 
     Nothing is lost: points for another answer than the present one, and what is no number, stay and are noted.
     """
-    pages, names = {page_name(row.file): row for row in rows}, {tame(row.file): row for row in rows}
+    pages = {page_name(row.file)[-END:]: row for row in rows}
+    names = {tame(row.file): row for row in rows}
     gone = []
     for mark in marks:
-        row = pages.get(mark.page) or names.get(mark.file)
+        row = pages.get(mark.page[-END:]) or names.get(mark.file)
         if row is None:
             if not mark.points:
                 continue

@@ -147,7 +147,7 @@ def write_pages(rows: Sequence[Grade], folder: Path) -> list[str]:
 
 def page_name(file: str) -> str:
     """The page of a submission."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", file).removesuffix("-ipynb").strip("-")[:60]
+    stem = re.sub(r"[^\w-]+", "-", file).removesuffix("-ipynb").strip("-")[:60]
     return f"{stem}-{hashlib.sha256(file.encode('utf-8', 'replace')).hexdigest()[:8]}.html"
 
 

@@ -434,6 +434,24 @@ def test_who_is_stopped_neither_waits_for_what_hangs_nor_starts_anew(wall: bool)
             pass
 
 
+def test_a_row_is_graded_anew_with_another_seed_and_with_no_seed_stays(
+    checkout: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    nbformat.write(submission(checkout), tmp_path / "in" / "hw99.ipynb")
+    arguments = ["grade", str(tmp_path / "in"), "--solutions", str(checkout / "solution")]
+    arguments += ["--out", str(tmp_path / "grades.csv"), *([] if WALL else ["--without-sandbox"])]
+    for given, seed in ((7, "7"), (None, "7"), (8, "8"), (8, "8"), (None, "8")):
+        more = [] if given is None else ["--seed", str(given)]
+        done = CliRunner().invoke(cli.app, [*arguments, *more])
+        assert done.exit_code == 0, done.output
+        assert "1 submission, 0 of them not graded" in done.output
+        with (tmp_path / "grades.csv").open(newline="") as file:
+            (row,) = csv.DictReader(file)
+        assert (row["seed"], row["points"]) == (seed, "2")
+    assert len((tmp_path / "grades.csv.rows.jsonl").read_text().splitlines()) == 2
+
+
 def whole_lines(journal: Path) -> dict[str, str]:
     """The journal's rows by submission, each as it was last written."""
     text = journal.read_text(encoding="utf-8") if journal.exists() else ""
@@ -539,6 +557,7 @@ def test_what_stops_all_grading_is_one_line_and_status_2(
     folder, out = tmp_path / "in", tmp_path / "grades.csv"
     folder.mkdir()
     arguments = ["grade", str(folder), "--solutions", str(checkout / "solution"), "--out"]
+    without = [] if WALL else ["--without-sandbox"]
     done = CliRunner().invoke(cli.app, [*arguments, str(out)])
     assert (done.exit_code, done.output.count("\n")) == (2, 1)
     assert "holds no submissions" in done.output
@@ -546,6 +565,25 @@ def test_what_stops_all_grading_is_one_line_and_status_2(
     done = CliRunner().invoke(cli.app, [*arguments, str(tmp_path / "grades")])
     assert (done.exit_code, done.output.count("\n")) == (2, 1)
     assert "must end in .csv" in done.output
+    (tmp_path / "empty").mkdir()
+    for option, message in (("--solutions", "no hw01.ipynb"), ("--hidden", "no hw01_hidden.py")):
+        done = CliRunner().invoke(cli.app, [*arguments, str(out), option, str(tmp_path / "empty")])
+        assert (done.exit_code, done.output.count("\n")) == (2, 1)
+        assert f"{tmp_path / 'empty'} holds no" in done.output
+        assert message in done.output
+    own = tmp_path / "own"
+    own.mkdir()
+    for text, message in (
+        ("def q1(", "error: hw99_hidden.py does not run: SyntaxError"),
+        (
+            HIDDEN.replace("answer.squared_error", "nothing"),
+            "error: hw99_hidden.py: q1 of the solution: NameError",
+        ),
+    ):
+        (own / "hw99_hidden.py").write_text(text)
+        done = CliRunner().invoke(cli.app, [*arguments, str(out), "--hidden", str(own), *without])
+        assert done.exit_code == 2
+        assert done.output.splitlines()[-1].startswith(message)
     monkeypatch.setattr(session, "WAIT", "raise OSError('no space left')")
     done = CliRunner().invoke(cli.app, [*arguments, str(out)])
     assert done.exit_code == 2
