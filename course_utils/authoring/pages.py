@@ -29,9 +29,8 @@ details { margin-bottom: 1em; }
 </style>{%- endblock -%}
 """
 
-# Runs an anywidget's own front end over the state that the notebook stored: the kernel is not needed.
+# Runs an anywidget's own front end over the states that the notebook stored, `page`: the kernel is not needed.
 WIDGET_SCRIPT = """
-const page = JSON.parse(document.getElementById("course-widgets").textContent);
 for (const css of page.styles) {
   document.head.appendChild(Object.assign(document.createElement("style"), { textContent: css }));
 }
@@ -108,7 +107,7 @@ def to_html(ipynb: Path | str) -> str:
                 if model in widgets:
                     output.data["text/html"] = _widget_place(model, output.data)
             if "text/latex" in output.get("data", {}) and "text/html" not in output.data:
-                output.data["text/html"] = _formulas(html.escape(output.data["text/latex"]))
+                output.data["text/html"] = formulas(html.escape(output.data["text/latex"]))
     exporter = _Exporter(raw_template=PAGE, embed_images=True)
     page, _ = exporter.from_notebook_node(
         nb, resources={"metadata": {"name": ipynb.stem, "path": str(ipynb.parent)}}
@@ -117,7 +116,12 @@ def to_html(ipynb: Path | str) -> str:
     if not widgets:
         return page
     body, end, rest = page.rpartition("</body>")
-    return f"{body}{_widget_scripts(widgets)}{end}{rest}"
+    content = json.dumps(front_ends(widgets)).replace("<", "\\u003c")
+    return (
+        f'{body}<script type="application/json" id="course-widgets">{content}</script>\n'
+        '<script type="module">const page = JSON.parse(document.getElementById("course-widgets").textContent);'
+        f"{WIDGET_SCRIPT}</script>\n{end}{rest}"
+    )
 
 
 def _widget_place(model: str, data: NotebookNode) -> str:
@@ -130,11 +134,11 @@ def _widget_place(model: str, data: NotebookNode) -> str:
     return f'<div class="course-widget" data-widget-model="{model}">{picture}</div>'
 
 
-def _widget_scripts(widgets: dict[str, Any]) -> str:
-    """The stored states and the script that runs them; a front end that widgets share stands there once."""
+def front_ends(widgets: dict[str, Any]) -> dict[str, Any]:
+    """What `WIDGET_SCRIPT` needs as `page`: the stored states; a front end that widgets share stands there once."""
     modules: list[str] = []
     styles: list[str] = []
-    page: dict[str, Any] = {}
+    models: dict[str, Any] = {}
     for name, stored in widgets.items():
         state = dict(stored)
         module, style = state.pop("_esm"), state.pop("_css", "")
@@ -142,12 +146,8 @@ def _widget_scripts(widgets: dict[str, Any]) -> str:
             modules.append(module)
         if style and style not in styles:
             styles.append(style)
-        page[name] = {"state": state, "module": modules.index(module)}
-    content = json.dumps({"modules": modules, "styles": styles, "models": page}).replace("<", "\\u003c")
-    return (
-        f'<script type="application/json" id="course-widgets">{content}</script>\n'
-        f'<script type="module">{WIDGET_SCRIPT}</script>\n'
-    )
+        models[name] = {"state": state, "module": modules.index(module)}
+    return {"modules": modules, "styles": styles, "models": models}
 
 
 REMOTE_IMAGE = re.compile(r"<img\b[^>]*\bsrc=\"https?://[^>]*>")
@@ -165,19 +165,24 @@ def _alternative_text(image: re.Match[str]) -> str:
     return alt[1] if alt else ""
 
 
-def _mathml(formula: str, *, block: bool) -> str:
+def mathml(formula: str, *, block: bool) -> str:
+    """A formula in LaTeX as MathML.
+
+    Raises:
+        NotebookError: it uses something that cannot be converted.
+    """
     try:
         return TO_MATHML.convert_with_local_state(formula.strip(), displaystyle=block)
     except LatexError as error:
         raise NotebookError(f"the formula ${formula}$ cannot be shown without a network: {error}") from None
 
 
-def _formulas(text: str) -> str:
+def formulas(text: str) -> str:
     """Convert the formulas in a piece of HTML, outside its tags."""
 
     def convert(match: re.Match[str]) -> str:
         block = match["block"] is not None
-        return _mathml(html.unescape(match["block"] if block else match["inline"]), block=block)
+        return mathml(html.unescape(match["block"] if block else match["inline"]), block=block)
 
     parts = re.split(r"(<[^>]*>)", text)
     return "".join(part if part.startswith("<") else MATH.sub(convert, part) for part in parts)
@@ -187,17 +192,17 @@ class _Renderer(IPythonRenderer):
     """Markdown to HTML with formulas as MathML, which browsers draw by themselves."""
 
     def block_math(self, body: str) -> str:
-        return _mathml(body, block=True)
+        return mathml(body, block=True)
 
     def inline_math(self, body: str) -> str:
-        return _mathml(body, block=False)
+        return mathml(body, block=False)
 
     def latex_environment(self, name: str, body: str) -> str:
-        return _mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", block=True)
+        return mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", block=True)
 
     def block_html(self, html: str) -> str:
         # nbconvert embeds images by a parser that closes what is open, such as a <details> around an answer.
-        return _formulas(super().block_html(html) if "<img" in html else html)
+        return formulas(super().block_html(html) if "<img" in html else html)
 
 
 def markdown_to_html(source: str) -> str:
@@ -207,10 +212,11 @@ def markdown_to_html(source: str) -> str:
         NotebookError: a formula uses something that cannot be converted to MathML.
     """
     renderer = _Renderer(escape=False, exclude_anchor_links=True)
-    return _with_stops(str(MarkdownWithMath(renderer=renderer).render(source)))
+    return with_stops(str(MarkdownWithMath(renderer=renderer).render(source)))
 
 
-def _with_stops(page: str) -> str:
+def with_stops(page: str) -> str:
+    """Keep what ends a sentence on the line of the formula before it."""
     return WITH_STOP.sub(r'<span class="course-formula">\1</span>', page)
 
 
@@ -226,7 +232,7 @@ class _Exporter(HTMLExporter):
             path=context.get("resources", {}).get("metadata", {}).get("path", ""),
             anchor_link_text=self.anchor_link_text,
         )
-        return _with_stops(str(MarkdownWithMath(renderer=renderer).render(source)))
+        return with_stops(str(MarkdownWithMath(renderer=renderer).render(source)))
 
 
 # --- Command line: python -m course_utils.authoring.pages FILES ----------------------------------------------

@@ -1,0 +1,109 @@
+"""What the course adds to Sphinx: formulas as MathML, code that folds, and pages for every reader and every screen."""
+
+import re
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
+
+from course_utils.authoring.pages import mathml, with_stops
+
+EMPTY_HEAD = re.compile(r'<th class="head([^"]*)">(?:<p></p>)?</th>')
+KOREAN = re.compile(r"[\uac00-\ud7a3]+(?:[\s·,()/-]+[\uac00-\ud7a3]+)*")
+PLAIN = re.compile(r"(`+[^`]*`+)")
+PARTS = ("Args:", "Raises:", "Returns:", "Yields:")
+TAGS = re.compile(r"(<[^>]*>)")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.add_html_math_renderer("mathml", inline_renderers=(_inline, None), block_renderers=(_block, None))
+    app.connect("autodoc-process-docstring", _plain, priority=400)  # before napoleon
+    app.connect("doctree-resolved", _fold_code)
+    app.connect("html-page-context", _finish)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _inline(writer: HTML5Translator, node: nodes.Element) -> None:
+    writer.body.append(mathml(node.astext(), block=False))
+    raise nodes.SkipNode
+
+
+def _block(writer: HTML5Translator, node: nodes.Element) -> None:
+    writer.body.append(f'<div class="course-math" tabindex="0">{mathml(node.astext(), block=True)}</div>')
+    raise nodes.SkipNode
+
+
+def _plain(app: Sphinx, kind: str, name: str, what: Any, options: Any, lines: list[str]) -> None:
+    """Docstrings are plain text but for backticks: what stands indented is shown as it is."""
+    plain: list[str] = []
+    in_part = as_it_is = False
+    for line in lines:
+        indented = line.startswith("    ")
+        if not indented and line:
+            plain += [""] if as_it_is else []
+            in_part = line in PARTS
+            as_it_is = False
+        elif indented and not in_part and not as_it_is:
+            plain += ["", "::", ""]
+            as_it_is = True
+        plain.append(line if as_it_is else _escaped(line))
+    lines[:] = plain
+
+
+def _escaped(line: str) -> str:
+    pieces = PLAIN.split(line)
+    return "".join(p if p.startswith("`") else re.sub(r"([\\\\*|]|_\\b|_$)", r"\\\\\1", p) for p in pieces)
+
+
+def _fold_code(app: Sphinx, doctree: nodes.document, name: str) -> None:
+    """Each code cell stands in a <details>, which is open."""
+    for cell in list(doctree.findall(nodes.container)):
+        if "cell_input" in cell.get("classes", []):
+            opening = '<details class="course-code" open><summary>Code</summary>'
+            cell.children = [
+                nodes.raw("", opening, format="html"),
+                *cell.children,
+                nodes.raw("", "</details>", format="html"),
+            ]
+
+
+def _finish(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """What is better done in the finished text, and the picture that others show of a link."""
+    body = context.get("body")
+    if body:
+        body = EMPTY_HEAD.sub(r"<td></td>", body)
+        body = body.replace("<pre>", '<pre tabindex="0">').replace('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper')
+        context["body"] = in_korean(with_stops(body))
+    context["metatags"] = context.get("metatags", "") + _open_graph(app, page, context)
+
+
+def in_korean(page: str) -> str:
+    """Tell screen readers which words are Korean."""
+    parts = TAGS.split(page)
+    return "".join(
+        part if part.startswith("<") else KOREAN.sub(r'<span lang="ko">\g<0></span>', part) for part in parts
+    )
+
+
+def _open_graph(app: Sphinx, page: str, context: dict[str, Any]) -> str:
+    address = app.config.html_baseurl
+    title = re.sub(r"<[^>]*>", "", context.get("title", "")) or app.config.html_title
+    told = {
+        "og:type": "website",
+        "og:site_name": app.config.html_title,
+        "og:title": title,
+        "og:description": app.config.course_description,
+        "og:url": f"{address}{page}.html",
+        "og:image": f"{address}_static/card.png",
+        "og:image:alt": app.config.course_card,
+    }
+    tags = [f'<meta property="{name}" content="{_quoted(text)}">' for name, text in told.items()]
+    tags.append(f'<meta name="description" content="{_quoted(app.config.course_description)}">')
+    tags.append('<meta name="twitter:card" content="summary_large_image">')
+    return "\n".join(tags) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
