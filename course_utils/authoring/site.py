@@ -19,6 +19,7 @@ from sphinx.cmd.build import build_main
 from course_utils.authoring import site_pages
 from course_utils.authoring.notebooks import repository_address, write_text
 from course_utils.authoring.pages import WIDGET_SCRIPT
+from course_utils.authoring.site_extension import mended
 from course_utils.authoring.site_notebooks import (
     living,
     mark_claims,
@@ -49,9 +50,11 @@ def build(out: Path | str) -> None:
         write_sources(source)
         if build_main(["-q", "-W", "--keep-going", "-b", "html", str(source), str(pages)]):
             raise RuntimeError("Sphinx found a fault; it is named above")
-        for junk in (".doctrees", "objects.inv", ".buildinfo"):
+        for junk in (".doctrees", "_sources", "objects.inv", ".buildinfo"):
             path = pages / junk
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        for page in pages.rglob("*.html"):
+            page.write_text(mended(page.read_text(encoding="utf-8")), encoding="utf-8")
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(pages, out)
 

@@ -10,6 +10,7 @@ from sphinx.writers.html5 import HTML5Translator
 from course_utils.authoring.pages import mathml, with_stops
 
 EMPTY_HEAD = re.compile(r'<th class="head([^"]*)">(?:<p></p>)?</th>')
+FORMULA_HEAD = re.compile(r'<th (class="head[^"]*")>(<p>(<math>(?:(?!</math>).)*</math>)</p></th>)', re.DOTALL)
 KOREAN = re.compile(r"[\uac00-\ud7a3]+(?:[\s·,()/-]+[\uac00-\ud7a3]+)*")
 PLAIN = re.compile(r"(`+[^`]*`+)")
 PARTS = ("Args:", "Raises:", "Returns:", "Yields:")
@@ -74,9 +75,27 @@ def _finish(app: Sphinx, page: str, template: str, context: dict[str, Any], doct
     body = context.get("body")
     if body:
         body = EMPTY_HEAD.sub(r"<td></td>", body)
-        body = body.replace("<pre>", '<pre tabindex="0">').replace('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper')
+        body = FORMULA_HEAD.sub(_named, body)
+        body = body.replace("<pre>", '<pre tabindex="0">')
+        body = body.replace('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper')
         context["body"] = in_korean(with_stops(body))
     context["metatags"] = context.get("metatags", "") + _open_graph(app, page, context)
+
+
+# What the theme leaves out for those who do not see the page.
+MENDED = (
+    ('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
+    ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="Contents of the course">'),
+    ('<aside class="toc-drawer', '<aside aria-label="On this page" class="toc-drawer'),
+    ('<div id="search-results"></div>', '<h1>Search</h1><div id="search-results"></div>'),
+)
+
+
+def mended(page: str) -> str:
+    """A finished page with what the theme leaves out."""
+    for old, new in MENDED:
+        page = page.replace(old, new)
+    return page
 
 
 def in_korean(page: str) -> str:
@@ -85,6 +104,12 @@ def in_korean(page: str) -> str:
     return "".join(
         part if part.startswith("<") else KOREAN.sub(r'<span lang="ko">\g<0></span>', part) for part in parts
     )
+
+
+def _named(head: re.Match[str]) -> str:
+    """A column's head that is a formula alone, with a name that is text."""
+    name = " ".join(TAGS.sub(" ", head[3]).split())
+    return f'<th {head[1]} aria-label="{_quoted(name)}">{head[2]}'
 
 
 def _open_graph(app: Sphinx, page: str, context: dict[str, Any]) -> str:

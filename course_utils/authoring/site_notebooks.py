@@ -20,6 +20,7 @@ from course_utils.authoring.notebooks import STATE, VIEW, parse, write_text
 from course_utils.authoring.pages import formulas, front_ends
 
 TO_COLAB = re.compile(r"^\[Open in Colab\]\([^)]*\)$", re.MULTILINE)
+HEAD = re.compile(r"(# .+(?:\n\n[\uac00-\ud7a3][^\n]*(?=\n\n))?)(.*)", re.DOTALL)  # also the title in Korean
 SUMMARY = re.compile(r"<summary>.*?</summary>", re.DOTALL)
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 CLAIM = re.compile(r"[A-Z]\d(?:-[a-z-]+)?")
@@ -200,7 +201,7 @@ def scripts(states: str, root: str) -> str:
 def with_bar(nb: NotebookNode, links: Iterable[tuple[str, str]]) -> None:
     """In place of the link to Colab above the title, a bar of links under it, with the button that folds code."""
     first = nb.cells[0]
-    title, _, rest = TO_COLAB.sub("", first.source).strip().partition("\n")
+    title, rest = HEAD.match(TO_COLAB.sub("", first.source).strip()).groups()
     parts = [f'<a href="{address}">{label}</a>' for label, address in links]
     parts.append('<button type="button" class="course-fold" hidden>Hide the code</button>')
     first.source = f'{title}\n\n<div class="course-bar">{"".join(parts)}</div>\n\n{rest.strip()}'
