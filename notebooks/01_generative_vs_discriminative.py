@@ -61,7 +61,7 @@ from course_utils.viz import show_images, show_rows, table
 # a list of numbers, one for each pixel, from −1 (black) to 1 (white). The first row shows them as they are, 28 × 28
 # pixels. Most of this notebook works with the second row, 14 × 14 pixels, so that everything trains in seconds.
 
-# %%
+# %% alt=["A row of twelve handwritten digits, white on black, of 28 × 28 pixels.", "The same twelve digits with 14 × 14 pixels: coarser, but all of them readable."]
 train28, test28 = load_images("digits", "train"), load_images("digits", "test")
 train, test = load_images("digits", "train", size=14), load_images("digits", "test", size=14)
 show_rows({"28 × 28 pixels": train28.x[:12]})
@@ -71,7 +71,7 @@ show_rows({"14 × 14 pixels": train.x[:12]})
 # And here is where the course is going. One of these rows is real. The other three come from models that are shipped with the
 # course and that you will build: a VAE (notebook 04), a GAN (05) and a diffusion model (07). Which row is real?
 
-# %%
+# %% alt="Four rows of sixteen digits, A to D. All look like handwriting; some strokes in A are broken, those in C are soft."
 from course_utils.pretrained import load_pretrained
 
 draw = torch.Generator().manual_seed(3)
@@ -179,7 +179,7 @@ assert best - 0.01 < by_gaussians < best + 0.02
 table(["classifier", "error"], [["the best possible", best], ["discriminative: logistic regression", by_logistic],
                                 ["generative: a Gaussian for each class", by_gaussians]])  # fmt: skip
 
-# %%
+# %% alt="Two maps of the same points of two overlapping classes. Left, grey shows p(x), which fades towards the edges. Right, colour shows p(y = 1 | x): sure on both sides of a straight boundary, also in corners where no point lies."
 line = torch.linspace(-4.5, 4.5, 181)
 grid = torch.cartesian_prod(line, line)
 with torch.inference_mode():
@@ -337,7 +337,7 @@ def climb(start: torch.Tensor) -> torch.Tensor:
     return x.detach().clamp(-1, 1)
 
 
-# %%
+# %% alt="Ten images that the classifier takes for 0 to 9, climbed to from grey, from black and from the mean digit, above ten real ones. Those from grey and black are patterns of noise; those from the mean look a little like digits."
 noise28 = 0.1 * torch.randn(40, 1, 28, 28, generator=draw)
 starts = {
     "from grey": noise28,
@@ -457,7 +457,7 @@ for world, (draw_world, x_test, y_test) in worlds.items():
             for name, make in kinds.items():
                 error[world][name][i, j] = 1 - make().fit(x_few, y_few).score(x_test, y_test)
 
-# %%
+# %% alt="Two charts of the error against the number of labelled images of each digit, for naive Bayes and for logistic regression with and without a penalty. On real pixels naive Bayes is overtaken when labels are many; on independent pixels it stays in front."
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.4), sharey=True, layout="constrained")
 for ax, (world, errors) in zip(axes, error.items(), strict=True):
     for (name, values), style in zip(errors.items(), ("-o", "--s", ":^"), strict=True):
@@ -549,7 +549,7 @@ around = OneClassSVM(nu=0.1, gamma=0.1).fit(inside)
 side = torch.linspace(-5, 9, 120)
 f = around.decision_function(torch.cartesian_prod(side, side)).reshape(120, 120).T
 
-# %% tags=["D3"]
+# %% tags=["D3"] alt="Images of 0 as dots and of other digits as crosses, in a plane. A closed black line is drawn tight around most dots; most crosses lie outside."
 fig, ax = plt.subplots(figsize=(4.6, 3.5), layout="constrained")
 ax.contourf(side, side, f, levels=[0, 1e9], colors=["#dde8f3"])
 ax.contour(side, side, f, levels=[0], colors="black")
@@ -607,7 +607,7 @@ table(
     [[name, *a.tolist(), a.mean().item()] for name, a in area.items()],
 )
 
-# %%
+# %% alt="Four rows of ten digits, sorted by the score of anomaly: the most normal 3s, the most unusual 3s, other digits that look most like a 3, and others that look least like one."
 by_score = scores[3]["one-class SVM"].argsort()
 threes, rest = by_score[test.y[by_score] == 3], by_score[test.y[by_score] != 3]
 show_rows({"3s, most normal first": test.x[threes[:10]], "3s, most anomalous first": test.x[threes.flip(0)[:10]],
@@ -648,7 +648,7 @@ shuffled = torch.stack(
 )
 shuffled = shuffled.view_as(train.x)
 
-# %% tags=["G2"]
+# %% tags=["G2"] alt="Three rows: pixels drawn at random, which are grey grain; each pixel from another digit, which are shapeless heaps in the middle; and real digits."
 chances = {"digits": share_readable(test.x), "random pixels": share_readable(noise[:1000])}
 chances["each pixel from another digit"] = share_readable(shuffled[:1000])
 assert chances["digits"] > 0.8
@@ -667,7 +667,7 @@ show_rows(
 # along which images vary most; keep the coordinates along these and throw away the rest. What share of the variance is kept?
 
 
-# %% tags=["G2"]
+# %% tags=["G2"] alt="Share of the variance that is kept against the numbers kept, of 196. For digits the curve rises steeply and is high at 16; with pixels from different digits it rises slowly, with random pixels it is nearly straight."
 def kept(x: torch.Tensor) -> torch.Tensor:
     centred = x.flatten(1) - x.flatten(1).mean(dim=0)
     variance = torch.linalg.svdvals(centred) ** 2
@@ -705,7 +705,7 @@ def kept_by_code(x: torch.Tensor) -> float:
     return 1 - (lost / ((x - x.mean(dim=0)) ** 2).sum()).item()
 
 
-# %% tags=["G2", "nbval-ignore-output"]
+# %% tags=["G2", "nbval-ignore-output"] alt="Ten digits and what comes back from 16 numbers: nearly the same digits. Below, ten images of noise and what comes back: faint rounded strokes, all alike."
 through_16 = {"digits": kept_by_code(test28.x), "noise": kept_by_code(noise28)}
 by_pca = kept(train28.x)[15].item()
 assert through_16["digits"] > by_pca + 0.1
@@ -784,7 +784,7 @@ widths = torch.linspace(1.2, 4, 57)
 likelihood = torch.stack([torch.distributions.Normal(0, w).log_prob(drawn).mean() for w in widths])
 kl = torch.stack([(p * (p / normal(0, w)).log()).sum() * ds for w in widths])
 
-# %% tags=["G1"]
+# %% tags=["G1"] alt="Left, the mean log-likelihood and −H(p) − KL against the spread of the model: one curve on the other, with one maximum. Right, the data's density has two bumps, and the most likely single Gaussian spreads over both and over the gap between them."
 assert (likelihood + entropy + kl).abs().max() < 0.03
 assert abs(widths[likelihood.argmax()] - widths[kl.argmin()]) < 0.11
 fig, (left, right_) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
@@ -850,7 +850,7 @@ def near(x: torch.Tensor) -> tuple[float, int, float]:
     return hit.double().mean().item(), len(which[hit].unique()), distance[hit].square().mean().sqrt().item()
 
 
-# %% tags=["G3"]
+# %% tags=["G3"] alt="Left, arrows of the score lead to eight centres on a ring. Middle, points spread evenly over a square. Right, after 500 steps, they lie in eight clusters on the ring."
 share_near, reached, radius = near(walked)
 assert share_near > 0.9
 assert reached == 8
@@ -1106,7 +1106,7 @@ for name in ("diffusion", "flow", "autoregressive"):
 table(["points of", "share near a centre", "centres reached", "root mean square distance to the centre"],
       [[name, *row] for name, row in found.items()])  # fmt: skip
 
-# %%
+# %% alt="Real points in eight clusters on a ring, and samples of a VAE, a GAN, diffusion, a flow and an autoregressive model. All find the ring; the VAE leaves points inside, the GAN and the flow leave threads between the clusters."
 fig, axes = plt.subplots(1, 6, figsize=(12, 2.5), sharex=True, sharey=True, layout="constrained")
 ends = {"real": held_out[:1000]} | {name: film[-1] for name, film in films.items()}
 for ax, (name, x) in zip(axes, ends.items(), strict=True):
@@ -1211,19 +1211,19 @@ def learn(name: str) -> torch.Tensor:
     return train_and_watch(objectives, mixed, sample, progress=True)
 
 
-# %%
+# %% alt="The VAE's training curve: the loss falls steeply at first, then slowly."
 digit_films = {"VAE": learn("VAE")}
 
-# %%
+# %% alt="The GAN's training curves: after a short swing the discriminator's loss stays near 1.4 and the generator's near 0.7."
 digit_films["GAN"] = learn("GAN")
 
-# %%
+# %% alt="The diffusion model's training curve: it falls steeply, then levels off and stays noisy."
 digit_films["diffusion"] = learn("diffusion")
 
-# %%
+# %% alt="The flow's training curve: it falls steeply below zero, then slowly."
 digit_films["flow"] = learn("flow")
 
-# %%
+# %% alt="The autoregressive model's training curve: it falls steeply, then slowly."
 digit_films["autoregressive"] = learn("autoregressive")
 
 # %% [markdown]
@@ -1231,7 +1231,7 @@ digit_films["autoregressive"] = learn("autoregressive")
 # per image and ought to fall. The flow's may be negative: its numbers vary continuously, and a density, unlike a probability, can be above 1. The GAN's two are in a contest. When the discriminator can only guess, its loss is
 # $2 \log 2 \approx 1.39$ and the generator's $\log 2 \approx 0.69$. Both hover about there and tell you little about the images. So look at them.
 
-# %%
+# %% alt="Rows of sixteen digits: real ones, and samples of the five families. VAE and diffusion are soft, the GAN's are blocky, the flow's grainy, the autoregressive model's sharp, but often no digit."
 draw = torch.Generator().manual_seed(9)
 new = {
     name: plan[0].sample(200, generator=draw).view(-1, 1, 14, 14).clamp(-1, 1) for name, plan in plans.items()
@@ -1334,7 +1334,7 @@ Explorer([slider], panels, title="Five families", index=[len(moments) - 1])
 # A model that stored the 4,000 training images and showed one of them each time would look perfect. It would have learned nothing. A generative model should learn the *distribution* and draw *new* samples from it. To test that, find for each generated image the nearest training image, by the distance between
 # their pixels. Then do the same for real test images, which surely are not copies. Here are ten from the diffusion model, with the nearest training images.
 
-# %%
+# %% alt="Ten digits of the diffusion model above the nearest training image of each: alike, but none the same."
 x = new["diffusion"]
 nearest = torch.cdist(x.flatten(1), train.x.flatten(1)).argmin(dim=1)
 show_rows({"generated": x[:10], "nearest training image": train.x[nearest[:10]]})
@@ -1348,7 +1348,7 @@ show_rows({"generated": x[:10], "nearest training image": train.x[nearest[:10]]}
 # A test is worth something only if it catches copies. So here are five copyists. They take training images and add a touch of noise; or more noise;
 # or take away a fifth of the contrast; or blur a little; or move the image by one pixel.
 
-# %%
+# %% alt="Training digits and five kinds of copies of them: a little noise, more noise, less contrast, blurred, and moved by a pixel. All show the same digits in the same hand."
 
 from course_utils.nets import blur
 
@@ -1419,7 +1419,7 @@ table(["images", "median distance to the nearest", "suspicious", "suspicious, mo
 # bends the images would need a third test. So the honest conclusion is: *these tests* find no sign that the models copy. "It does not copy" is more than any test can say, a
 # difficulty that we will meet again in notebook 02.
 
-# %%
+# %% alt="Share of images that lie nearer to a training image than a distance. VAE and diffusion lie close to the curve of real test images; GAN, flow, autoregressive model and copies moved by a pixel lie farther off."
 fig, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
 for number, (name, distances) in enumerate(distance.items()):
     style = {"color": "black", "lw": 2, "ls": "-"} if name == "test images" else curve(number)
@@ -1447,7 +1447,7 @@ assert all(0.8 < median[name] / median["test images"] < 1.2 for name in ("VAE", 
 #
 # The first use of a generative model is to make new images. Here are sixty from the diffusion model, not selected.
 
-# %% tags=["G4", "nbval-ignore-output"]
+# %% tags=["G4", "nbval-ignore-output"] alt="Sixty digits from the diffusion model, not selected: many can be read, some are soft or shapeless."
 fresh = diffusion.sample(1000, generator=draw).view(-1, 1, 14, 14).clamp(-1, 1)
 good = reads_enlarged(enlarge(fresh))
 read_as = over_batches(classifier, enlarge(fresh)).argmax(dim=1)

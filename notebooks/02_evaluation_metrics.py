@@ -61,7 +61,7 @@ from course_utils.viz import show_images, show_rows, table
 # digits of MNIST, our 4,000 among them, but not from our 1,000 test images.)
 
 
-# %%
+# %% alt="Ten real digits above ten generated ones. The generated ones are sharp in places, but several are fragments or mixtures of digits."
 def seeded(number: int) -> torch.Generator:
     return torch.Generator().manual_seed(number)
 
@@ -81,7 +81,7 @@ show_rows({"real": test.x[:10], "generated": generated[:10]})
 # it in squared error $\lVert x - x' \rVert^2$, the sum of the squared differences over the pixels: another real image of
 # the same digit, or the grey mean of all digits?
 
-# %% tags=["M1", "nbval-ignore-output"]
+# %% tags=["M1", "nbval-ignore-output"] alt="Ten digits, another image of the same digit under each, and under that the mean of all digits, a grey smear."
 mean_image = train.x.mean(dim=0, keepdim=True)
 same_digit = test.x.roll(10, dims=0)  # the classes come in turn, 0 … 9, 0 … 9
 error = {
@@ -192,7 +192,7 @@ table(
 # Then let people judge. Ten of these twenty images are real; the others went through an autoencoder. Write the numbers
 # of the ten that you take for real into the cell below the figure, and let a neighbour do the same.
 
-# %%
+# %% alt="Twenty digits in a row, numbered, under the question which ten are real. They are hard to tell apart."
 order = torch.randperm(20, generator=seeded(7))
 pool = torch.cat([test.x[30:40], over_batches(autoencoder, test.x[30:40])])[order]
 fig, ax = plt.subplots(figsize=(10, 1.1), layout="constrained")
@@ -223,7 +223,7 @@ else:
 # shuffle the pixels of all images, each time in the same way:
 
 
-# %%
+# %% alt="Two rows, A and B, of ten images whose pixels were shuffled: white dots on black, in which nothing can be read."
 def shuffled(x: torch.Tensor) -> torch.Tensor:
     return x.flatten(1)[:, torch.randperm(784, generator=seeded(0))].view_as(x)
 
@@ -259,7 +259,7 @@ table(["judge", "share of shuffled test images named correctly"], list(right.ite
 # Neither implies the other. Four sets of 1,000 images each, made from real training images, show all combinations: all
 # digits or only 0, 1 and 2; sharp or blurred.
 
-# %%
+# %% alt="Four sets of digits: sharp and varied; sharp, but only 0, 1 and 2; blurred and varied; blurred and only 0, 1 and 2."
 few = train.x[train.y < 3][:1000]
 sets = {
     "sharp, varied": train.x[:1000],
@@ -319,7 +319,7 @@ table(["set", "fidelity: share read with certainty", "diversity: classes"],
 # where $p = q$ and grows as they differ. The name comes from the classifier of the paper, the Inception network with its
 # 1,000 classes of photographs. Ours has ten classes of digits; the formula is the same.
 
-# %%
+# %% alt="Bar charts for the four sets. Above, the classifier's answer to one image: a single high bar for the sharp sets, several for the soft ones. Below, its mean answer: flat over ten classes where the set is varied, three high bars where it is narrow."
 fig, axes = plt.subplots(2, 4, figsize=(8, 3.4), layout="constrained", sharey="row", sharex=True)
 for (upper, lower), (name, look) in zip(axes.T, looks.items(), strict=True):
     uncertain = look.probs.max(dim=1).values.argsort()[len(look.probs) // 10]
@@ -387,7 +387,7 @@ table(["set", "IS (1 … 10)"], list(scores.items()))
 # Turn the digits upside down, or print them black on white. They are as sharp and varied as before. And add some grey
 # drawings of shapes, flawless ones:
 
-# %% tags=["M4", "nbval-ignore-output"]
+# %% tags=["M4", "nbval-ignore-output"] alt="Ten digits; the same upside down; the same black on white; and grey drawings of shapes."
 shapes = load_images("scenes", "test", size=28, n=1000).x.mean(dim=1, keepdim=True)
 unfamiliar = {
     "digits": test.x,
@@ -410,7 +410,7 @@ table(["set", "IS"], list(unfamiliar_scores.items()))
 # A generator that can make only ten images, one for each digit, has *collapsed* (**mode collapse**, 모드 붕괴). Take the
 # training image of each class that the classifier is surest of, and repeat it a hundred times.
 
-# %% tags=["M4", "nbval-ignore-output"]
+# %% tags=["M4", "nbval-ignore-output"] alt="Ten digits, one of each class, very clear: all that this generator can make."
 surest = [(seen.probs[:, digit] * (train.y == digit)).argmax() for digit in range(10)]
 ten = train.x[torch.stack(surest)]
 collapsed_score = inception_score(see(ten.repeat(100, 1, 1, 1)).probs, splits=1).mean
@@ -623,7 +623,7 @@ table(["set", "images", "compared with", "FID"],
 #
 # The next figure shows what FID compares. Its axes are the two directions in which the real features vary most. Each panel shows the real test images (dots) and one other set (crosses). The ellipses are the fitted Gaussians, drawn at two standard deviations: solid for the real images, dashed for the other set.
 
-# %%
+# %% alt="Three scatter plots of features with an ellipse for each set. Other real images: the ellipses coincide. Blurred ones: the cloud has moved and shrunk. Three classes only: three clumps and a narrower, tilted ellipse."
 mean_r, cov_r = unseen.features.mean(dim=0), unseen.features.T.cov()
 directions = torch.linalg.eigh(cov_r).eigenvectors[:, -2:].flip(1)  # (128, 2)
 circle = torch.linspace(0, 2 * torch.pi, 100)
@@ -685,7 +685,7 @@ curves = {
 }
 assert all((torch.tensor(curve).diff() > 0).all() for curve in curves.values())
 
-# %%
+# %% alt="FID, on a logarithmic scale, rises with each of three steps of damage, for blur, for noise and for classes left out."
 fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
 for marker, (kind, curve) in zip("os^", curves.items(), strict=True):
     ax.plot(curve, marker=marker, label=kind)
@@ -732,7 +732,7 @@ assert fid_floor[0].mean() > 5 * fid_floor[-1].mean()
 assert (kid_floor.mean(dim=1).abs() < 3 * kid_floor.std(dim=1) / 4).all()  # of 16 draws
 assert kid_floor[0].std() > 5 * kid_floor[-1].std()
 
-# %%
+# %% alt="Two charts of real images against other real images. FID falls as the number of images grows, and for few it lies above the line of a blurred set. KID stays around zero, with wide bars for few images."
 fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
 for ax, name, values in zip(axes, ("FID", "KID, times 1,000"), (fid_floor, kid_floor), strict=True):
     ax.errorbar(numbers, values.mean(dim=1), values.std(dim=1), marker="o", capsize=3)
@@ -770,7 +770,7 @@ resized = {
     "every second pixel": through_14(base, mode="nearest"),
 }
 
-# %% tags=["M5", "nbval-ignore-output"]
+# %% tags=["M5", "nbval-ignore-output"] alt="The same ten digits reduced and enlarged in three ways. The rows differ only in how soft the strokes are."
 by_filter = {name: see(x).features for name, x in resized.items()}
 from_antialiased = {name: fid(real=by_filter["antialiased, 4 × 4"], fake=f) for name, f in by_filter.items()}
 assert (
@@ -872,7 +872,7 @@ pair_fid = {name: fid(real=unseen.features, fake=look.features) for name, look i
 pair_good = {name: fidelity(look.probs) for name, look in pair.items()}
 pair_broad = {name: diversity(look.probs) for name, look in pair.items()}
 
-# %% tags=["M6", "nbval-ignore-output"]
+# %% tags=["M6", "nbval-ignore-output"] alt="Above, digits from 0 to 6 only, well drawn; below, all digits, many of them broken."
 assert abs(pair_fid["0 to 6 only"] / pair_fid["broken, all digits"] - 1) < 0.02
 assert pair_good["0 to 6 only"] > pair_good["broken, all digits"] + 0.3
 assert pair_broad["broken, all digits"] > pair_broad["0 to 6 only"] + 1
@@ -970,7 +970,7 @@ assert max(places["soft, varied"].recall, places["soft, narrow"].recall) < 0.2
 assert places["0 to 6 only"].precision > places["broken, all digits"].precision + 0.2
 assert places["broken, all digits"].recall > places["0 to 6 only"].recall + 0.1
 
-# %%
+# %% alt="Seven sets placed by recall and precision. Sharp and varied is at the upper right; sharp and narrow is as high, but farther left; the broken set is farther right, but lower; both soft sets are at the lower left."
 fig, ax = plt.subplots(figsize=(6, 3.8), layout="constrained")
 for marker, (name, place) in zip("osD^vP*", places.items(), strict=True):
     ax.scatter(place.recall, place.precision, s=50, marker=marker)
@@ -1028,7 +1028,7 @@ def toy_sets(shift: float, outlier: str) -> tuple[torch.Tensor, torch.Tensor]:
     return real_points, fake
 
 
-# %% tags=["M7"]
+# %% tags=["M7"] alt="Eight plots of a real and a generated cloud with balls around the points of one of them. A narrow cloud has high precision and low recall; a moved one has neither; one outlier's huge ball swallows many points and raises a score."
 stories = {"a narrow cloud": (0.0, "none"), "the same, moved": (4.0, "none"),
            "one generated outlier": (0.0, outliers[2]), "moved, one real outlier": (4.0, outliers[1])}  # fmt: skip
 fig, axes = plt.subplots(2, 4, figsize=(10, 4.1), layout="constrained")
@@ -1166,7 +1166,7 @@ four_fids = torch.tensor([[fid(real=unseen.features, fake=f) for f in row] for r
 assert (recalls[:, -1] > recalls[:, 0] + 0.25).all()
 assert ((four_fids[:, -1] / four_fids[:, 0] - 1).abs() < 0.1).all()
 
-# %%
+# %% alt="Recall against how far four of 400 embeddings were moved: in all three draws it rises from little to more than half."
 fig, ax = plt.subplots(figsize=(4.5, 2.8), layout="constrained")
 for draw, marker in enumerate("os^"):
     ax.plot(ways, recalls[draw], marker=marker, label=f"draw {draw + 1}")
@@ -1306,7 +1306,7 @@ times = {
 growth = {name: row[-1] / row[0] for name, row in times.items()}
 assert growth["precision_recall"] > 1.5 * growth["fid"]
 
-# %%
+# %% alt="Processor time against the number of images, both logarithmic. Precision and recall rise more steeply than FID, less steeply than N²."
 fig, ax = plt.subplots(figsize=(5, 2.8), layout="constrained")
 square = [times["precision_recall"][0] * (n / 500) ** 2 for n in numbers_of_images]
 lines = {"precision and recall": times["precision_recall"], "growing as N²": square, "FID": times["fid"]}
@@ -1342,7 +1342,7 @@ in_features = {name: distance(x, test.x).mean().item() for name, x in changes.it
 one_pixel, *others = changes
 blurred, noisy = others
 
-# %% tags=["M9", "nbval-ignore-output"]
+# %% tags=["M9", "nbval-ignore-output"] alt="Ten digits; the same shifted by one pixel; blurred; and with noise. The shifted ones look the same as the originals."
 assert in_pixels[one_pixel] > 1.5 * max(in_pixels[name] for name in others)
 assert in_features[one_pixel] < 0.3 * min(in_features[name] for name in others)
 assert in_features[noisy] > 2 * in_features[blurred]
@@ -1392,7 +1392,7 @@ print("The package's perceptual_path_length agrees.")
 # The third answers each code with the nearest *training image*, a real digit each time, and jumps from one to the next.
 # The fourth cross-fades the pixels of the two images. The last always shows the mean of all digits.
 
-# %%
+# %% alt="Five rows of images along a path from a 4 to a 3: decoded 16-number codes, decoded 2-number codes, nearest training images, which jump, a cross-fade with both digits visible, and the mean of all digits, which never changes."
 train_codes = over_batches(autoencoder.encode, train.x)
 plane = load_pretrained("autoencoder-2d-mnist", "cpu")
 decoders = {

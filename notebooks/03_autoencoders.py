@@ -55,7 +55,7 @@ from course_utils.viz import show_images, show_rows, table
 # with the course, so no download is needed. A batch of images is a tensor of the shape (N, 1, 28, 28): N images,
 # one grey channel, 28 rows, 28 columns. Black is −1 and white is 1.
 
-# %%
+# %% alt="Twenty handwritten digits from the training set, 0 to 9 twice, white on black."
 train, test = load_images("digits", "train"), load_images("digits", "test")
 show_images(train.x[:20], title="twenty of the 4,000 training images")
 
@@ -189,7 +189,7 @@ print("Our loop and the package's arrive at the same loss.")
 # a moment and then falls to zero along a cosine. On a plain laptop this takes half a minute.
 
 
-# %%
+# %% alt="Training curve: the squared error of each batch, and its running mean, which falls steeply, slows down near 200, and falls on."
 def train_live(model: Autoencoder) -> float:
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, fused=True)
     objective = Objective(model, model.loss, optimizer, "squared error", schedule=warmup_cosine)
@@ -209,7 +209,7 @@ assert plain_loss < 80
 #
 # Below, images that the network has never seen, and what comes back after each has been squeezed into 16 numbers.
 
-# %%
+# %% alt="Ten test digits above their reconstructions from 16 numbers. Most are the same digit with softer strokes; a few have become another one."
 reconstruct = autoencoder.cpu().reconstruct
 some = test.x[:10]
 with torch.inference_mode():
@@ -255,7 +255,7 @@ assert errors["trained here"] < 0.9 * errors["PCA"]
 assert errors["shipped"] < 0.4 * errors["PCA"]
 table(["reconstruction", "squared error per image"], list(errors.items()))
 
-# %%
+# %% alt="Ten digits and their reconstructions. PCA leaves grey traces around blurred strokes; the autoencoder trained here gives clear digits on black; the shipped one comes closest."
 show_rows(
     {"image": some} | {name: x_hat[:10] for name, x_hat in decoded.items() if name != "always the mean"}
 )
@@ -306,7 +306,7 @@ assert (means["code, shipped"][:3] > baseline[:3] + 0.05).all()
 assert means["code, trained here"][:3].mean() > baseline[:3].mean() + 0.01
 print("With few labels per class, both codes beat pixels and PCA.")
 
-# %%
+# %% alt="Share of test digits classified correctly against labelled images per class, for pixels, PCA and two codes. All rise; the shipped code is highest throughout, the code trained here second."
 fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
 for marker, (name, values) in zip("osD^", reached.items(), strict=True):
     ax.errorbar(label_counts, values.mean(dim=1), values.std(dim=1), marker=marker, capsize=3, label=name)
@@ -357,7 +357,7 @@ assert weak["blur"] < weak["autoencoder, shipped"]
 assert min(strong["blur"], strong["PCA, 16 numbers"]) < 0.7 * strong["autoencoder, shipped"]
 table(["squared error per image", "σ = 0.5", "σ = 1"], [[name, weak[name], strong[name]] for name in weak])
 
-# %%
+# %% alt="Ten digits, the same under noise, and what the autoencoder makes of the noisy ones: no grain, but some digits have changed shape."
 x_tilde = noisy(some, 0.5)
 show_rows(
     {
@@ -381,7 +381,7 @@ show_rows(
 # $q(\tilde{x} \mid x)$ is the **corruption** (손상): a random way to damage an image, drawn anew each time. Three
 # kinds:
 
-# %%
+# %% alt="Ten digits clean, with Gaussian noise, with many pixels set to black, and with a black square over a part of the image."
 kinds = {"gaussian": 0.5, "dropout": 0.4, "patch": 0.15}
 draw = torch.Generator().manual_seed(2)
 rows = {f"{kind}, {level}": corrupt(some, kind, level, generator=draw) for kind, level in kinds.items()}
@@ -405,11 +405,11 @@ by_hand = ((some - on_noise(x_tilde)) ** 2).sum(dim=(1, 2, 3)).mean()
 assert torch.isclose(by_hand, on_noise.loss(some, generator=torch.Generator().manual_seed(3)))
 print("One line by hand is the package's loss.")
 
-# %%
+# %% alt="Training curve of the denoising autoencoder on Gaussian noise: it falls steeply, then more slowly."
 noise_loss = train_live(on_noise)
 assert noise_loss < 100
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output"] alt="Training curve of the denoising autoencoder on dropout: it falls steeply, then more slowly."
 dropout_loss = train_live(on_dropout)
 assert dropout_loss < 100
 table(["trained on", "loss at the end"],
@@ -419,7 +419,7 @@ table(["trained on", "loss at the end"],
 # The table shows the loss of the last batch, the same 16 images for all three. Here both end higher than the plain one, as expected: their task is harder. Now clean up noise with $\sigma = 1$, half of the way
 # from black to white, beside the plain autoencoder and the blur.
 
-# %% tags=["A2", "nbval-ignore-output"]
+# %% tags=["A2", "nbval-ignore-output"] alt="Digits under strong noise. The plain autoencoder makes confused shapes of them, the blur grey blotches, the denoising autoencoder clean digits, most of them those of the last row, the clean originals."
 on_noise.cpu(), on_dropout.cpu()
 x_tilde = noisy(test.x, 1.0)
 plain, denoised = over_batches(autoencoder, x_tilde), over_batches(on_noise, x_tilde)
@@ -510,7 +510,7 @@ for step in range(steps):
     ).mean().backward()  # the denoised point against the clean one
     adam.step()
 
-# %% tags=["A2", "nbval-ignore-output"]
+# %% tags=["A2", "nbval-ignore-output"] alt="Arrows over points on two half moons, learned on the left, exact on the right. Both point to the moons and agree near them; in the corners the learned ones differ."
 
 
 def exact_score(x_tilde: torch.Tensor) -> torch.Tensor:
@@ -638,7 +638,7 @@ table(["images", "share readable"], list(shares.items()))
 # %% [markdown]
 # The judge is in the package too, since later notebooks ask it again: `readability(train.x, test.x)` gives the function.
 
-# %%
+# %% alt=["Twenty images decoded from random codes that the judge can read: digits, some a little odd.", "Twenty images decoded from random codes that the judge cannot read: fragments and mixtures of digits."]
 from course_utils.features import readability
 
 readable = is_readable(drawn)
@@ -724,7 +724,7 @@ for name, shift in (("same digit", 10), ("different digits", 1)):
     walks[f"{name}: codes"] = along(z, shift, lambda z: over_batches(shipped.decode, z))
     walks[f"{name}: pixels"] = along(ends, shift, lambda x: x)
 
-# %% tags=["A3"]
+# %% tags=["A3"] alt="Share of readable images along the way between two images. Between codes of the same digit it stays high; between different digits it dips deeply in the middle, for codes less than for mixed pixels."
 assert walks["same digit: codes"][3] > walks["same digit: pixels"][3] + 0.05
 assert walks["different digits: codes"][3] < 0.7 * walks["different digits: codes"][0]
 

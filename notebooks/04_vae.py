@@ -52,7 +52,7 @@ from torch import Tensor, distributions, nn
 from course_utils.data import Images, batches, load_images
 from course_utils.viz import PALETTE, show_images, show_rows, table
 
-# %%
+# %% alt="Ten handwritten digits, 0 to 9, from the test images."
 train, test = load_images("digits", "train"), load_images("digits", "test")
 some = test.x[:10]
 show_images(some, columns=10, title="ten of the 1,000 test images")
@@ -98,7 +98,7 @@ radius = {
     share: math.sqrt(-2 * math.log(1 - share)) for share in (0.5, 0.95)
 }  # of a disc with that share of N(0, I)
 
-# %%
+# %% alt="Two maps of codes, each drawn as its digit. The autoencoder's are points close together near the origin; the VAE's are small ellipses that fill most of the circle that holds 95 % of the prior."
 from matplotlib.patches import Ellipse
 
 turn = torch.linspace(0, 2 * math.pi, 200)
@@ -412,11 +412,11 @@ def train_live(model: VAE | Autoencoder, name: str) -> None:
     model.cpu()
 
 
-# %%
+# %% alt="The VAE's training curve: minus the ELBO falls steeply, then levels off."
 vae = small(VAE, seed=0)
 train_live(vae, "−ELBO (nats)")
 
-# %%
+# %% alt="The autoencoder's training curve: the squared error falls steeply, then levels off."
 plain = small(Autoencoder, seed=0)
 train_live(plain, "squared error")
 
@@ -454,7 +454,7 @@ for name, model in {"AE": plain, "shipped AE": shipped_plain}.items():
         for k in (1, 10)
     }
 
-# %%
+# %% alt="Rows of sixteen images: real digits, and samples of two VAEs and of two autoencoders with three ways to draw codes. Drawn from a standard normal, the autoencoders give smears or black; with ten Gaussians fitted, mostly digits; the shipped VAE's are soft digits."
 show_rows({"real": test.x[:16]} | {name: x[:16] for name, x in drawn.items()}, scale=0.5)
 
 # %% [markdown]
@@ -586,7 +586,7 @@ table(["nats", "mean of 20 images", "median", "largest"],
 # pictures show why: the first five images, then the one with the largest gap. The contours stand at 10 % and 50 % of
 # the peak; each panel has its own scale.
 
-# %%
+# %% alt="Six small maps, one an image: contours of the exact posterior and of the encoder's guess. In most they overlap; in some the guess lies beside the posterior."
 from scipy.ndimage import zoom
 
 chosen = [*range(5), int(gap.argmax())]
@@ -647,7 +647,7 @@ for K in Ks:
     runs = [log_p - plane.iwae_bound(x, K, generator=draw) for _ in range(max(1, 30 // K))]
     missing.append(torch.stack(runs).mean(dim=0))
 
-# %% tags=["V2"]
+# %% tags=["V2"] alt="What is missing from log p(x) against the number of codes: the median falls close to zero; a few of twenty lines stay high."
 missing = torch.stack(missing)  # (6, 20): exact minus estimate
 assert missing[0].median() > missing[2].median() > missing[-1].median()
 assert missing[-1].median().abs() < 0.3
@@ -737,7 +737,7 @@ table(["decoder", "squared error", "KL, nats", "digit FID"], [[name, *row] for n
 # reconstruction is not a better sampler: the lowest FID belongs to the one in the middle. This holds for these small
 # networks and 600 steps; from two other seeds the order was the same. Here are reconstructions.
 
-# %%
+# %% alt="Ten digits and their reconstructions by three VAEs, Bernoulli, Gaussian with σ = 1, and Gaussian with a learned σ. They look much alike; those with σ = 1 are faintest."
 show_rows({"image": some} | {name: over_batches(model, some) for name, model in trained.items()})
 
 # %% [markdown]
@@ -816,7 +816,7 @@ rows = [
 ]
 table(["training", "KL, nats", "dimensions with KL > 0.1", "loss with β = 10"], rows)
 
-# %%
+# %% alt="Ten digits and reconstructions by five trainings with β = 10. After 300 plain steps nearly all are the same grey smear; with warm-up, with free bits or after 800 steps they are soft digits."
 show_rows(
     {"image": some}
     | {f"{name}, {steps} steps": over_batches(model, some) for (name, steps), model in taxed.items()},
@@ -1023,7 +1023,7 @@ kl_of = kl_each_dimension(mu, logvar).mean(dim=0)
 order = kl_of.argsort(descending=True)
 bell = torch.linspace(-4, 4, 100)
 
-# %%
+# %% alt="Histograms of the sixteen numbers of the code, ranked by their KL. The codes follow the standard normal curve; the centres alone are narrower the smaller the KL; in the last two they are a spike at 0."
 fig, axes = plt.subplots(2, 8, figsize=(11, 3.4), sharex=True, sharey=True, layout="constrained")
 for rank, (j, ax) in enumerate(zip(order, axes.flat, strict=True), start=1):
     ax.hist(aggregate[:, j], bins=40, range=(-4, 4), density=True, color="C0", alpha=0.4, label="codes")
@@ -1109,7 +1109,7 @@ table(
     [[name, *row] for name, row in zip(places, found, strict=True)],
 )
 
-# %%
+# %% alt="Four rows of decoded images: from the clouds of training images, nearly all digits; from the prior and from one fitted Gaussian, some shapeless; from ten fitted Gaussians, mostly digits."
 show_rows({name: over_batches(shipped.decode, z[:16]) for name, z in places.items()}, scale=0.5)
 
 # %% [markdown]
@@ -1157,7 +1157,7 @@ frames = {
 length = {name: z.norm(dim=2).mean(dim=1) for name, z in walks.items()}
 share = {name: torch.stack([is_readable(x).double().mean() for x in steps]) for name, steps in frames.items()}
 
-# %% tags=["V1-walks"]
+# %% tags=["V1-walks"] alt="Two charts along the walk from one code to another. The linear walk dips towards the origin, the spherical one keeps its distance. The share of readable images dips in the middle of both."
 assert abs(length["spherical"][4] - 4) < 0.4
 assert abs(length["linear"][4] - 4 / 2**0.5) < 0.4
 for name in walks:
@@ -1174,7 +1174,7 @@ right.set(xlabel="$t$", ylabel="share readable", ylim=(0, 1))
 left.legend(frameon=False)
 plt.show()
 
-# %%
+# %% alt="Two walks, from a 0 to a 1 and from a 1 to a 2, each linear and spherical: the digits change smoothly, through shapes that are neither."
 show_rows({f"{name} {pair + 1}": x[:, pair] for pair in (0, 1) for name, x in frames.items()})
 
 # %% [markdown]
@@ -1274,7 +1274,7 @@ assert relative["VAE, sampled pixels"] > 1.1 * relative["real, sampled pixels"]
 table(["images", "high-frequency energy", "of the real one"],
       [[name, value, relative[name]] for name, value in details.items()])  # fmt: skip
 
-# %%
+# %% alt="Rows of digits: real; reconstructed and sampled by the VAE, which are softer; real and VAE with sampled pixels, which are grainy; the autoencoder's, a little soft; the GAN's, sharp."
 show_rows({name: x[:12] for name, x in compared.items()}, scale=0.6)
 
 # %% [markdown]
@@ -1305,7 +1305,7 @@ def surprise(x: Tensor) -> Tensor:
     return -shipped.elbo(x, generator=torch.Generator().manual_seed(13)).total
 
 
-# %%
+# %% alt="Five rows of images that are unlike the training data in one way: upside down, mirrored, with pixels in disorder, with thin strokes, and all black."
 lopsided = test.x[torch.isin(test.y, torch.tensor([3, 4, 7]))]
 pixels = torch.randperm(784, generator=torch.Generator().manual_seed(14))
 thin = -nn.functional.max_pool2d(-test.x, 2, 1)  # the darkest of four pixels: (1000, 1, 27, 27)
@@ -1414,7 +1414,7 @@ with torch.inference_mode():
 # Below: images, their maps of codes (a shade and a number for each entry of the codebook), and what the decoder makes
 # of the maps.
 
-# %%
+# %% alt="Six digits, the 7 × 7 map of code numbers of each, most of them the number of the black ground, and the digits decoded from these maps."
 fig, axes = plt.subplots(3, 6, figsize=(9, 4.6), layout="constrained")
 for column, (top, middle, bottom) in enumerate(axes.T):
     top.imshow(test.x[column, 0], cmap="gray", vmin=-1, vmax=1)
@@ -1453,7 +1453,7 @@ assert used < 28
 print(f"{used} of the 32 entries are used more than 100 times in {of_train.numel():,} places.")
 table(["maps", "share readable"], list(quality.items()))
 
-# %%
+# %% alt="Images decoded from maps whose places were drawn independently: pieces of strokes that do not fit together."
 show_images(
     independent[:12], columns=12, title="each place drawn independently: pieces of strokes that do not fit"
 )

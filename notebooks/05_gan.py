@@ -62,7 +62,7 @@ from course_utils.viz import PALETTE, rendered, show_images, show_rows, table
 #
 # We begin in the plane, where we can see everything. The data are points $x = (x_1, x_2)$ on two half moons.
 
-# %%
+# %% alt="The data: two interlocking half moons of points in the plane."
 draw = torch.Generator().manual_seed(0)
 real, _ = toy_points("moons", 2000, generator=draw)
 fig, ax = plt.subplots(figsize=(3.6, 2.8), layout="constrained")
@@ -253,7 +253,7 @@ assert max(distance[-3:]) < 0.1 * distance[0]
 assert (smooth - answer_half).abs().max() < 0.1
 assert min(distance[10:]) < 0.5 * distance[7]  # from turn 200 on; at turn 100
 
-# %%
+# %% alt="Left, the energy distance to the real points falls steeply, then goes up and down a little, above the line of other real points. Right, the two losses swing at first and then stay at their dotted lines."
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
 left.plot(moments, distance, "-o", ms=3, label="generated points")
 left.axhline(floor, color="black", ls=":", lw=0.8, label="other real points")
@@ -429,7 +429,7 @@ assert all(abs(value[delta] - known_value[delta]) < 0.03 for delta in deltas)
 print("At all eight distances: where there are points, D is on average within 0.05 of p / (p + q),")
 print("and V is within 0.03 of 2 JSD − log 4.")
 
-# %%
+# %% alt="Left, two overlapping densities and the trained discriminator's answer, which follows p / (p + q). Right, the value of the game at eight distances, on the exact curve from −log 4 up to 0."
 shifts = torch.linspace(0, 6, 121).tolist()
 exact_value = [2 * jensen_shannon(p, density(line - delta)) - math.log(4) for delta in shifts]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
@@ -472,7 +472,7 @@ assert pulls["minimax"][sure].max() < 0.01
 assert min(pulls[kind][sure].min() for kind in LOSSES if kind != "minimax") > 0.99
 print("At the far left the minimax pull is gone; the four others still pull.")
 
-# %%
+# %% alt="How strongly five losses pull a score upwards. Minimax is flat at the left, where the image is seen through; non-saturating is flat at the right; least-squares is a falling line; hinge and Wasserstein are constant."
 fig, ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")
 for kind, marker in zip(LOSSES, ("", "", "", "", "s"), strict=True):
     ax.plot(scores.detach(), pulls[kind], marker=marker, markevery=15, ms=4, label=kind)
@@ -555,7 +555,7 @@ assert max(abs(minimax[-1]), abs(non_saturating[-1])) < 0.1
 assert (wasserstein - 1 - torch.tensor(deltas) / 20)[:-1].abs().max() < 0.1
 assert at_rest.abs().mean() > 0.5
 
-# %%
+# %% alt="The pull on the generator against how far q is from p. Minimax follows its exact curve and vanishes far away; the non-saturating pull stays strong, below its exact line; Wasserstein's stays near 1."
 fig, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
 for k, (kind, marker) in enumerate(zip(exact, "os^", strict=True)):
     ax.plot(shifts, exact[kind], lw=1, color=PALETTE[k], ls=("-", "--", ":")[k])
@@ -785,7 +785,7 @@ def show_games(films: torch.Tensor, title: str) -> None:
     plt.show()
 
 
-# %%
+# %% alt="Three games at five moments: grey discs mark eight modes on a ring, and the generated points form one small heap that wanders from place to place."
 show_games(ring_films["five to one"], "the generator favoured: collapse")
 
 # %% tags=["N3"]
@@ -841,7 +841,7 @@ assert radius[0.0].min() > 1.4  # they began at 1.5
 assert rounds_of >= 3
 assert radius[0.3][-1] < 0.01
 
-# %%
+# %% alt="Two maps of the smallest GAN, with arrows. Without a penalty the path is a circle around the solution; with R1 it is a spiral that ends there."
 fig, axes = plt.subplots(1, 2, figsize=(8.3, 3.4), sharey=True, layout="constrained")
 theta, psi = torch.meshgrid(torch.linspace(-2, 2, 15), torch.linspace(-2, 2, 15), indexing="xy")
 for ax, (gamma, path) in zip(axes, paths.items(), strict=True):
@@ -888,7 +888,7 @@ print("The package's r1_penalty agrees.")
 # %% [markdown]
 # Now the same three games on the ring, the generator favoured as before, with R1:
 
-# %%
+# %% alt="Three games at five moments with the R1 penalty: the generated points spread along the ring, and at the end they pass through nearly all eight modes."
 r1 = 20.0
 ring_films["five to one, R1"] = play_ring(0, r1=r1)
 show_games(ring_films["five to one, R1"], f"the generator favoured, R1 with γ = {r1:g}")
@@ -900,7 +900,7 @@ show_games(ring_films["five to one, R1"], f"the generator favoured, R1 with γ =
 # both real or both generated, and let it give the pair one score (**packing**, 패킹, Lin et al., 2018). Two generated points
 # in one clump give the generator away, since two real ones seldom lie so close together.
 
-# %%
+# %% alt="Three games at five moments with packing: the generated points cover the ring and reach nearly all eight modes."
 ring_films["five to one, packed"] = play_ring(0, pack=2)
 show_games(ring_films["five to one, packed"], "the generator favoured, packed: two points per score")
 
@@ -1072,7 +1072,7 @@ z500 = torch.randn(500, 8, generator=torch.Generator().manual_seed(6))
 stops = [turns * k // 15 for k in range(1, 16)]
 growth, digit_losses = [], []
 
-# %%
+# %% alt="Training curves of discriminator and generator: noisy, and level after the first steps."
 shuffled = batches(train, 32, steps=turns, generator=torch.Generator().manual_seed(0))
 for record in fit([turn_of_D, turn_of_G], shuffled):
     digit_losses.append(list(record.losses.values()))
@@ -1157,7 +1157,7 @@ assert max(ours[3], theirs[3]) < of_test - 0.15
 assert theirs[2] > real_row[2]
 table(["1,000 images of", *measured_by], [[name, *row] for name, row in scores.items()])  # fmt: skip
 
-# %%
+# %% alt="Rows of fourteen images: real digits; the GAN trained here, rough digits and some shapes that are none; the shipped GAN, sharp digits; the shipped VAE and autoencoder, softer ones; and noise."
 show_rows({name: x[:14] for name, x in drawn.items()}, scale=0.6)
 
 # %% [markdown]
@@ -1288,7 +1288,7 @@ assert ratio["GAN, shipped"].min() > 0.75
 assert ratio["GAN, shipped"].max() < 1.25
 assert turns > 500 or ratio["GAN, trained here"][-1] > ratio["GAN, trained here"].min() + 0.1
 
-# %%
+# %% alt="Power of each spatial frequency, real = 1. VAE, autoencoder and blurred images sink towards high frequencies; the shipped GAN stays near 1; the GAN trained here dips in the middle and rises at the end."
 fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 for (name, values), marker in zip(ratio.items(), "*osD^v", strict=True):
     ax.plot(range(1, 15), values, marker=marker, ms=4, label=name)
@@ -1317,7 +1317,7 @@ caught = (score_of["blurred by a pixel"] < score_of["as they are"]).double().mea
 assert caught > 0.9  # of twelve untrained discriminators none got beyond 0.8
 print("Blurred by one pixel, more than nine in ten test images get a lower score than before.")
 
-# %%
+# %% alt="Two overlapping histograms of the discriminator's scores: blurred images lie lower than the same images as they are."
 fig, ax = plt.subplots(figsize=(4.6, 2.6), layout="constrained")
 for (name, values), style in zip(score_of.items(), ("stepfilled", "step"), strict=True):
     ax.hist(values, bins=40, histtype=style, alpha=0.6 if style == "stepfilled" else 1.0, lw=1.5, label=name)
@@ -1343,7 +1343,7 @@ def to_nearest(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return nearest.values, nearest.indices
 
 
-# %% tags=["N1-copies", "nbval-ignore-output"]
+# %% tags=["N1-copies", "nbval-ignore-output"] alt="Generated images above the nearest training image of each: similar in some pairs, copies in none."
 x = drawn["GAN, trained here"]
 far, which = to_nearest(x)
 far_test, _ = to_nearest(test.x)
@@ -1411,7 +1411,7 @@ assert with_class[1, 2] > with_class[0, 2] + 0.04
 assert (without_class[:, [0, 2]] < without_class[0, [0, 2]] + 0.05).all()
 assert (without_class[-1] < without_class[0] - 0.2).all()
 
-# %%
+# %% alt="Share of readable images against recall for three ways to leave images out. With the class given fidelity stays high and recall falls; by the discriminator's choice more is readable at less recall; without a class both fall."
 fig, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
 for (name, values), marker in zip(verdict.items(), "o^s", strict=True):
     ax.plot(values[:, 1], values[:, 2], marker=marker, ms=4, label=name)
@@ -1441,7 +1441,7 @@ plt.show()
 #
 # Truncated noise is *short*, since all its numbers are small. So let us shrink some noise vectors, down to nothing.
 
-# %%
+# %% alt="Rows of digits drawn from noise that is made shorter and shorter. With the class given they become the same clean digit each time; without a class they fade to black."
 lengths = {"z": 1.0, "z / 2": 0.5, "z / 4": 0.25, "0": 0.0}
 z, digits = torch.randn(12, 64, generator=torch.Generator().manual_seed(11)), torch.arange(12) % 10
 with torch.inference_mode():
@@ -1528,7 +1528,7 @@ early, end = 3, 14  # the fourth and the last of fifteen moments
 assert growing_fid[end] < 0.5 * growing_fid[early]
 assert abs(recent[end] / recent[early] - 1) < 0.25
 
-# %%
+# %% alt="Left, FID falls over the turns of training. Right, the discriminator's loss stays level meanwhile."
 fig, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained")
 left.plot(stops[3:], growing_fid[3:], "-o", ms=3)
 left.set(xlabel="turn", ylabel="FID of 500 images ↓", title="FID, lower is better", ylim=(0, None))
@@ -1546,7 +1546,7 @@ plt.show()
 # comparison with what the generator happens to make. Here is something that it was not trained to judge: digits lying
 # on their side.
 
-# %% tags=["N3-sideways", "nbval-ignore-output"]
+# %% tags=["N3-sideways", "nbval-ignore-output"] alt="Fourteen digits turned on their side, sharp as before."
 on_their_side = test.x.rot90(1, dims=(2, 3))
 fooled = (over_batches(discriminator, on_their_side) > score_of["as they are"]).double().mean().item()
 assert turns > 500 or 0.2 < fooled < 0.8

@@ -62,7 +62,7 @@ from course_utils.viz import show_images, show_rows, table
 # We use the 5,000 digits again, 4,000 to train on and 1,000 to test on. Until now we threw their labels away. The images
 # come in the order 0, 1, …, 9, 0, 1, …, so the first $10 k$ of them hold $k$ of each digit.
 
-# %%
+# %% alt="Twenty handwritten digits with their labels, 0 to 9 in order, twice."
 train, test = load_images("digits", "train"), load_images("digits", "test")
 show_images(train.x[:20], title="the first twenty: y = 0, 1, …, 9, twice")
 
@@ -315,7 +315,7 @@ def train_players(
     return average.module.cpu().eval(), discriminator.cpu().eval()
 
 
-# %%
+# %% alt="Training curves of discriminator and generator: after the first swings both are nearly level."
 plain, plain_D = train_players(train, progress=True)
 
 # %% [markdown]
@@ -323,7 +323,7 @@ plain, plain_D = train_players(train, progress=True)
 # draw of the noise $z$, the same for all ten classes.
 
 
-# %%
+# %% alt="A table of generated digits: each row was asked for one class from 0 to 9, each column has one noise. Nearly all show the digit asked for; some are rough."
 @torch.inference_mode()
 def sheet(generator: nn.Module, z: torch.Tensor) -> torch.Tensor:  # (10 classes, n noises, 1, 28, 28)
     y = torch.arange(10).repeat_interleave(len(z))
@@ -617,7 +617,7 @@ opinions = {
     "with mismatched pairs": scores_of_claims(strict_D, test.x),
 }
 
-# %%
+# %% alt="Two maps of the discriminator's mean answer, true class against claimed class. Without mismatched pairs they are nearly even; with them the diagonal stands out brightly from a dark ground."
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.1), layout="constrained")
 for ax, (name, s) in zip(axes, opinions.items(), strict=True):
     means = torch.stack([s[test.y == digit].sigmoid().mean(dim=0) for digit in range(10)])
@@ -753,7 +753,7 @@ def within(features: torch.Tensor, r: float) -> float:
     return (torch.cdist(known, features) <= r * unit).any(dim=1).double().mean().item()
 
 
-# %% tags=["C2", "nbval-ignore-output"]
+# %% tags=["C2", "nbval-ignore-output"] alt="Share of real images that have a generated one within a radius. Real training images are highest; the game with mismatched pairs lies between them and the game without."
 rs = torch.linspace(0.4, 1.6, 13).tolist()
 features = {name: see(x).features for name, x in games.items()}
 reach = {name: [within(each, r) for r in rs] for name, each in features.items()}
@@ -888,7 +888,7 @@ else:
     }
 by_labels[4000] = plain
 
-# %%
+# %% alt="Generated digits with no labels, with 100 and with 4,000 labels. Without labels many are no clear digit; with labels the digits come in the order asked for."
 drawn = {n: draw_images(generator, asked if n else None) for n, generator in by_labels.items()}
 show_rows({f"{n:,} labels": x[:12] for n, x in drawn.items()})
 
@@ -1043,7 +1043,7 @@ assert ceiling > alone > real[10] + 0.05
 assert alone > max(both.values()) - 0.03
 augmentation_table()
 
-# %%
+# %% alt="Accuracy against real images of each class. With generated images added it is high at both; with real ones alone it is far lower at 10 than at 50. Dashed lines for all real images and for generated ones alone lie close together above."
 fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
 for marker, way in zip("os", results, strict=True):
     means, spreads = zip(*[mean_and_spread(way, n) for n in numbers], strict=True)

@@ -104,7 +104,7 @@ def q_sample(x_0: Tensor, t: int, eps: Tensor) -> Tensor:
     return alpha_bar[t].sqrt() * x_0 + (1 - alpha_bar[t]).sqrt() * eps
 
 
-# %%
+# %% alt="Two rows of six scatter plots: two moons under more and more noise, walked step by step and reached in one jump. Both rows look alike: the moons blur, run together, and end as a round cloud."
 times = [0, 50, 150, 300, 500, 1000]
 jump = {t: q_sample(moons, t, torch.randn(moons.shape, generator=draw)) for t in times}
 fig, axes = plt.subplots(2, 6, figsize=(9.5, 3.4), layout="constrained", sharex=True, sharey=True)
@@ -145,7 +145,7 @@ print("In mean and spread the chain agrees with the jump; the package's schedule
 # (white). How fast the noise comes is our choice. The **cosine schedule** of Nichol and Dhariwal (2021) destroys the
 # image more slowly.
 
-# %%
+# %% alt="A 7 at ten times under more and more noise. With the linear schedule it can hardly be seen from t = 500 on; with the cosine schedule it is still there."
 train, test = load_images("digits", "train"), load_images("digits", "test")
 schedules = {"linear": linear_schedule(T), "cosine": cosine_schedule(T)}
 fixed = torch.randn(20, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -238,7 +238,7 @@ for name, plan in {"7 % left at T": trace, "nothing left at T": zero_terminal_sn
     ends[name] = end.x_t
 brightness = {name: x.mean(dim=(1, 2, 3)) for name, x in ends.items()} | {"the data": levels}
 
-# %%
+# %% alt="Histograms of the brightness of drawn images. Where a trace is left at the end, most are middling grey; where nothing is left, they are spread more evenly; the data's are quite even."
 fig, axes = plt.subplots(1, 3, figsize=(10, 2.4), layout="constrained", sharey=True)
 for ax, (name, values) in zip(axes, brightness.items(), strict=True):
     ax.hist(values, bins=10, range=(-1, 1), weights=torch.full(values.shape, 1 / len(values)), rwidth=0.9)
@@ -281,7 +281,7 @@ def ideal_x0(x_t: Tensor, t: int, points: Tensor = moons) -> Tensor:
 # We draw it as arrows on a grid. Each arrow begins at a place $x_t$ and ends at $\sqrt{\bar\alpha_t}\, \hat x_0$:
 # where the point would be if the noise were taken away and the shrinking left as it is.
 
-# %%
+# %% alt="Arrows to the expected clean point at four times. At t = 900 all end in the middle; at 400 near it; at 150 on a blurred version of the moons; at 30 on the nearest piece of a moon."
 line = torch.linspace(-3, 3, 10)
 grid = torch.cartesian_prod(line, line)
 
@@ -458,7 +458,7 @@ made = x
 assert torch.allclose(made, last.x_t, atol=1e-2)
 print("Our loop and the package's sampler end at the same points.")
 
-# %%
+# %% alt="Left, the loss falls at once and stays level and noisy. Middle, the learned arrows cover the ideal ones in most places. Right, 500 generated points lie on two moons."
 fresh, _ = toy_points("moons", 4000, generator=torch.Generator().manual_seed(6))
 fig, (left, middle, right) = plt.subplots(1, 3, figsize=(10.5, 3.2), layout="constrained")
 left.plot(losses, lw=0.3)
@@ -592,7 +592,7 @@ assert torch.allclose(torch.stack(by_kl), torch.stack(by_formula), rtol=1e-2)
 assert w[1] > 20 * w[1:].min()
 print("At each of the three levels the divergence is the weighted error of the noise.")
 
-# %%
+# %% alt="Weight of the noise's error in the bound against time, both logarithmic: large at the smallest t, falling to less than a hundredth, against the constant 1 of the simple loss."
 fig, ax = plt.subplots(figsize=(5.5, 2.8), layout="constrained")
 ax.loglog(range(2, T + 1), w[1:], label="$w_t$, in the bound")
 ax.axhline(1, color="C1", ls="--", label="1, in $L_{simple}$")
@@ -810,7 +810,7 @@ def errors_at(model: DiffusionModel, t: int) -> list[float]:  # of x_0 and of ep
     return [(seen.x0 - x_0).square().mean().item(), (seen.eps - eps).square().mean().item()]
 
 
-# %%
+# %% alt="Two charts against time for four networks. Those that output the noise have a small error of the image at small t and a huge one at large t; those that output the image err in the noise at small t and hardly at large t."
 looked_at = [10, 30, 60, 100, 200, 300, 450, 600, 800, 1000]
 errors = {key: torch.tensor([errors_at(model, t) for t in looked_at]) for key, model in small.items()}
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.2), layout="constrained")
@@ -884,7 +884,7 @@ print("No mean over 40 steps is more than 15 % above the one 20 steps before.")
 # is, as the conditional GAN was. In one case of ten the label is left out; section 6 says why. It takes less than a
 # minute on a plain laptop.
 
-# %%
+# %% alt="Training curve of the diffusion model on digits: the loss falls steeply, then levels off."
 steps_live = budget(220, 6000)
 with seeded(0):
     live_net = UNet(width=16, num_classes=10)
@@ -908,7 +908,7 @@ def draw_images(
 # that the course ships, `ddpm-mnist`: the same architecture, three times as wide, trained for 40,000 steps on 59,000
 # digits of MNIST.
 
-# %%
+# %% alt="Two sheets of sixty generated digits. Those of the model trained here are rough, and some cannot be read; the shipped model's are clear."
 drawn = {"trained here": draw_images(trained), "shipped": draw_images(shipped)}
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 2.5), layout="constrained")
 for ax, (name, x) in zip(axes, drawn.items(), strict=True):
@@ -995,7 +995,7 @@ assert torch.allclose(without + of_classifier, with_class, atol=1e-2)
 assert log_p_upper.exp().max() < 1 + 1e-4
 print("Score without the class + gradient of the classifier = score with the class.")
 
-# %%
+# %% alt="Three fields of arrows over two moons. The score alone leads to both; the classifier's gradient leads from the lower moon to the upper one; their sum with w = 3 leads to the upper moon and past its end."
 fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.5), layout="constrained", sharey=True)
 sigma2 = 1 - alpha_bar[t]
 for ax, (title, arrow) in zip(axes, {
@@ -1035,7 +1035,7 @@ theirs = shipped.predict(x_t, t, y, guidance=3.0).x0
 assert torch.allclose(guided, theirs, atol=1e-4)
 print("The package's guided prediction is the formula.")
 
-# %%
+# %% alt="Rows of images asked for as a 7, with growing guidance. Without it they are of all digits; with it they are 7s, bolder and more alike the stronger it is."
 guidances = [0.0, 1.0, 2.0, 3.0, 5.0]
 by_w = {w: draw_images(shipped, steps=5, guidance=w) for w in guidances}
 show_rows({f"guidance w = {w:g}": by_w[w][7::10] for w in guidances}, scale=0.5)  # sevens were asked for
@@ -1044,7 +1044,7 @@ show_rows({f"guidance w = {w:g}": by_w[w][7::10] for w in guidances}, scale=0.5)
 scores = torch.tensor([judge(x) for x in by_w.values()])
 table(["w", *columns], [[f"{w:g}", *row] for w, row in zip(guidances, scores.tolist(), strict=True)])
 
-# %%
+# %% alt="Left, precision against recall for five guidance scales: recall falls as w grows, precision is highest at w = 2. Right, FID is lowest at w = 1 and rises on both sides."
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 left.plot(scores[1:, 3], scores[1:, 2], marker="o", label="with the class")
 left.plot(scores[0, 3], scores[0, 2], "kx", label="without")
@@ -1218,7 +1218,7 @@ floors = {
     for n in sizes
 }
 
-# %%
+# %% alt="FID of real against real images, both axes logarithmic: it falls as the number of images grows, and is lower with equally many of each class."
 fig, ax = plt.subplots(figsize=(5.5, 3), layout="constrained")
 for marker, balanced, label in (("o", False, "as they come"), ("s", True, "equally many of each class")):
     values = [floors[n, balanced] for n in sizes]
@@ -1259,7 +1259,7 @@ for way, (sampler, extra) in ways.items():
             by_way[way, steps] = last_of(walk)
 quality = {way: {steps: fid_of(by_way[way, steps]) for steps in step_counts} for way in ways}
 
-# %%
+# %% alt="FID against steps for four samplers. All fall; DDPM with large variance is far above the others, DPM-Solver++ is lowest, and with ten steps three come close to the line of real digits."
 fig, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
 for marker, (way, by_steps) in zip("osD^", quality.items(), strict=True):
     ax.loglog(list(by_steps), list(by_steps.values()), marker=marker, label=way)
@@ -1497,7 +1497,7 @@ bend = {
     for name, model in (("flow", flow), ("after one reflow", again))
 }
 
-# %%
+# %% alt="Left, curved paths from noise to the moons; middle, straighter ones after a reflow. Right, share of points far from the moons against steps: after a reflow it is small even with one step; the flow needs many; the DDPM stays above."
 fig, axes = plt.subplots(1, 3, figsize=(11.5, 3.4), layout="constrained")
 for ax, (name, model) in zip(axes, (("flow", flow), ("after one reflow", again)), strict=False):
     path = torch.stack([step.x_t for step in euler_sample(model, x_1[:60], steps=50)])  # (51, 60, 2)
@@ -1557,7 +1557,7 @@ with seeded(0):
     digit_flow = FlowMatching(UNet(width=16, num_classes=10), num_classes=10)
 digit_flow = train_images("flow", digit_flow, steps_live, 32)
 
-# %%
+# %% alt="Ten digits by Euler's method with 1, 2, 4, 8 and 16 steps: with one step grey smears, with more steps rough strokes that hardly change from 4 on."
 runs = [1, 2, 4, 8, 16]
 x_flow = {k: last_of(euler_sample(digit_flow, x_T, steps=k, y=asked)) for k in runs}
 x_ddim = {k: draw_images(trained, steps=k) for k in runs}
@@ -1637,7 +1637,7 @@ print("EDM's denoiser with σ_d = 1 and F = -v gives back the clean image: it is
 # then take 21 runs of the network instead of 6, so one row is replacement with 24 steps, a few runs more. The model is
 # not told the class.
 
-# %%
+# %% alt="Inpainting: the known upper halves of digits, three ways to draw the lower halves, and the true images. Some halves fit and some do not; RePaint's fit best."
 from course_utils.diffusion import image_to_image, inpaint, super_resolve
 
 whole, truth = test.x[:100], test.y[:100]
@@ -1697,7 +1697,7 @@ table(["100 images", "read as the true digit ↑", "FID ↓", "jump at the seam"
 # interpolation** (쌍삼차 보간), a smooth surface of degree three through the small image's pixels, as in most image
 # programs.
 
-# %%
+# %% alt="Super-resolution: tiny blocky digits, their bicubic enlargements, which are blurred, those by diffusion, which are sharp, and the true images."
 from torch.nn.functional import avg_pool2d, interpolate
 
 tiny = avg_pool2d(whole, 4)
@@ -1736,7 +1736,7 @@ table(["100 images", "read as the true digit ↑", "FID ↓", "precision ↑", "
 # in which the judge reads another digit than the true one, and those among them of which it is more than 90 % sure.
 # Then we enlarge up to five of the latter again, from other noise.
 
-# %%
+# %% alt="Five tiny digits that diffusion enlarged to a wrong one, with the truth and three other noises. The same few pixels become different digits."
 seen = see(enlarged["diffusion"]).probs
 wrong = seen.argmax(dim=1) != truth
 surely = wrong & (seen.max(dim=1).values > 0.9)

@@ -66,7 +66,7 @@ from course_utils.viz import show_images, show_rows, table
 train, test = load_images("scenes", "train", n=4000), load_images("scenes", "test", n=1000)
 is_alone = test.attributes["place"] >= 0  # scenes of one object
 
-# %%
+# %% alt="Eight scenes of coloured shapes, each under its sentence, such as “a purple circle below an outlined yellow square on blue”."
 fig, axes = plt.subplots(2, 4, figsize=(11, 4.6), layout="constrained")
 for ax, x, caption in zip(axes.flat, test.x, test.captions, strict=False):
     ax.imshow((x.movedim(0, 2) + 1) / 2)
@@ -170,7 +170,7 @@ print("Never in training:", ", ".join(" ".join(pair) for pair in sorted(held_out
 #
 # Training took 15 minutes on two cores. We load the result, and a second autoencoder with $f = 8$.
 
-# %%
+# %% alt="Seven scenes, and what comes back from codes with f = 4 and f = 8. At this size no difference can be seen."
 codecs = {
     4: load_pretrained("kl-autoencoder-scenes", "cpu"),
     8: load_pretrained("kl-autoencoder-f8-scenes", "cpu"),
@@ -197,7 +197,7 @@ def crop(x: torch.Tensor) -> torch.Tensor:  # 20 × 20 pixels around the first o
     return torch.stack([x[i, :, top : top + 20, left : left + 20] for i, (left, top) in corners])
 
 
-# %%
+# %% alt="Enlarged pieces of scenes and their reconstructions, with three times the error. With f = 4 errors are faint; with f = 8 contours are blurred; both err along lines and stripes."
 rows = {"image": crop(test.x), "f = 4": crop(decoded[4]), "f = 8": crop(decoded[8])}
 error = {f: (3 * (rows[f"f = {f}"] - rows["image"])).clamp(-1, 1) for f in codecs}
 show_rows(
@@ -242,7 +242,7 @@ table(["", "edges and beside"], [["of the pixels", share_of_edges],
 # small, strange picture. That is why a U-Net, made for pictures, can work on it. The histogram on the right holds all
 # codes of 300 images.
 
-# %%
+# %% alt="A scene and the four channels of its code, small maps in which its shapes can be made out; and a histogram of all codes, centred at 0."
 fig, axes = plt.subplots(1, 6, figsize=(11, 1.9), layout="constrained")
 axes[0].imshow((test.x[1].movedim(0, 2) + 1) / 2)
 axes[0].set_title("image", fontsize=9)
@@ -383,7 +383,7 @@ table(["", "squared error left", "the last ten steps: times"],
 # by danielbuechele and a dahlia by vultilion, both CC BY 2.0.) Below them stand what the two autoencoders make of them,
 # and the baseline.
 
-# %%
+# %% alt="Two photographs, a temple and a flower, and what comes back: with f = 4 and f = 8 the colours are wrong and detail is lost; merely shrunk and enlarged they are blurred, with the right colours."
 from sklearn.datasets import load_sample_images
 
 square = [torch.from_numpy(photo[:, 106:533].copy()).movedim(2, 0) for photo in load_sample_images().images]
@@ -503,7 +503,7 @@ for side in (64, 128, 256):
     costs[side]["pixels, no attention"] = price(3, side, side, attention=False)
 torch.set_num_threads(threads)
 
-# %%
+# %% alt="Two charts against the side of the image: time and memory of one step. Pixels cost most and grow fastest, above all with attention; codes cost far less."
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained")
 for k, (ax, name) in enumerate(zip(axes, ("seconds for one step", "MB held for the gradient"), strict=True)):
     for on, marker in {"pixels": "o", "pixels, no attention": "^", "codes": "s"}.items():
@@ -618,7 +618,7 @@ def race(
     return average.module.cpu().eval(), ticks
 
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output"] alt=["Training curve of the diffusion model on codes: the loss falls over several hundred steps.", "Training curve of the diffusion model on pixels: in the same time far fewer steps, and the loss falls unevenly."]
 steps = {"codes": budget(420, 4200)}
 racers, spent = {}, {}
 racers["codes"], ticks = race("codes", train_codes, steps["codes"])
@@ -649,7 +649,7 @@ def paint(z: torch.Tensor) -> torch.Tensor:
     return over_batches(codecs[4].decode, z, 100).clamp(-1, 1)
 
 
-# %%
+# %% alt="Six scenes: real; drawn through codes, a blurred spot of the right colour on the right ground; and drawn in pixels, coloured noise."
 made, seconds = {"real": real_x}, {}
 torch.set_num_threads(1)  # as above
 for on, model in racers.items():
@@ -776,7 +776,7 @@ def draw_and_look(sentences: list[str], noise: torch.Tensor) -> tuple[torch.Tens
 noise = torch.randn(1, *ldm.diffusion.shape, generator=torch.Generator().manual_seed(3))
 images, maps = draw_and_look([prompt], noise)
 
-# %%
+# %% alt="A striped red star left of a small blue circle, and a map for each word of the sentence. “red” and “star” are bright at the star's place, the second “a” and “on” at the circle's; “blue” and “yellow” are bright everywhere."
 from matplotlib.colors import LogNorm
 
 said = prompt.split()
@@ -904,7 +904,7 @@ assert words["colour 2"][2] + words["ground"][2] > 0.5  # two words take more th
 rows = [[kind, *words[kind]] for kind in ORDER]
 table(["word", "share in its object's half (0.5 is chance)", "standard error", "weight in all"], rows)
 
-# %%
+# %% alt="Left, the share of each word's weight in its object's half: above one half for the first object's colour and shape and the second article, below it for “on”. Right, the share of all weight: most goes to the second colour and the ground."
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained", sharey=True)
 share, error, weight = np.array([words[kind] for kind in ORDER]).T
 left.errorbar(share, ORDER, xerr=2 * error, fmt="o", color="k", capsize=3)
@@ -941,7 +941,7 @@ plt.show()
 #
 # All parts are together: tokens → context → U-Net, ten steps → decoder. `sample` does it in one call.
 
-# %%
+# %% alt="Four prompts with four pictures each, such as “a striped red star left of a small blue circle on yellow”. All pictures show what was asked for; positions vary a little."
 prompts = [
     prompt,
     "a small white cross at the top right on blue",
@@ -1038,7 +1038,7 @@ def surely(values: torch.Tensor) -> bool:  # above 0 by more than two standard e
     return mean > 2 * error
 
 
-# %%
+# %% alt="Two charts against guidance: the share of pictures with all facts right is highest at w = 2; the spread of the codes falls as w grows."
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
 for ax, values in ((left, accuracy), (right, variety)):
     means, errors = zip(*[mean_and_error(v) for v in values], strict=True)
@@ -1119,7 +1119,7 @@ for shape, sentence in loose.items():
         if count >= 4:
             avoided[shape, colour] = draw(sentence, sentence.replace(shape, f"{colour} {shape}"))
 
-# %%
+# %% alt="Rows of stars without and with a negative prompt. Without one, their colours are mixed; not red gives blue and green ones; not green and not blue give yellow, red and violet ones, and some squares."
 shape = "star"
 shown = {"no negative prompt": free[shape]} | {f"not {c}": x for (s, c), x in avoided.items() if s == shape}
 show_rows({name: x[:6] for name, x in shown.items()}, scale=0.9)
@@ -1184,7 +1184,7 @@ table(head, rows)
 # "star" separately may. (The reader was trained on all pairs, so that it can judge; the autoencoder and the diffusion
 # model were not.)
 
-# %%
+# %% alt="Five sentences that training never showed, such as “a purple triangle”, with five pictures each: shape and colour are right."
 never = [f"a {colour} {shape}" for shape, colour in scenes.HELD_OUT]
 y = tokenize([f"{thing} in the middle on white" for thing in never]).repeat_interleave(5, 0)
 x = ldm.sample(25, y, generator=torch.Generator().manual_seed(9))
@@ -1335,7 +1335,7 @@ assert moved[unsaid, 500] < min(0.8, 0.6 * moved[unsaid, 1000])  # where exactly
 rows = [[f"{key[0]}, {key[1]}", style[key], named[key], colour[key], moved[key]] for key in style]
 table(["sentence, t₀", "new style ↑", "other facts named ↑", "the old colour", "moved, pixels ↓"], rows)
 
-# %%
+# %% alt="Share of pictures against t₀. The new style appears between 200 and 500; a colour that the sentence says is kept throughout; one that it does not say is lost as t₀ grows."
 fig, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
 ax.plot(starts, [style["colour not said", t_0] for t_0 in starts], marker="o", label="the new style")
 ax.plot(starts, [colour["colour said", t_0] for t_0 in starts], marker="s", label="the old colour, said")
@@ -1347,7 +1347,7 @@ ax.set(xlabel="$t_0$", ylabel="share of pictures", ylim=(0, 1.05))
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
-# %%
+# %% alt="Six scenes redrawn as striped from three times. With t₀ = 200 hardly any stripes; with 500 stripes, mostly in place; with 1000 stripes, and other colours where the sentence says none."
 show_rows(
     {"real": test.x[plain][:6]}
     | {f"striped, $t_0$ = {t_0}": styled["colour not said", "striped", t_0][:6] for t_0 in (200, 500, 1000)},
@@ -1421,7 +1421,7 @@ noise = torch.randn(known.shape, generator=torch.Generator().manual_seed(14))
 replaced, anew = paint(last.x_t), paint(sample_codes(ldm.diffusion, sentences, 0, noise=noise))
 through = paint(known)  # the old pictures, only encoded and decoded
 
-# %%
+# %% alt="Six scenes with two objects: as they were, with a white striped circle in place of the right one, and drawn anew. The left object stays in both."
 rows = {"real": test.x[beside], "another on the right": replaced, "drawn anew": anew}
 show_rows({name: x[:6] for name, x in rows.items()}, scale=0.9)
 
@@ -1479,7 +1479,7 @@ class Mixed(torch.nn.Module):
         return context
 
 
-# %%
+# %% alt="Three walks of eleven pictures. Between noise maps the small striped square stays what it is; between two sentences it fades to nothing, and then a green star appears, also with another noise."
 mixed = DiffusionModel(
     TextUNet(unet, Mixed()),
     cosine_schedule(),

@@ -67,7 +67,9 @@ def write_sources(source: Path) -> None:
     write_text(files / "explorers.js", f"{{const page = window.courseExplorers;{WIDGET_SCRIPT}}}\n")
     repository = repository_address(ROOT)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    pages = [_notebook(path, source, repository) for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))]
+    pages = [
+        _notebook(path, source, repository) for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    ]
     for path in sorted((ROOT / "notebooks/homework/student").glob("hw*.ipynb")):
         nb, _ = read_page(path, files, "../_static")
         with_bar(nb, _links(repository, f"notebooks/homework/student/{path.name}"))
@@ -128,7 +130,10 @@ def _write(path: Path, nb: NotebookNode) -> None:
 
 def _links(repository: str, place: str) -> list[tuple[str, str]]:
     colab = repository.replace("https://github.com/", "https://colab.research.google.com/github/", 1)
-    return [("Open in Colab", f"{colab}/blob/main/{place}"), ("The notebook's file", f"{repository}/blob/main/{place}")]
+    return [
+        ("Open in Colab", f"{colab}/blob/main/{place}"),
+        ("The notebook's file", f"{repository}/blob/main/{place}"),
+    ]
 
 
 def _homework(text: str) -> str:

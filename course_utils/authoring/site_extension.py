@@ -10,7 +10,7 @@ from sphinx.writers.html5 import HTML5Translator
 from course_utils.authoring.pages import mathml, with_stops
 
 EMPTY_HEAD = re.compile(r'<th class="head([^"]*)">(?:<p></p>)?</th>')
-FORMULA_HEAD = re.compile(r'<th (class="head[^"]*")>(<p>(<math>(?:(?!</math>).)*</math>)</p></th>)', re.DOTALL)
+FORMULA_HEAD = re.compile(r'(<th class="head[^"]*"><p>)(<math>(?:(?!</math>).)*</math>)</p></th>', re.DOTALL)
 KOREAN = re.compile(r"[\uac00-\ud7a3]+(?:[\s·,()/-]+[\uac00-\ud7a3]+)*")
 PLAIN = re.compile(r"(`+[^`]*`+)")
 PARTS = ("Args:", "Raises:", "Returns:", "Yields:")
@@ -87,6 +87,14 @@ MENDED = (
     ('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
     ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="Contents of the course">'),
     ('<aside class="toc-drawer', '<aside aria-label="On this page" class="toc-drawer'),
+    (
+        '<label class="nav-overlay-icon" ',
+        '<label role="button" tabindex="0" aria-label="Contents" class="nav-overlay-icon" ',
+    ),
+    (
+        '<label class="toc-overlay-icon ',
+        '<label role="button" tabindex="0" aria-label="On this page" class="toc-overlay-icon ',
+    ),
     ('<div id="search-results"></div>', '<h1>Search</h1><div id="search-results"></div>'),
 )
 
@@ -107,9 +115,9 @@ def in_korean(page: str) -> str:
 
 
 def _named(head: re.Match[str]) -> str:
-    """A column's head that is a formula alone, with a name that is text."""
-    name = " ".join(TAGS.sub(" ", head[3]).split())
-    return f'<th {head[1]} aria-label="{_quoted(name)}">{head[2]}'
+    """A column's head that is a formula alone, also as text: some readers see no text in a formula."""
+    name = " ".join(TAGS.sub(" ", head[2]).split())
+    return f'{head[1]}<span class="course-unseen">{name}</span><span aria-hidden="true">{head[2]}</span></p></th>'
 
 
 def _open_graph(app: Sphinx, page: str, context: dict[str, Any]) -> str:

@@ -20,7 +20,9 @@ from course_utils.authoring.notebooks import STATE, VIEW, parse, write_text
 from course_utils.authoring.pages import formulas, front_ends
 
 TO_COLAB = re.compile(r"^\[Open in Colab\]\([^)]*\)$", re.MULTILINE)
-HEAD = re.compile(r"(# .+(?:\n\n[\uac00-\ud7a3][^\n]*(?=\n\n))?)(.*)", re.DOTALL)  # also the title in Korean
+HEAD = re.compile(
+    r"(# [^\n]+(?:\n\n[\uac00-\ud7a3][^\n]*(?=\n\n))?)(.*)", re.DOTALL
+)  # also the title in Korean
 SUMMARY = re.compile(r"<summary>.*?</summary>", re.DOTALL)
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 CLAIM = re.compile(r"[A-Z]\d(?:-[a-z-]+)?")
@@ -141,7 +143,9 @@ def read_page(ipynb: Path, files: Path, root: str) -> tuple[NotebookNode, list[E
         pictures = [output for output in cell.outputs if is_figure(output)]
         alts = texts.get(number, [])
         if alts and len(alts) != len(pictures):
-            raise NotebookError(f"{py.name}, cell {number + 1}: {len(alts)} alternative texts, {len(pictures)} figures")
+            raise NotebookError(
+                f"{py.name}, cell {number + 1}: {len(alts)} alternative texts, {len(pictures)} figures"
+            )
         for output in cell.outputs:
             data = output.get("data", {})
             if VIEW in data and data[VIEW]["model_id"] in widgets:
@@ -149,13 +153,17 @@ def read_page(ipynb: Path, files: Path, root: str) -> tuple[NotebookNode, list[E
                 place = f"explorer-{len(explorers) + 1}"
                 still = f"{ipynb.stem}-{place}"
                 explorers.append(Explorer(widgets[model]["title"], place))
-                shown = living(model, widgets[model], data, files / "figures" / still, f"{root}/figures/{still}")
+                shown = living(
+                    model, widgets[model], data, files / "figures" / still, f"{root}/figures/{still}"
+                )
                 output["data"] = {"text/html": f'<div id="{place}">{shown}</div>'}
             elif is_figure(output):
                 figures += 1
                 name = f"{ipynb.stem}-{figures:02d}"
                 alt = alts[pictures.index(output)] if alts else ""
-                output["data"] = {"text/html": picture(data, files / "figures" / name, f"{root}/figures/{name}", alt)}
+                output["data"] = {
+                    "text/html": picture(data, files / "figures" / name, f"{root}/figures/{name}", alt)
+                }
     if explorers:
         write_states(files / "explorers" / f"{ipynb.stem}.js", widgets)
         nb.cells.append(nbformat.v4.new_markdown_cell(scripts(f"{root}/explorers/{ipynb.stem}.js", root)))
@@ -172,7 +180,9 @@ def living(model: str, state: dict[str, Any], data: NotebookNode, file: Path, ad
     """Where an explorer comes to life; until then, and for a page without scripts, its still stands there."""
     controls = ", ".join(control["name"] for control in state["controls"])
     alt = f"Explorer “{state['title']}”, a still. To move: {controls}."
-    return f'<div class="course-explorer" data-widget-model="{model}">{picture(data, file, address, alt)}</div>'
+    return (
+        f'<div class="course-explorer" data-widget-model="{model}">{picture(data, file, address, alt)}</div>'
+    )
 
 
 def picture(data: NotebookNode, file: Path, address: str, alt: str) -> str:

@@ -12,7 +12,9 @@ from course_utils.authoring.site_notebooks import Explorer, Word, slug
 
 LINK = re.compile(r"(?P<words>!?\[[^\]]*\])\((?P<target>[^)\s#]+)(?P<part>#[^)]*)?\)")
 TITLE = re.compile(r"(?<![*\w])\*(?P<title>[^*]+?)\*(?![*\w])")
-CLAIM_ROW = re.compile(r"^\| (?P<claim>[A-Z]\d\S*) \| (?P<rest>.+? \| (?P<notebook>\d\d) \| .+) \|$", re.MULTILINE)
+CLAIM_ROW = re.compile(
+    r"^\| (?P<claim>[A-Z]\d\S*) \| (?P<rest>.+? \| (?P<notebook>\d\d) \| .+) \|$", re.MULTILINE
+)
 MOVED = {
     "notebooks/homework/README.md": "/homework/index.md",
     "benchmarks/": "/benchmarks/",
@@ -85,7 +87,9 @@ def glossary(pages: Sequence[Page]) -> str:
         "# Glossary 용어집\n\n"
         f"The {len(rows)} terms of the notebooks' word lists. A number leads to the place in that notebook where the "
         "term is explained.\n\n"
-        "| English | Korean | meaning, and where it is explained |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
+        "| English | Korean | meaning, and where it is explained |\n| --- | --- | --- |\n"
+        + "\n".join(rows)
+        + "\n"
     )
 
 
@@ -101,12 +105,15 @@ def references(pages: Sequence[Page], known: Mapping[str, str]) -> str:
         title = " ".join(found["title"].split())
         if "workshop" in title.lower() or len(title) < 5:
             return found[0]
-        address = known.get(title) or f"https://scholar.google.com/scholar?q={quote_plus(chr(34) + title + chr(34))}"
+        address = (
+            known.get(title)
+            or f"https://scholar.google.com/scholar?q={quote_plus(chr(34) + title + chr(34))}"
+        )
         return f"[*{title}*]({address})"
 
     parts = [
-        "# References\n\nWhat the notebooks ask you to read, and why. A title leads to its paper, or to a search for it "
-        "where we had no address to trust; both need a network."
+        "# References\n\nWhat the notebooks ask you to read, and why. A title leads to its paper, or to a search for "
+        "it where we had no address to trust; both need a network."
     ]
     for page in pages:
         parts.append(f"## [{page.title}](/notebooks/{page.name}.ipynb)\n\n{TITLE.sub(linked, page.reading)}")
@@ -143,11 +150,13 @@ def reference() -> dict[str, str]:
     pages = {}
     for room in top:
         modules = [f"course_utils.{room}", *(f"course_utils.{name}" for name in _inside(room))]
-        body = "\n".join(_automodule(name, members=name != modules[0] or len(modules) == 1) for name in modules)
+        body = "\n".join(
+            _automodule(name, members=name != modules[0] or len(modules) == 1) for name in modules
+        )
         pages[room] = f"# {room}\n\n```{{eval-rst}}\n{body}```\n"
     pages["index"] = (
-        "# The package\n\n`course_utils` is what the notebooks import: each model beside its loss and its sampling, the "
-        "metrics, the explorers, and what builds and grades the course. These pages are made from its docstrings. "
+        "# The package\n\n`course_utils` is what the notebooks import: each model beside its loss and its sampling, "
+        "the metrics, the explorers, and what builds and grades the course. These pages are made from its docstrings. "
         "[ARCHITECTURE.md](../ARCHITECTURE.md) says which part is for what.\n\n"
         "```{toctree}\n:maxdepth: 1\n\n" + "\n".join(top) + "\n```\n"
     )
