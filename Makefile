@@ -9,7 +9,7 @@ HW ?= 03
 # Two tests at once, one thread each: on two cores that is quicker than one test with two.
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: lab test check lint notebooks times html homework clean
+.PHONY: lab test check lint notebooks times html site homework clean
 
 lab: .venv/lab  # without make: python -m course_utils.authoring.lab
 	$(BIN)/python -m course_utils.authoring.lab
@@ -36,14 +36,17 @@ times: .venv/test  # how long each notebook takes, here and on a plain laptop; n
 html: .venv/lab  # one page a notebook, alive without a kernel or a network
 	$(BIN)/python -m course_utils.authoring.pages --out html notebooks/[0-9]*.ipynb
 
+site: .venv/site  # the course as a site, in the folder `site`; open its index.html
+	$(BIN)/python -m course_utils.authoring.site
+
 homework: .venv/lab  # which exercises of a homework pass: make homework HW=03
 	$(BIN)/course homework check notebooks/homework/student/hw$(shell printf %02d $(HW:0%=%)).ipynb
 
-.venv/lab .venv/test: .venv/%: pyproject.toml constraints.txt
+.venv/lab .venv/site .venv/test: .venv/%: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 lab")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[$*]' --constraint constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv html
+	rm -rf .venv html site

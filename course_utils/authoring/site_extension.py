@@ -1,6 +1,7 @@
 """What the course adds to Sphinx: formulas as MathML, code that folds, and pages for every reader and every screen."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from docutils import nodes
@@ -37,25 +38,30 @@ def _block(writer: HTML5Translator, node: nodes.Element) -> None:
 
 
 def _plain(app: Sphinx, kind: str, name: str, what: Any, options: Any, lines: list[str]) -> None:
-    """Docstrings are plain text but for backticks: what stands indented is shown as it is."""
-    plain: list[str] = []
+    lines[:] = plain(lines)
+
+
+def plain(lines: Sequence[str]) -> list[str]:
+    """A docstring, plain text but for backticks, as Sphinx reads it; what stands indented is shown as it is."""
+    result: list[str] = []
     in_part = as_it_is = False
     for line in lines:
         indented = line.startswith("    ")
         if not indented and line:
-            plain += [""] if as_it_is else []
+            result += [""] if as_it_is else []
             in_part = line in PARTS
             as_it_is = False
         elif indented and not in_part and not as_it_is:
-            plain += ["", "::", ""]
+            result += ["", "::", ""]
             as_it_is = True
-        plain.append(line if as_it_is else _escaped(line))
-    lines[:] = plain
+        result.append(line if as_it_is else escaped(line))
+    return result
 
 
-def _escaped(line: str) -> str:
+def escaped(line: str) -> str:
+    """A line in which nothing but backticks has a meaning of its own."""
     pieces = PLAIN.split(line)
-    return "".join(p if p.startswith("`") else re.sub(r"([\\\\*|]|_\\b|_$)", r"\\\\\1", p) for p in pieces)
+    return "".join(p if p.startswith("`") else re.sub(r"([\\*|]|_\b|_$)", r"\\\1", p) for p in pieces)
 
 
 def _fold_code(app: Sphinx, doctree: nodes.document, name: str) -> None:
@@ -87,23 +93,25 @@ MENDED = (
     ('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
     ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="Contents of the course">'),
     ('<aside class="toc-drawer', '<aside aria-label="On this page" class="toc-drawer'),
-    (
-        '<label class="nav-overlay-icon" ',
-        '<label role="button" tabindex="0" aria-label="Contents" class="nav-overlay-icon" ',
-    ),
-    (
-        '<label class="toc-overlay-icon ',
-        '<label role="button" tabindex="0" aria-label="On this page" class="toc-overlay-icon ',
-    ),
     ('<div id="search-results"></div>', '<h1>Search</h1><div id="search-results"></div>'),
 )
 
 
+OPENER = re.compile(r'<label class="((?:nav|toc)-overlay-icon[^"]*)" for="(__\w+)">(.*?)</label>', re.DOTALL)
+OPENS = {"__navigation": "Contents of the course", "__toc": "On this page"}
+
+
 def mended(page: str) -> str:
-    """A finished page with what the theme leaves out."""
+    """A finished page with what the theme leaves out; its drawers are opened by buttons, for the keyboard."""
     for old, new in MENDED:
         page = page.replace(old, new)
-    return page
+
+    def button(found: re.Match[str]) -> str:
+        classes, drawer, inside = found.groups()
+        attributes = f'aria-label="{OPENS[drawer]}" data-opens="{drawer}" class="{classes}"'
+        return f'<button type="button" {attributes}>{inside}</button>'
+
+    return OPENER.sub(button, page)
 
 
 def in_korean(page: str) -> str:

@@ -7,7 +7,8 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
+from course_utils import explorers
 from course_utils.authoring.kernel import NotebookError
 from course_utils.authoring.notebooks import STATE, VIEW, parse, write_text
 from course_utils.authoring.pages import formulas, front_ends
@@ -25,6 +27,9 @@ HEAD = re.compile(
 )  # also the title in Korean
 SUMMARY = re.compile(r"<summary>.*?</summary>", re.DOTALL)
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+NO_MARK = re.compile(
+    r"^[#|<][^\n]*$|^\S+$|\$\$.+?\$\$|\$[^$]+\$|`[^`]+`|\[[^\]]*\]\([^)]*\)|<[^>]*>", re.MULTILINE | re.DOTALL
+)
 CLAIM = re.compile(r"[A-Z]\d(?:-[a-z-]+)?")
 
 
@@ -67,36 +72,45 @@ def words_of(nb: NotebookNode) -> list[Word]:
 
 
 def slug(text: str) -> str:
-    """A name of letters, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    """A name of letters without accents, digits and hyphens."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
 
 
 def mark_words(nb: NotebookNode) -> dict[str, str]:
     """Put a mark where each word of the list is explained, in place; returns the marks by English word.
 
-    A word is explained where its Korean stands for the first time behind bold English, else where it stands first.
+    A word is explained where its Korean stands behind bold English, else where the Korean, else where the English
+    stands first. What is nowhere else is explained in the list itself.
     """
     marks = {}
     for word in words_of(nb):
-        korean = re.split(r"[,(]", word.korean)[0].strip()
-        pattern = re.compile(r"\s+".join(map(re.escape, korean.split())))
-        best: tuple[int, NotebookNode, int] | None = None
-        for cell in nb.cells:
-            if cell.cell_type != "markdown":
-                continue
-            text = cell.source.partition("## Words\n")[0]
-            for match in pattern.finditer(text):
-                line = text[text.rfind("\n", 0, match.start()) + 1 :].partition("\n")[0]
-                if line.startswith(("#", "|", "<")) or line == match[0]:
-                    continue
-                rank = 0 if "**" in text[max(0, match.start() - 60) : match.start()] else 1
-                if best is None or rank < best[0]:
-                    best = (rank, cell, match.start())
-        if best is not None:
-            _, cell, at = best
+        found = min(_places(nb, word), key=lambda place: place[0], default=None)
+        if found is None:
+            marks[word.english] = "words"
+        else:
+            _, cell, at = found
             marks[word.english] = f"word-{slug(word.english)}"
             cell.source = f'{cell.source[:at]}<span id="{marks[word.english]}"></span>{cell.source[at:]}'
     return marks
+
+
+def _places(nb: NotebookNode, word: Word) -> Iterator[tuple[int, NotebookNode, int]]:
+    """Where a word stands in a notebook's texts: how far from an explanation, the cell, the place in it."""
+    first = [re.escape(re.split(r"[,(]", text)[0].strip()) for text in (word.korean, word.english)]
+    korean, english = (text.replace(r"\ ", r"\s+") for text in first)
+    pattern = re.compile(rf"(?<![가-힣])(?P<korean>{korean})(?![가-힣])|(?<![\w-])(?i:{english})(?![\w-])")
+    for cell in nb.cells:
+        if cell.cell_type != "markdown":
+            continue
+        text = cell.source.partition("## Words\n")[0]
+        apart = [found.span() for found in NO_MARK.finditer(text)]
+        for found in pattern.finditer(text):
+            at = found.start()
+            if any(start <= at < end for start, end in apart) or text.endswith("></span>", 0, at):
+                continue
+            bold = "**" in text[max(0, at - 60) : at] and found["korean"] is not None
+            yield (0 if bold else 1 if found["korean"] else 2), cell, at
 
 
 def mark_claims(nb: NotebookNode) -> dict[str, str]:
@@ -134,7 +148,7 @@ def read_page(ipynb: Path, files: Path, root: str) -> tuple[NotebookNode, list[E
     py = ipynb.with_suffix(".py")
     texts = alternative_texts(py) if py.is_file() else {}
     widgets = take_widgets(nb)
-    explorers: list[Explorer] = []
+    shown: list[Explorer] = []
     figures = 0
     for number, cell in enumerate(nb.cells):
         if cell.cell_type == "markdown":
@@ -150,13 +164,13 @@ def read_page(ipynb: Path, files: Path, root: str) -> tuple[NotebookNode, list[E
             data = output.get("data", {})
             if VIEW in data and data[VIEW]["model_id"] in widgets:
                 model = data[VIEW]["model_id"]
-                place = f"explorer-{len(explorers) + 1}"
+                place = f"explorer-{len(shown) + 1}"
                 still = f"{ipynb.stem}-{place}"
-                explorers.append(Explorer(widgets[model]["title"], place))
-                shown = living(
+                shown.append(Explorer(widgets[model]["title"], place))
+                place_of = living(
                     model, widgets[model], data, files / "figures" / still, f"{root}/figures/{still}"
                 )
-                output["data"] = {"text/html": f'<div id="{place}">{shown}</div>'}
+                output["data"] = {"text/html": f'<div id="{place}">{place_of}</div>'}
             elif is_figure(output):
                 figures += 1
                 name = f"{ipynb.stem}-{figures:02d}"
@@ -164,16 +178,19 @@ def read_page(ipynb: Path, files: Path, root: str) -> tuple[NotebookNode, list[E
                 output["data"] = {
                     "text/html": picture(data, files / "figures" / name, f"{root}/figures/{name}", alt)
                 }
-    if explorers:
+    if shown:
         write_states(files / "explorers" / f"{ipynb.stem}.js", widgets)
         nb.cells.append(nbformat.v4.new_markdown_cell(scripts(f"{root}/explorers/{ipynb.stem}.js", root)))
-    return nb, explorers
+    return nb, shown
 
 
 def take_widgets(nb: NotebookNode) -> dict[str, Any]:
-    """The states of a notebook's explorers, which it no longer has afterwards."""
+    """The states of a notebook's explorers, which it no longer has afterwards; their front end is today's."""
     models = nb.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
-    return {name: model["state"] for name, model in models.items() if "_esm" in model["state"]}
+    code = Path(explorers.__file__).with_name("explorer.js").read_text(encoding="utf-8")
+    return {
+        name: {**model["state"], "_esm": code} for name, model in models.items() if "_esm" in model["state"]
+    }
 
 
 def living(model: str, state: dict[str, Any], data: NotebookNode, file: Path, address: str) -> str:

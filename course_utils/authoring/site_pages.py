@@ -11,7 +11,7 @@ import course_utils
 from course_utils.authoring.site_notebooks import Explorer, Word, slug
 
 LINK = re.compile(r"(?P<words>!?\[[^\]]*\])\((?P<target>[^)\s#]+)(?P<part>#[^)]*)?\)")
-TITLE = re.compile(r"(?<![*\w])\*(?P<title>[^*]+?)\*(?![*\w])")
+TITLE = re.compile(r"(?<!workshop )(?<![*\w])\*(?P<title>[^*]+?)\*(?![*\w])")
 CLAIM_ROW = re.compile(
     r"^\| (?P<claim>[A-Z]\d\S*) \| (?P<rest>.+? \| (?P<notebook>\d\d) \| .+) \|$", re.MULTILINE
 )
@@ -77,7 +77,7 @@ def glossary(pages: Sequence[Page]) -> str:
         korean = "; ".join(dict.fromkeys(word.korean for _, word in entries[english]))
         meanings: dict[str, list[str]] = {}
         for page, word in entries[english]:
-            mark = page.marks.get(english, "words")
+            mark = page.marks[english]
             name = f"{english} in notebook {page.number}"
             link = f'<a href="notebooks/{page.name}.html#{mark}" aria-label="{name}">{page.number}</a>'
             meanings.setdefault(word.meaning, []).append(link)
@@ -103,8 +103,6 @@ def references(pages: Sequence[Page], known: Mapping[str, str]) -> str:
 
     def linked(found: re.Match[str]) -> str:
         title = " ".join(found["title"].split())
-        if "workshop" in title.lower() or len(title) < 5:
-            return found[0]
         address = (
             known.get(title)
             or f"https://scholar.google.com/scholar?q={quote_plus(chr(34) + title + chr(34))}"

@@ -148,7 +148,7 @@ function layOut(app, title, parts) {
     if (panels.length) body.append(h("div", { class: "cx-panels" }, ...panels));
     if (readouts.length) body.append(h("div", { class: "cx-readouts" }, ...readouts));
     const heading = name ? [h("div", { class: "cx-heading" }, name)] : [];
-    nodes.push(h("section", { class: "cx-section", "aria-label": name || title }, ...heading, body));
+    nodes.push(h("div", { class: "cx-section", role: "group", "aria-label": name || title }, ...heading, body));
   }
   return nodes;
 }
