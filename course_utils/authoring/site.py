@@ -117,7 +117,7 @@ def _notebook(path: Path, source: Path, repository: str) -> site_pages.Page:
     words, marks, claims = words_of(nb), mark_words(nb), mark_claims(nb)
     reading = next(cell.source for cell in nb.cells if "## Read on\n" in cell.source)
     reading = reading.partition("## Read on\n")[2].strip().rpartition("\n\n")[0]
-    with_bar(nb, _links(repository, f"notebooks/{path.name}"))
+    with_bar(nb, _links(repository, f"notebooks/{path.name}"), explorers)
     title = next(line[2:] for line in nb.cells[0].source.split("\n") if line.startswith("# "))
     _write(source / "notebooks" / path.name, nb)
     return site_pages.Page(path.stem, title, words, marks, claims, explorers, reading)

@@ -65,10 +65,12 @@ def escaped(line: str) -> str:
 
 
 def _fold_code(app: Sphinx, doctree: nodes.document, name: str) -> None:
-    """Each code cell stands in a <details>, which is open."""
+    """Each code cell stands in a <details>, open but where its explorer comes first, or where it only installs."""
     for cell in list(doctree.findall(nodes.container)):
         if "cell_input" in cell.get("classes", []):
-            opening = '<details class="course-code" open><summary>Code</summary>'
+            closed = any('id="explorer-' in raw.astext() for raw in cell.parent.findall(nodes.raw))
+            closed = closed or "tag_install" in cell.parent.get("classes", [])
+            opening = f'<details class="course-code"{"" if closed else " open"}><summary>Code</summary>'
             cell.children = [
                 nodes.raw("", opening, format="html"),
                 *cell.children,

@@ -8,7 +8,7 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -225,10 +225,21 @@ def scripts(states: str, root: str) -> str:
     return f'<script defer src="{states}"></script><script defer src="{root}/explorers.js"></script>'
 
 
-def with_bar(nb: NotebookNode, links: Iterable[tuple[str, str]]) -> None:
-    """In place of the link to Colab above the title, a bar of links under it, with the button that folds code."""
+def with_bar(nb: NotebookNode, links: Iterable[tuple[str, str]], shown: Sequence[Explorer] = ()) -> None:
+    """In place of the link to Colab above the title, a bar under it: links, the button that folds code, explorers.
+
+    Raises:
+        NotebookError: the notebook does not begin with a title.
+    """
     first = nb.cells[0]
-    title, rest = HEAD.match(TO_COLAB.sub("", first.source).strip()).groups()
+    head = HEAD.match(TO_COLAB.sub("", first.source).strip())
+    if head is None:
+        raise NotebookError(f"the notebook does not begin with a title:\n{first.source[:200]}")
+    title, rest = head.groups()
     parts = [f'<a href="{address}">{label}</a>' for label, address in links]
     parts.append('<button type="button" class="course-fold" hidden>Hide the code</button>')
-    first.source = f'{title}\n\n<div class="course-bar">{"".join(parts)}</div>\n\n{rest.strip()}'
+    bar = f'<div class="course-bar">{"".join(parts)}</div>'
+    if shown:
+        there = "".join(f'<a href="#{one.place}">{one.title}</a>' for one in shown)
+        bar += f'\n<div class="course-bar"><span>To drag on this page:</span>{there}</div>'
+    first.source = f"{title}\n\n{bar}\n\n{rest.strip()}"

@@ -459,6 +459,7 @@ TABLE: dict[str, Row | Parts] = {
     "make html": by_make(
         "course_utils.authoring.pages --out html notebooks/"
     ),  # tests/test_pages.py makes a page
+    "make site": by_make("-m course_utils.authoring.site"),  # tests/browser/test_site.py builds and opens it
     "make homework HW=03": by_make("course homework check notebooks/homework/student/hw03.ipynb"),
     "course doctor": Row(text("ok  digits (offline)", "ok  ldm-scenes", "ok  `course` on the PATH")),
     ".venv/bin/course doctor": Parts(the_same),

@@ -1,0 +1,303 @@
+"""The course's site, built once and opened in Chromium as a reader opens it: from the disk, and from a sub-path."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from .hands import assert_answers, explorers_in
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+VIEWS = [(width, scheme) for width in (390, 1400, 1920) for scheme in ("light", "dark")]
+view = pytest.mark.parametrize(("width", "scheme"), VIEWS, ids=lambda value: str(value))
+
+LOADED = re.compile(
+    r"<(?:img|script|iframe|source|video|audio|embed|object)\b[^>]*\b(?:src|data)=\"(?!data:)([^\"]*)\""
+)
+LINKED = re.compile(r"<link\b(?![^>]*rel=\"(?:canonical|next|prev|index|search)\")[^>]*\bhref=\"([^\"]*)\"")
+IN_STYLE = re.compile(r"url\(\s*['\"]?(?!data:|#)([^)'\"]*)|@import\s*['\"]([^'\"]*)")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site") / "site"
+    command = [sys.executable, "-m", "course_utils.authoring.site", "--out", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WARNING" not in done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> list[Path]:
+    return sorted(site.rglob("*.html"))
+
+
+def opened(
+    browser: Browser, width: int = 1400, scheme: str = "light"
+) -> tuple[BrowserContext, Page, list[str]]:
+    """A tab, and what goes wrong in it: messages, errors, requests that leave the disk."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    tab = context.new_page()
+    wrong: list[str] = []
+    tab.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    tab.on(
+        "request",
+        lambda sent: None if sent.url.startswith(("file:", "data:", "blob:")) else wrong.append(sent.url),
+    )
+    tab.on("requestfailed", lambda sent: wrong.append(f"failed: {sent.url}"))
+    return context, tab, wrong
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[Page]:
+    """A tab that fails the test for a message, an error or a request that leaves the disk."""
+    context, tab, wrong = opened(browser)
+    yield tab
+    context.close()
+    assert wrong == []
+
+
+# --- Every page -------------------------------------------------------------------------------------------------
+
+
+@view
+def test_every_page_is_quiet_quick_and_fits(
+    browser: Browser, pages: list[Path], width: int, scheme: str
+) -> None:
+    """No message, no error, no request; the first paint in a second; nothing wider than the window."""
+    context, tab, wrong = opened(browser, width, scheme)
+    faults = []
+    for path in pages:
+        tab.goto(path.as_uri())
+        paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
+        tab.wait_for_function(f"{paint} !== null")
+        if (first := tab.evaluate(paint)) > 1000:
+            tab.reload()  # the machine may have been busy for a moment
+            tab.wait_for_function(f"{paint} !== null")
+            first = min(first, tab.evaluate(paint))
+        over = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if wrong or over > 0 or first > 1000:
+            faults.append((path.name, round(first), over, [*wrong]))
+        wrong.clear()
+    context.close()
+    assert faults == []
+
+
+@pytest.mark.parametrize("number", range(len(VIEWS)), ids=[f"{w}-{s}" for w, s in VIEWS])
+def test_every_page_is_accessible(browser: Browser, pages: list[Path], number: int) -> None:
+    """axe-core, all of its rules; each page in one of the six views, neighbours in different ones."""
+    context, tab, _ = opened(browser, *VIEWS[number])
+    faults = []
+    for path in pages[number :: len(VIEWS)]:
+        tab.goto(path.as_uri())
+        tab.evaluate(AXE)
+        found = tab.evaluate("axe.run(document, {preload: false, resultTypes: ['violations']})")["violations"]
+        faults += [(path.name, one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found]
+    context.close()
+    assert faults == []
+
+
+def test_every_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere(
+    site: Path, pages: list[Path]
+) -> None:
+    texts = {path.resolve(): path.read_text(encoding="utf-8") for path in pages}
+    ids = {path: set(re.findall(r'\bid="([^"]+)"', text)) for path, text in texts.items()}
+    lost, loaded = [], []
+    for path, text in texts.items():
+        for address in re.findall(r'\b(?:href|src)="([^"]+)"', text):
+            if re.match(r"(?:https?|data|mailto):", address):
+                continue
+            file, _, mark = address.partition("#")
+            target = (path.parent / unquote(file.partition("?")[0])).resolve() if file else path
+            if not target.is_file() or (mark and target in ids and unquote(mark) not in ids[target]):
+                lost.append((path.name, address))
+        loaded += LOADED.findall(text) + LINKED.findall(text)
+    assert lost == []
+    assert len(loaded) > 100
+    for path in site.rglob("*.css"):
+        loaded += ["".join(found) for found in IN_STYLE.findall(path.read_text(encoding="utf-8"))]
+    assert [address for address in loaded if re.match(r"(?:\w+:)?//|/", address)] == []
+
+
+def test_every_picture_has_an_alternative_text(pages: list[Path]) -> None:
+    pictures = [(path.name, tag) for path in pages for tag in re.findall(r"<img\b[^>]*>", path.read_text())]
+    assert len(pictures) > 150
+    assert [(name, tag) for name, tag in pictures if not re.search(r'\balt="[^"]{20,}"', tag)] == []
+
+
+def test_every_page_has_a_picture_for_those_who_share_its_link(site: Path, pages: list[Path]) -> None:
+    for path in pages:
+        told = dict(
+            re.findall(r'<meta property="og:(\w+)" content="([^"]*)">', path.read_text(encoding="utf-8"))
+        )
+        assert told["url"].startswith("https://"), path
+        base = told["url"].removesuffix(path.relative_to(site).as_posix())
+        assert told["title"], path
+        assert (site / told["image"].removeprefix(base)).is_file(), path
+
+
+# --- What a reader does -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["index", *(path.stem for path in NOTEBOOKS)])
+def test_explorers_are_alive(tab: Page, site: Path, name: str) -> None:
+    tab.goto((site / ("index.html" if name == "index" else f"notebooks/{name}.html")).as_uri())
+    count = 1 if name == "index" else explorers_in(ROOT / "notebooks" / f"{name}.ipynb")
+    views = tab.locator(".cx")
+    expect(views).to_have_count(count)
+    for one in views.all():
+        assert_answers(one)
+
+
+def test_from_the_front_page_to_the_first_explorer(tab: Page, site: Path) -> None:
+    """An explorer is there at once; one click leads to the first notebook, and another to its first explorer."""
+    tab.goto((site / "index.html").as_uri())
+    explorer = tab.locator(".cx")
+    box = explorer.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] / 2 < 900, "on the first screen"
+    tab.get_by_role("radio", name="circle").check(force=True)
+    expect(explorer).to_contain_text("circle at the left")
+    tab.get_by_role("link", name="Begin here").click()
+    expect(tab.locator("h1")).to_contain_text("01")
+    tab.locator('.course-bar a[href="#explorer-1"]').click()
+    expect(tab.locator(".cx").first).to_be_in_viewport(ratio=0.9)
+    tab.goto((site / f"notebooks/{NOTEBOOKS[6].stem}.html").as_uri() + "#explorer-3")
+    expect(tab.locator("#explorer-3 .cx")).to_be_in_viewport(ratio=0.9)
+
+
+def test_next_leads_through_all_notebooks(tab: Page, site: Path) -> None:
+    tab.goto((site / "start.html").as_uri())
+    for path in NOTEBOOKS:
+        tab.locator(".next-page").click()
+        assert tab.url.endswith(f"/{path.stem}.html")
+    tab.locator(".prev-page").click()
+    assert tab.url.endswith(f"/{NOTEBOOKS[-2].stem}.html")
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [("posterior collapse", "04_vae"), ("bubblewrap", "grading"), ("사후 분포", "glossary")],
+)
+def test_search_works_from_the_disk(tab: Page, site: Path, words: str, page: str) -> None:
+    tab.goto((site / "index.html").as_uri())
+    box = tab.get_by_placeholder("Search")
+    box.fill(words)
+    box.press("Enter")
+    expect(tab.locator(f'#search-results a[href*="{page}.html"]').first).to_be_visible()
+
+
+def test_code_folds_and_stays_folded(tab: Page, site: Path) -> None:
+    tab.goto((site / f"notebooks/{NOTEBOOKS[0].stem}.html").as_uri())
+    folded = tab.locator("details.course-code:not([open])")
+    expect(folded).to_have_count(explorers_in(NOTEBOOKS[0]) + 1)  # and what installs the course
+    code = tab.locator("details.course-code pre")
+    expect(code.nth(1)).to_be_visible()
+    tab.get_by_role("button", name="Hide the code").click()
+    expect(tab.locator("details.course-code[open]")).to_have_count(0)
+    tab.locator(".next-page").click()
+    expect(code.first).to_be_hidden()
+    tab.locator("details.course-code summary").first.click()
+    expect(code.first).to_be_visible()
+    expect(code.nth(1)).to_be_hidden()
+    expect(tab.locator(".cx").first).to_be_visible()
+    tab.get_by_role("button", name="Show the code").click()
+    expect(folded).to_have_count(0)
+
+
+def test_on_paper_answers_are_open_and_code_is_whole(tab: Page, site: Path) -> None:
+    tab.emulate_media(media="print", color_scheme="dark")
+    tab.set_viewport_size({"width": 700, "height": 1000})
+    tab.goto((site / f"notebooks/{NOTEBOOKS[4].stem}.html").as_uri())
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.evaluate("document.querySelectorAll('details:not([open])').length") == 0
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    code = tab.locator("article pre")
+    assert code.evaluate_all("all => all.filter((one) => one.scrollWidth > one.clientWidth + 1).length") == 0
+    for gone in (".sidebar-drawer", ".toc-drawer", ".course-bar", ".related-pages"):
+        expect(tab.locator(gone)).to_be_hidden()
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert tab.evaluate("document.querySelectorAll('article details:not([open])').length") > 3
+
+
+@pytest.mark.parametrize("width", [1400, 1920])
+def test_lines_have_about_seventy_characters(browser: Browser, site: Path, width: int) -> None:
+    context, tab, _ = opened(browser, width)
+    tab.goto((site / f"notebooks/{NOTEBOOKS[3].stem}.html").as_uri())
+    lengths = tab.evaluate(
+        """[...document.querySelectorAll("article p")].filter((p) => !p.querySelector("math")).map((p) => {
+          const range = document.createRange();
+          range.selectNodeContents(p);
+          const lines = new Set([...range.getClientRects()].map((r) => Math.round(r.bottom / 12))).size;
+          return [p.textContent.length, lines];
+        }).filter(([length, lines]) => lines > 4).map(([length, lines]) => length / (lines - 0.5))"""
+    )
+    context.close()
+    lengths.sort()
+    assert 60 <= lengths[len(lengths) // 2] <= 78, lengths
+
+
+def test_on_a_phone_the_contents_open_by_keyboard(browser: Browser, site: Path) -> None:
+    context, tab, wrong = opened(browser, 390)
+    tab.goto((site / "glossary.html").as_uri())
+    link = tab.get_by_role("link", name="04 · Variational autoencoder")
+    expect(link).to_be_hidden()
+    tab.locator("button[data-opens=__navigation]").press("Enter")
+    expect(link).to_be_visible()
+    link.click()
+    expect(tab.locator("h1")).to_contain_text("04")
+    assert wrong == []
+    context.close()
+
+
+def test_without_scripts_stills_and_code_are_there(browser: Browser, site: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto((site / f"notebooks/{NOTEBOOKS[4].stem}.html").as_uri())
+    still = tab.get_by_alt_text("Explorer “The game in the plane”")
+    still.scroll_into_view_if_needed()
+    expect(still).to_be_visible()
+    expect(tab.locator("details.course-code pre").nth(1)).to_be_visible()
+    context.close()
+
+
+def test_the_site_works_under_a_sub_path(browser: Browser, site: Path) -> None:
+    handler = functools.partial(Quiet, directory=str(site.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        home = f"http://127.0.0.1:{server.server_address[1]}/site/"
+        context = browser.new_context()
+        tab = context.new_page()
+        wrong: list[str] = []
+        tab.on("response", lambda got: None if got.ok or got.status == 304 else wrong.append(got.url))
+        tab.on(
+            "request",
+            lambda sent: None if sent.url.startswith((home, "data:", "blob:")) else wrong.append(sent.url),
+        )
+        tab.on("console", lambda message: wrong.append(message.text))
+        for name in ("", f"notebooks/{NOTEBOOKS[2].stem}.html", "reference/nets.html", "search.html?q=score"):
+            tab.goto(home + name, wait_until="networkidle")
+        expect(tab.locator("#search-results a").first).to_be_visible()
+        context.close()
+        server.shutdown()
+    assert wrong == []
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
