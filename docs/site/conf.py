@@ -41,7 +41,9 @@ html_domain_indices = False
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
-owner, name = re.fullmatch(r"https://github\.com/([^/]+)/([^/]+)", repository_address(__file__) or "").groups()
+owner, name = re.fullmatch(
+    r"https://github\.com/([^/]+)/([^/]+)", repository_address(__file__) or ""
+).groups()
 html_baseurl = f"https://{owner}.github.io/{name}/"
 
 
