@@ -41,9 +41,9 @@ html_domain_indices = False
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
-owner, name = re.fullmatch(
-    r"https://github\.com/([^/]+)/([^/]+)", repository_address(__file__) or ""
-).groups()
+found = re.fullmatch(r"https://github\.com/([^/]+)/([^/]+)", repository_address())
+assert found, "GitHub Pages needs a repository on GitHub"
+owner, name = found.groups()
 html_baseurl = f"https://{owner}.github.io/{name}/"
 
 
