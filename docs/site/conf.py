@@ -23,6 +23,7 @@ myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 3
 default_role = "code"
 autodoc_inherit_docstrings = False
+autodoc_preserve_defaults = True  # a default may be a path of this machine
 autodoc_typehints = "signature"
 suppress_warnings = ["ref.python"]  # a name that two modules have
 html_math_renderer = "mathml"

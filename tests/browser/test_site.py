@@ -127,6 +127,8 @@ def test_every_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere(
             if not target.is_file() or (mark and target in ids and unquote(mark) not in ids[target]):
                 lost.append((path.name, address))
         loaded += LOADED.findall(text) + LINKED.findall(text)
+        assert str(ROOT) not in text, path.name
+        assert sys.prefix not in text, path.name
     assert lost == []
     assert len(loaded) > 100
     for path in site.rglob("*.css"):
