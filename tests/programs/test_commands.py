@@ -343,7 +343,8 @@ def built(said: Said) -> None:
 def recipe(here: Path, command: str) -> list[str]:
     """The lines that make would run, without those that set .venv up; each program, module and file in it is there."""
     words = [word for word in shlex.split(command) if "=" not in word or not word.startswith("PIP_")]
-    dry = run(here, shlex.join([words[0], "-n", "-o", ".venv/lab", "-o", ".venv/test", *words[1:]]))
+    ready = [word for name in ("lab", "site", "test") for word in ("-o", f".venv/{name}")]
+    dry = run(here, shlex.join([words[0], "-n", *ready, *words[1:]]))
     lines = [line.split("  #")[0] for line in dry.out.replace("\\\n", " ").splitlines()]
     assert lines
     for line in lines:
