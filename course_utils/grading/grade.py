@@ -234,6 +234,8 @@ def grade(
         rows = {name: row for name, row in right.items() if row and given in (None, row.seed)}
         pool = stack.enter_context(ThreadPoolExecutor(jobs))
         lines = stack.enter_context(journal.open("a", encoding="utf-8"))
+        if journal.read_bytes()[-1:] not in (b"", b"\n"):  # the last line was cut off
+            lines.write("\n")
         running = {
             pool.submit(grade_file, file, homeworks, processes.start, limits): name
             for name, file in files.items()

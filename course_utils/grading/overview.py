@@ -201,7 +201,7 @@ def _mistakes(rows: Sequence[Row], keys: Sequence[str], model: Model) -> str:
         groups: dict[str, list[Row]] = {}
         for row in failed:
             groups.setdefault(mistake(row.grade.messages[key]), []).append(row)
-        ordered = sorted(groups.values(), key=lambda group: -len(group))
+        ordered = sorted(groups.values(), key=lambda group: (_untouched(group[0], key), -len(group)))
         lines = [_mistake(group, key) for group in ordered]
         parts.append(
             f"<h4>{key} · {shown(model.titles.get(key, ''), 200)} "
@@ -213,11 +213,16 @@ def _mistakes(rows: Sequence[Row], keys: Sequence[str], model: Model) -> str:
     return "".join(parts)
 
 
+def _untouched(row: Row, key: str) -> bool:
+    """Whether nobody wrote an answer: what stands there is what was handed out."""
+    return row.grade.messages[key].startswith("NotImplementedError: q")
+
+
 def _mistake(group: Sequence[Row], key: str) -> str:
     who = ", ".join(
         f'<a class="name" href="{row.page}#{key}">{shown(row.grade.file, 60)}</a>' for row in group
     )
-    message = shown(group[0].grade.messages[key], 600)
+    message = "not written" if _untouched(group[0], key) else shown(group[0].grade.messages[key], 600)
     return (
         f'<li><strong>{len(group)} ×</strong> <span class="says">{message}</span>'
         f"<details><summary>who</summary>{who}</details></li>"

@@ -380,6 +380,7 @@ def test_it_goes_on_where_it_stopped_and_grades_anew_what_changed(
     rows = again(limits=Limits(wall=WALL))
     assert len(ran) == 1
     (row,) = (row for row in rows if row.file == "attempts.ipynb")
+    assert '{"file": "cut o\n{' in journal.read_text()  # what follows is a line of its own
     assert row.note == "it failed"
 
 

@@ -371,6 +371,16 @@ def test_one_mistake_is_one_whatever_its_numbers(one: str, other: str, same: boo
     assert (mistake(one) == mistake(other)) == same
 
 
+def test_an_exercise_that_nobody_touched_is_no_mistake_and_stands_last() -> None:
+    stub = "NotImplementedError: q2: write your solution here"
+    rows = [row(f"{name}.ipynb", q2=stub) for name in "abc"] + [row("d.ipynb", q2="q2: is 3, should be 5")]
+    text = overview(rows, [page_name(one.file) for one in rows], {}, "g.csv")
+    listed = text[text.index("The commonest mistakes") :]
+    assert listed.index("is 3, should be 5") < listed.index("<strong>3 ×</strong>")
+    assert "not written" in listed
+    assert stub not in listed
+
+
 def test_the_overview_names_everybody_and_counts() -> None:
     rows = [
         row("a.ipynb", q2="q2: is 3, should be 5"),
