@@ -83,6 +83,16 @@ class TeachersError(HomeworkError):
     """What the teacher has does not work: no submission is at fault."""
 
 
+@contextmanager
+def _of_the_teacher() -> Iterator[None]:
+    try:
+        yield
+    except (SandboxError, wall.WallError):
+        raise
+    except HomeworkError as error:
+        raise TeachersError(str(error)) from None
+
+
 class Homeworks:
     """The homeworks as the teacher has them, each read and asked when it is first needed.
 
@@ -109,24 +119,17 @@ class Homeworks:
             if name not in self._read:
                 solution = self.solutions / f"{name}.ipynb"
                 checks = None if self.hidden is None else self.hidden / f"{name}_hidden.py"
-                try:
-                    self._read[name] = (
-                        read_homework(solution, checks) if name and solution.is_file() else None
-                    )
-                except HomeworkError as error:
-                    raise TeachersError(str(error)) from None
+                known = name and solution.is_file()
+                with _of_the_teacher():
+                    self._read[name] = read_homework(solution, checks) if known else None
             return self._read[name]
 
     def wanted(self, homework: Homework) -> Wanted:
         """What its solution gives; TeachersError if that fails."""
         with self._lock:
             if homework.name not in self._wanted:
-                try:
+                with _of_the_teacher():
                     self._wanted[homework.name] = wanted(homework, self.start, self.seed)
-                except (SandboxError, wall.WallError):
-                    raise
-                except HomeworkError as error:
-                    raise TeachersError(str(error)) from None
             return self._wanted[homework.name]
 
 

@@ -97,7 +97,7 @@ class Session:
             StoppedError: as above.
         """
         reply = self._request(do="ask", asks=asks, key=key, seed=seed)
-        return str(reply["error"])[: worker.MOST_TEXT], reply["values"]
+        return reply["error"][: worker.MOST_TEXT], reply["values"]
 
     def close(self) -> None:
         """Speak no more with it."""

@@ -98,22 +98,20 @@ def _way(part: str) -> tuple[Callable[[str], Iterator[Token]], int]:
     return (word_tokens, 3) if part == OPEN else (code_tokens, 6)
 
 
-def pairs(answers: Sequence[Runs], known: Runs = frozenset()) -> list[Pair]:
+def pairs(answers: Sequence[Runs]) -> list[Pair]:
     """The pairs that share more than chance explains.
 
     A run weighs log(n / others that have it) / log(n): 1 if nobody else of the n has it, 0 if all have.
 
     Args:
-        answers: the runs of each answer.
-        known: those of the solution and of what was handed out, which say nothing.
+        answers: the runs of each answer, without those of the solution and of what was handed out, which say nothing.
     """
-    own, n = [answer - known for answer in answers], len(answers)
-    held = Counter(run for answer in own for run in answer)
+    n, held = len(answers), Counter(run for answer in answers for run in answer)
     if n < 2 or not held:
         return []
     number = {run: k for k, run in enumerate(held)}
-    columns = [number[run] for answer in own for run in answer]
-    ends = np.cumsum([0, *map(len, own)])
+    columns = [number[run] for answer in answers for run in answer]
+    ends = np.cumsum([0, *map(len, answers)])
     has = csr_array((np.ones(len(columns)), columns, ends), shape=(n, len(number)))
     counts = np.array([*held.values()])
     one, two = np.log(n / counts) / np.log(n), np.log(n / np.maximum(counts - 1, 1)) / np.log(n)
