@@ -65,34 +65,31 @@ def test_a_write_that_fails_leaves_the_old_file(
 
 
 KILLED = """
-import sys, time
+import sys
 from pathlib import Path
 from course_utils.files import replacing
-path = Path(sys.argv[1])
-for i in range(10**9):
+path, after = Path(sys.argv[1]), int(sys.argv[2])
+for i in range(2):
     with replacing(path) as scratch, scratch.open("w") as file:
-        for _ in range(200):
-            file.write(str(i % 10) * 100)
+        for part in range(200):
+            file.write(str(i) * 100)
             file.flush()
-    if i == 0:
-        print("begun", flush=True)
+            if i == 1 and part == after:
+                print("now", flush=True)
+                sys.stdin.read()
 """
 
 
 def test_a_writer_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    left = 0
-    for wait in (0.003, 0.011, 0.017, 0.023):
-        with subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE) as process:
+    for killed, after in enumerate((0, 100, 199), start=1):
+        command = [sys.executable, "-c", KILLED, str(path), str(after)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(wait)
+            assert process.stdout.readline() == b"now\n"
             process.kill()
-        text = path.read_text()
-        assert len(text) == 20_000
-        assert len(set(text)) == 1
-        left = len(names(tmp_path) - {"a.txt"})
-    assert left > 0, "no writer was killed while it wrote"
+        assert path.read_text() == "0" * 20_000
+        assert len(names(tmp_path) - {"a.txt"}) == killed, "each of the dead leaves what it had begun"
     day = 24 * 60 * 60
     for age, stay in ((day - 60, True), (day + 60, False)):  # what the dead left is cleared away after a day
         for file in tmp_path.glob(".part-a-*"):

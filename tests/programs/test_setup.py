@@ -49,7 +49,7 @@ def test_constraints_pin_every_direct_dependency_within_its_bounds():
     pinned = {
         r.name.lower().replace("_", "-"): r for r in map(Requirement, (x for x in lines if x[:1] != "#"))
     }
-    for name, requirement in requirements("lab", "test").items():
+    for name, requirement in requirements("lab", "site", "test").items():
         versions = [s.version for s in pinned[name].specifier if s.operator == "=="]
         assert len(versions) == 1, name
         assert requirement.specifier.contains(versions[0]), name
@@ -86,14 +86,17 @@ def imported(files: Iterable[Path]) -> set[str]:
 
 
 def test_what_is_imported_is_declared():
-    """Of the package: what authors and teachers run needs the extra `lab`, all else the dependencies only."""
+    """What authors and teachers run needs the extra `lab`, the site its own; all else the dependencies only."""
     package = ROOT / "course_utils"
-    tools = [*(package / "authoring").rglob("*.py"), *(package / "grading").rglob("*.py")]
-    rest = [path for path in package.rglob("*.py") if path not in tools]
+    site = list((package / "authoring").glob("site*.py"))
+    tools = {*(package / "authoring").rglob("*.py"), *(package / "grading").rglob("*.py")} - set(site)
+    rest = set(package.rglob("*.py")) - tools - set(site)
     assert imported(rest) - set(requirements("inception")) == set(), "`inception` says so where it is missing"
     drawing = {"grimp"}  # of ARCHITECTURE.md's diagram, for which there is the extra `test`
     assert imported(tools) - set(requirements("lab")) - drawing == set()
-    assert imported((ROOT / "tests").rglob("*.py")) - set(requirements("lab", "test")) == set()
+    brought = {"docutils"}  # Sphinx stands on it
+    assert imported(site) - set(requirements("lab", "site")) - brought == set()
+    assert imported((ROOT / "tests").rglob("*.py")) - set(requirements("lab", "site", "test")) == set()
 
 
 def test_torch_and_torchvision_are_a_pair():
