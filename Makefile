@@ -9,7 +9,10 @@ HW ?= 03
 # Two tests at once, one thread each: on two cores that is quicker than one test with two.
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: lab test check lint notebooks times html site homework clean
+# Node comes from PyPI, as all else that the tests need.
+NPM = PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix front
+
+.PHONY: lab test check lint front notebooks times html site homework clean
 
 lab: .venv/lab  # without make: python -m course_utils.authoring.lab
 	$(BIN)/python -m course_utils.authoring.lab
@@ -20,11 +23,17 @@ test: lint  # everything that CI runs
 check: lint  # the quick half: what needs no notebook, no browser, no program of its own and no measuring of models
 	$(PYTEST) $(patsubst %,--ignore tests/%,notebooks browser programs models)
 
-lint: .venv/test
+lint: .venv/test .venv/front
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(NPM) run --silent check
+	$(NPM) test --silent
+
+front: .venv/front  # the explorers' front ends: TypeScript in front/, one file each in course_utils/explorers
+	$(NPM) run --silent fix
+	$(NPM) run --silent build
 
 notebooks: .venv/test  # execute all of them anew
 	$(BIN)/python -m course_utils.authoring.notebooks build notebooks/[0-9]*.py
@@ -48,5 +57,9 @@ homework: .venv/lab  # which exercises of a homework pass: make homework HW=03
 	$(BIN)/python -m pip install --quiet --editable '.[$*]' --constraint constraints.txt
 	touch $@
 
+.venv/front: front/package-lock.json .venv/test
+	$(NPM) ci --silent --no-audit --no-fund
+	touch $@
+
 clean:
-	rm -rf .venv html site
+	rm -rf front/node_modules .venv html site
