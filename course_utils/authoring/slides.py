@@ -19,7 +19,7 @@ from nbconvert.filters.highlight import Highlight2HTML
 from nbformat import NotebookNode
 
 from course_utils.authoring.kernel import NotebookError
-from course_utils.authoring.notebooks import VIEW, in_sync, parse, write_text
+from course_utils.authoring.notebooks import VIEW, parse, write_text
 from course_utils.authoring.pages import MATH, WIDGET_SCRIPT, formulas, markdown_to_html, mathml
 from course_utils.authoring.site_notebooks import HEADING, SUMMARY, TO_COLAB
 from course_utils.authoring.stored import (
@@ -101,7 +101,7 @@ def read_deck(ipynb: Path, out: Path) -> Deck:
     """The slides of a notebook, whose figures and explorers are written below `out`; no slides without marks.
 
     Raises:
-        NotebookError: the notebook is not what its source says, or a slide would be empty or cannot be shown.
+        NotebookError: the notebook has other cells than its source, or a slide would be empty or cannot be shown.
     """
     py = ipynb.with_suffix(".py")
     marks = marks_of(py)
@@ -109,10 +109,9 @@ def read_deck(ipynb: Path, out: Path) -> Deck:
     title = next(line[2:] for line in nb.cells[0].source.split("\n") if line.startswith("# "))
     if not marks:
         return Deck(ipynb.stem, title, (), 0)
-    if apart := in_sync(py, ipynb):
-        raise NotebookError(
-            f"{ipynb.name} is not made from {py.name} as it is now: {apart[0]}; build it first"
-        )
+    kinds = [cell.cell_type for cell in parse(py.read_text(encoding="utf-8")).cells]
+    if kinds != [cell.cell_type for cell in nb.cells]:
+        raise NotebookError(f"{ipynb.name} has other cells than {py.name}: build it first")
     pages = _Pages(ipynb.stem, out, take_widgets(nb), alternative_texts(py))
     slides: list[Slide] = []
     section = ""

@@ -77,7 +77,7 @@ def toy(folder: Path, *bodies: str) -> Path:
         ('<div class="body"><p style="font-size: 2rem; zoom: 0.7">Small</p></div>', "22.4 pixels"),
         ('<div class="body"><p style="font: 2rem serif; white-space: nowrap">' + "W " * 99 + "</p></div>", "cut off"),
         ('<div class="body"><div class="code"><pre>' + "x" * 90 + "</pre></div></div>", "cut off"),
-        (f'<div class="body under"><div class="formula">{mathml("x + " * 60 + "y", block=True)}</div></div>', "cut off"),
+        (f'<div class="body"><div class="formula">{mathml("x + " * 60 + "y", block=True)}</div></div>', "cut off"),
         ('<div class="body"><img class="course-figure" alt="lost" src="none.png"></div>', "not there"),
         ('<div class="body"></div>', "nothing is shown"),
         ('<div class="body under"><ul class="points">' + "<li>High</li>" * 20 + "</ul></div>", "cut off"),
