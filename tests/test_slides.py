@@ -125,7 +125,7 @@ def notebook(folder: Path, marks: dict[int, str]) -> Path:
         nbformat.v4.new_output("display_data", {VIEW: {"model_id": "a"}, "image/png": PIXEL})
     ]
     parts = {"controls": [{"name": "t", "group": "Walk"}], "panels": [{"group": "Map"}], "readouts": []}
-    state = {"a": {"state": {"_esm": "", "title": "T", **parts}}}
+    state = {"a": {"state": {"_esm": "", "title": "T", "hint": "Try: drag.", **parts}}}
     nb.metadata["widgets"] = {STATE: {"state": state, "version_major": 2, "version_minor": 0}}
     (folder / "09_small.py").write_text("\n".join(lines), encoding="utf-8")
     nbformat.write(nb, folder / "09_small.ipynb")
@@ -158,6 +158,7 @@ def test_what_is_shown_and_what_is_said(tmp_path: Path) -> None:
     assert table.body.count("<li>") == 2
     assert table.body.count("<math") == 1
     assert 'class="stage part" data-fill' in explorer.body
+    assert explorer.notes == "<p>Try: drag.</p>\n"
     stored = (tmp_path / "out" / "files" / "explorers" / "09_small.js").read_text(encoding="utf-8")
     assert '"panels": [{"group": ""}]' in stored
     assert '"group": "Walk"' in stored

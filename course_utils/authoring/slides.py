@@ -120,11 +120,12 @@ def read_deck(ipynb: Path, out: Path) -> Deck:
         headings = HEADING.findall(cell.source) if number and cell.cell_type == "markdown" else []
         if number in marks:
             slides.append(Slide(*shown, _notes(said)))
-            headline, said = marks[number].headline, []
+            headline = marks[number].headline
             try:
                 body = pages.body(number, cell, marks[number])
             except NotebookError as error:
                 raise NotebookError(f"{py.name}, cell {number + 1}, “{headline}”: {error}") from None
+            said = [pages.hint] if pages.hint else []
             shown = headline, CLAIMS.sub("", headings[0]) if headings else section, body
         if headings:
             section = CLAIMS.sub("", headings[-1])
@@ -143,10 +144,11 @@ class _Pages:
         self.name, self.files, self.widgets, self.alts = name, out / "files", widgets, alts
         self.living: dict[str, Any] = {}
         self.figures = 0
+        self.hint = ""  # what to try in the explorer of the last slide: the speaker says it
 
     def body(self, number: int, cell: NotebookNode, mark: Mark) -> str:
         """What stands under the headline."""
-        code = cell.cell_type == "code"
+        code, self.hint = cell.cell_type == "code", ""
         if code and mark.formulas is not None:
             raise NotebookError("slide_formulas chooses among the formulas of a text; this is a cell of code")
         if not code and mark.code:
@@ -171,6 +173,7 @@ class _Pages:
             if VIEW in data and data[VIEW]["model_id"] in self.widgets:
                 model = data[VIEW]["model_id"]
                 self.living[model] = _part(self.widgets[model], part) if part else self.widgets[model]
+                self.hint = self.widgets[model].get("hint", "")
                 still = f"{self.name}-explorer-{len(self.living)}"
                 place = living(
                     model, self.widgets[model], data, self.files / "figures" / still, f"files/figures/{still}"
