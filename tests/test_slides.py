@@ -208,6 +208,7 @@ def test_a_formula_stays_whole_inside_brackets() -> None:
         ("a\n= b", 2),
         ("\\left( a\n= b \\right)", 1),
         ("\\frac{a\n}{b}", 1),
+        ("\\frac{a}\n{b}", 1),
         ("\\begin{aligned} a &= b \\\\\nc &= d \\end{aligned}", 1),
     ):
         assert slides._wrapping(formula).count("<math") == parts, formula
