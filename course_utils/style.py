@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PALETTE = (
     "#1874ee",  # blue
@@ -73,3 +77,11 @@ def use() -> None:
     import matplotlib
 
     matplotlib.rcParams.update(rc())
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """A drawing as a frame of an explorer: `svg`, sharp at any size, and `image` (3, H, W) in [-1, 1] for stills."""
+
+    svg: str
+    image: Tensor

@@ -1,4 +1,4 @@
-"""Pictures for the notebooks: images in rows, figures as images, tables.
+"""Pictures for the notebooks: images in rows, figures as charts of explorers, tables.
 
 Importing this module gives all figures of the session the course's style (`style.use()`): its colours, and curves
 that differ in line style as well as in hue. `show_images` and `show_rows` draw into the axes `ax` if they are given,
@@ -7,13 +7,16 @@ else into a figure of their own.
 
 from __future__ import annotations
 
+import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from IPython.display import Markdown
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -22,9 +25,9 @@ from torch import Tensor
 from course_utils import style
 from course_utils.data import to_float, to_uint8
 from course_utils.inputs import check_at_least, check_maps
-from course_utils.style import PALETTE
+from course_utils.style import PALETTE, Chart
 
-__all__ = ["PALETTE", "rendered", "show_images", "show_rows", "table", "tile"]
+__all__ = ["PALETTE", "Chart", "chart", "show_images", "show_rows", "table", "tile"]
 
 style.use()
 
@@ -104,15 +107,25 @@ def show_rows(rows: Mapping[str, Tensor], *, scale: float = 0.6, ax: Axes | None
         plt.show()
 
 
-def rendered(figure: Figure, *, dpi: int = 80) -> Tensor:
-    """A figure as one image (3, H, W) in [-1, 1], for a frame of an explorer; the figure is closed."""
-    _check_above_0(dpi=dpi)
+COORDINATES = re.compile(r' (?:d|x|y|points)="[^"]*"')
+DECIMALS = re.compile(r"(\.\d)\d+")
+
+
+def chart(figure: Figure) -> Chart:
+    """A figure as a chart, its text as text; the figure is closed."""
     canvas = FigureCanvasAgg(figure)
-    figure.set_dpi(dpi)
+    figure.set_dpi(80)
     canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    image = to_float(np.asarray(canvas.buffer_rgba())[None, ..., :3])[0]
+    written = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "course"}):
+        figure.savefig(written, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     plt.close(figure)
-    return to_float(pixels[None])[0]
+    svg = written.getvalue()
+    # A tenth of a point is a hair's breadth; more digits would only fill the notebook.
+    return Chart(
+        COORDINATES.sub(lambda found: DECIMALS.sub(r"\1", found[0]), svg[svg.index("<svg") :]), image
+    )
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:

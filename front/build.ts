@@ -2,10 +2,19 @@
 // the built files are committed, since a kernel on Colab has no Node.
 import { readFile, writeFile } from "node:fs/promises";
 import { argv, exit } from "node:process";
-import { build } from "esbuild";
+import { build, type Plugin, transform } from "esbuild";
 
-const ENTRIES: string[] = [];
+const ENTRIES = ["explorer"];
 const BANNER = "// Built from front/src by `make front`; change it there.";
+
+const css: Plugin = {
+  name: "styles as text",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const { code } = await transform(await readFile(path, "utf8"), { loader: "css", minify: true });
+      return { contents: code, loader: "text" };
+    }),
+};
 
 let stale = false;
 for (const entry of ENTRIES) {
@@ -15,7 +24,7 @@ for (const entry of ENTRIES) {
     format: "esm",
     target: "es2022",
     charset: "utf8",
-    loader: { ".css": "text" },
+    plugins: [css],
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: "none",

@@ -219,8 +219,10 @@ print("Surer than 99 % in two places where p(x) is lower than at any of 50,000 p
 # and their sum $p(x)$. The lower one shows $p(y = 1 \mid x)$; dashed vertical lines are the boundary. The grey area is the Bayes error: the probability that a point lies on the wrong side of even the best boundary. Push the classes together. Then make class 1 wider than class 0, and then rarer.
 
 # %%
+import numpy as np
+
 from course_utils.explorers import Explorer, Panel, Readout, Slider
-from course_utils.viz import rendered
+from course_utils.viz import Chart, chart
 
 s = torch.linspace(-6, 6, 481)  # the line
 
@@ -230,7 +232,7 @@ def normal(mean: float, spread: float) -> torch.Tensor:
 
 
 # %%
-def overlap(distance: float, spread: float, prior: float) -> tuple[torch.Tensor, list[float]]:
+def overlap(distance: float, spread: float, prior: float) -> tuple[Chart, list[float]]:
     joint = torch.stack([(1 - prior) * normal(-distance / 2, 1), prior * normal(distance / 2, spread)])
     p_y1, wrong = joint[1] / joint.sum(dim=0), joint.min(dim=0).values
     fig, (above, below) = plt.subplots(2, 1, figsize=(3.7, 3.5), sharex=True)
@@ -246,13 +248,13 @@ def overlap(distance: float, spread: float, prior: float) -> tuple[torch.Tensor,
     above.set(ylim=(0, 0.5), ylabel="density")
     below.set(ylim=(-0.05, 1.05), xlabel="x", ylabel="p(y = 1 | x)")
     fig.legend(frameon=False, fontsize=8.5, loc="upper center", ncols=2)
-    return rendered(fig, dpi=100), [wrong.sum().item() * 12 / 480, min(prior, 1 - prior)]
+    return chart(fig), [wrong.sum().item() * 12 / 480, min(prior, 1 - prior)]
 
 
 # %%
 distances, spreads, priors = (0, 1, 2, 3, 4), (1, 3), (0.1, 0.5)
 shown = [overlap(d, s1, p) for d in distances for s1 in spreads for p in priors]
-frames = torch.stack([frame for frame, _ in shown]).unflatten(0, (5, 2, 2))
+frames = np.reshape([frame for frame, _ in shown], (5, 2, 2))
 errors = torch.tensor([error for _, error in shown]).unflatten(0, (5, 2, 2))
 names = "distance of the means", "spread of class 1", "share of class 1"
 Explorer(
@@ -260,7 +262,8 @@ Explorer(
     [Panel("p(x, y), p(x) and p(y | x)", frames, names)],
     [Readout("error of the best boundary", errors[..., 0], names, maximum=0.5),
      Readout("error of always saying the more frequent class", errors[..., 1], names, maximum=0.5)],
-    title="Overlap two classes", index=[3, 0, 1], colors=32,
+    title="Overlap two classes",
+    hint="Try: push the classes together; then make class 1 wider than class 0, and then rarer.", index=[3, 0, 1], colors=32,
 )  # fmt: skip
 
 # %% [markdown]
@@ -1316,7 +1319,13 @@ panels += [Panel(name, torch.stack([as_sheet(x) for x in film]), by, group="digi
 
 # %%
 slider = Slider(by[0], [f"{share:.0%}" for share in moments], play=True, interval=0.8)
-Explorer([slider], panels, title="Five families", index=[len(moments) - 1])
+Explorer(
+    [slider],
+    panels,
+    title="Five families",
+    hint="Try: press play. Which family finds the ring first, and which the clusters?",
+    index=[len(moments) - 1],
+)
 
 # %% [markdown]
 # <details><summary>What you should have seen</summary>

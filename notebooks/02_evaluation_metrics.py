@@ -516,6 +516,7 @@ Explorer(
         Readout("distance to the nearest training image", distances, ("attack",)),
     ],
     title="Raising the score of noise",
+    hint="Try: follow the attack. What does the score do, and what do the images do?",
     index=[len(shown) - 1],
 )
 
@@ -1055,10 +1056,11 @@ plt.show()
 # What does a larger $k$ do to both?
 
 # %%
+import numpy as np
 from matplotlib.figure import Figure
 
 from course_utils.explorers import Choice
-from course_utils.viz import rendered
+from course_utils.viz import chart
 
 shifts, ks = (0.0, 1.0, 2.0, 3.0, 4.0), (1, 3, 5)
 settings = [(shift, k, outlier) for shift in shifts for k in ks for outlier in outliers]
@@ -1070,13 +1072,13 @@ for shift, k, outlier in settings:
         shares[around_real].append(draw_balls(ax, *toy_sets(shift, outlier), k, around_real))
         ax.set_xlabel("feature 1", fontsize=8)
         ax.set_ylabel("feature 2", fontsize=8)
-        frames[around_real].append(rendered(fig, dpi=90))
+        frames[around_real].append(chart(fig))
 
 # %%
 controls = [Slider("shift of the generated cloud", shifts), Slider("k", ks), Choice("outlier", outliers)]
 by, sizes = tuple(control.name for control in controls), (len(shifts), len(ks), len(outliers))
 panels = [
-    Panel(title, torch.stack(frames[around_real]).unflatten(0, sizes), by)
+    Panel(title, np.reshape(frames[around_real], sizes), by)
     for title, around_real in (
         ("balls around the real points", True),
         ("balls around the generated points", False),
@@ -1086,7 +1088,15 @@ readouts = [
     Readout(name, torch.tensor(shares[around_real]).unflatten(0, sizes), by, maximum=1)
     for name, around_real in (("precision ↑", True), ("recall ↑", False))
 ]
-Explorer(controls, panels, readouts, index=[0, 1, 0], colors=64, title="Manifolds of balls")
+Explorer(
+    controls,
+    panels,
+    readouts,
+    index=[0, 1, 0],
+    colors=64,
+    title="Manifolds of balls",
+    hint="Try: shift the cloud away, then add the outlier: which of the two numbers notices what?",
+)
 
 # %% tags=["M7"]
 values = {

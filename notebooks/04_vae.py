@@ -976,7 +976,14 @@ table(["β", *columns], rows)
 from course_utils.explorers import Choice, Explorer, LatentExplorer, Panel, Readout, Slider
 
 maps = LatentExplorer(
-    series, test, series="β", grid=15, points=300, anchors=4, title="Two numbers, four values of β"
+    series,
+    test,
+    series="β",
+    grid=15,
+    points=300,
+    anchors=4,
+    title="Two numbers, four values of β",
+    hint="Try: change β and look at the map; then drag over it, and let t run.",
 )
 maps.index = [1, maps.index[1], 0, 3, 0, 5]  # β = 1; half of the way from a 0 to a 3
 maps
@@ -1215,7 +1222,14 @@ controls = [
 depends = ("image", "dimension", "value")
 panels = [Panel("decoded", frames, depends, strip="value"), Panel("what changed", changed, depends)]
 readout = Readout("the image's own value", own, ("image", "dimension"))
-Explorer(controls, panels, [readout], title="One number of the code", index=[2, 0, 5])
+Explorer(
+    controls,
+    panels,
+    [readout],
+    title="One number of the code",
+    hint="Try: turn one number of the code up and down, then another. Which change the digit?",
+    index=[2, 0, 5],
+)
 
 # %% tags=["V1-dimensions", "nbval-ignore-output"]
 change = (frames[:, :, 7] - frames[:, :, 3]).square().sum(dim=(2, 3, 4)).mean(dim=0)  # from -1 to 1

@@ -55,7 +55,7 @@ from torch import nn
 from course_utils.data import batches, load_images, toy_points
 from course_utils.nets import blur, over_batches, seeded
 from course_utils.style import curve
-from course_utils.viz import PALETTE, rendered, show_images, show_rows, table
+from course_utils.viz import PALETTE, Chart, chart, show_images, show_rows, table
 
 # %% [markdown]
 # ## 1 · Two players (N1)
@@ -283,19 +283,19 @@ plt.show()
 from course_utils.explorers import Choice, Explorer, Pad, Panel, Readout, Slider
 
 
-def draw_turn(points: torch.Tensor, pull: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
+def draw_turn(points: torch.Tensor, pull: torch.Tensor, field: torch.Tensor) -> Chart:
     fig, ax = plt.subplots(figsize=(5.2, 3.9), layout="constrained")
     ax.contourf(across, up, field, levels=torch.linspace(0, 1, 21), cmap="RdBu", alpha=0.6)
     ax.scatter(*real[:400].T, s=3, color="black")
     ax.scatter(*points[:400].T, s=10, marker="x", lw=0.8, color=PALETTE[1])
     ax.quiver(*points[: len(pull)].T, *pull.T, angles="xy", scale_units="xy", scale=1.5, width=0.004)
     ax.set(xlim=(-3, 3), ylim=(-2.3, 2.3), xticks=[], yticks=[], aspect="equal")
-    return rendered(fig, dpi=72)
+    return chart(fig)
 
 
 # %%
 by = ("turn",)
-frames = torch.stack([draw_turn(*moment) for moment in film])
+frames = [draw_turn(*moment) for moment in film]
 lately = [
     of_players[max(0, m - 10) : max(m, 1), 0].mean().item() for m in moments
 ]  # at turn 0: the first turn's
@@ -306,7 +306,8 @@ Explorer(
         Readout("energy distance to the data ↓", distance, by),
         Readout("discriminator's loss, mean of ten turns", lately, by),
     ],
-    title="The game in the plane", index=[moments.index(40)], colors=64,
+    title="The game in the plane",
+    hint="Try: press play, then drag slowly through the first 200 turns.", index=[moments.index(40)], colors=64,
 )  # fmt: skip
 
 # %% [markdown]
@@ -593,7 +594,7 @@ plt.show()
 
 
 # %%
-def draw_shift(delta: float) -> torch.Tensor:
+def draw_shift(delta: float) -> Chart:
     fig, (above, below) = plt.subplots(2, 1, figsize=(3.6, 3.2), sharex=True, layout="constrained")
     above.fill_between(line, p, color=PALETTE[0], alpha=0.4, hatch="///")
     above.fill_between(line, density(line - delta), color=PALETTE[1], alpha=0.4)
@@ -602,7 +603,7 @@ def draw_shift(delta: float) -> torch.Tensor:
     below.plot(line, answers[delta], "--", color=PALETTE[3], lw=2)
     below.axhline(0.5, color="0.6", ls=":")
     below.set(xlim=(-4, 9), ylim=(-0.05, 1.05), yticks=[0, 0.5, 1], xlabel="x", ylabel="D(x)")
-    return rendered(fig, dpi=90)
+    return chart(fig)
 
 
 # %%
@@ -610,14 +611,15 @@ by = ("shift δ",)
 rounded = {kind: (pull.round(decimals=2) + 0.0).tolist() for kind, pull in by_shift.items()}  # no "-0.00"
 Explorer(
     [Slider("shift δ", deltas, play=True, interval=0.9)],
-    [Panel("p hatched, q plain; D dashed on p / (p + q)", torch.stack([draw_shift(delta) for delta in deltas]), by)],
+    [Panel("p hatched, q plain; D dashed on p / (p + q)", [draw_shift(delta) for delta in deltas], by)],
     [
         Readout("value V of the trained D", [f"{value[delta]:.3f}" for delta in deltas], by),
         Readout("2 JSD − log 4", [f"{known_value[delta]:.3f}" for delta in deltas], by),
         Readout("pull on δ, minimax", rounded["minimax"], by, maximum=2),
         Readout("pull on δ, non-saturating", rounded["non-saturating"], by, maximum=2),
     ],
-    title="Move q towards p", colors=32,
+    title="Move q towards p",
+    hint="Try: bring q to p. What does D answer when it has arrived?", colors=32,
 )  # fmt: skip
 
 # %% [markdown]
@@ -975,7 +977,8 @@ Explorer(
         Readout("modes covered, of 8, mean of three games", of_games[..., 0], by, maximum=8),
         Readout("share near a mode, mean of three games", of_games[..., 1], by, maximum=1),
     ],
-    title="Collapse and cures", index=[1, 14],
+    title="Collapse and cures",
+    hint="Try: choose a way, press play, and watch where the points go.", index=[1, 14],
 )  # fmt: skip
 
 # %% [markdown]
@@ -1100,7 +1103,8 @@ Explorer(
         Readout("FID of 500 images ↓", [f"{value:.1f}" for value in growing_fid], by),
         Readout("discriminator's loss, mean of the turns since the last picture", recent, by, maximum=2),
     ],
-    title="Digits growing", index=[len(stops) - 1],
+    title="Digits growing",
+    hint="Try: press play and follow one place in the grid: when do strokes appear, and when a digit?", index=[len(stops) - 1],
 )  # fmt: skip
 
 # %% [markdown]
@@ -1216,6 +1220,7 @@ def on_sphere(east: float, north: float) -> torch.Tensor:
 pad = Pad("place", (-math.pi, math.pi), (-1.2, 1.2), columns=25, rows=11, axes=("east", "north"))
 map_of_digits = torch.stack([on_sphere(*node) for node in pad.nodes().tolist()])
 Explorer([pad], [Panel("the image there", map_of_digits, ("place",))], title="A walk through the noise",
+    hint="Try: drag slowly: where does one digit turn into another, and where is none?",
          live=on_sphere, live_panel="the image there")  # fmt: skip
 
 # %% [markdown]

@@ -523,7 +523,8 @@ Explorer(
     [Readout("the judge reads", np.array(says).reshape(10, 10, 2, 9), by),
      Readout("belief in the first class", of_a, by, maximum=1),
      Readout("belief in the second class", of_b, by, maximum=1)],
-    title="From class to class", index=[3, 6, 1, 4],
+    title="From class to class",
+    hint="Try: choose two classes and drag t; find a walk that passes through a third digit.", index=[3, 6, 1, 4],
 )  # fmt: skip
 
 # %% [markdown]
@@ -802,13 +803,13 @@ plt.show()
 # marks the true class.
 
 # %%
-from course_utils.viz import rendered
+from course_utils.viz import Chart, chart
 
 shown = test.x[:10]
 chance = {name: s[:10].sigmoid() for name, s in opinions.items()}  # D(x, y)
 
 
-def draw_opinion(number: int) -> torch.Tensor:
+def draw_opinion(number: int) -> Chart:
     fig, ax = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
     for offset, hatch, (name, values) in zip((-0.2, 0.2), ("", "///"), chance.items(), strict=True):
         ax.bar(torch.arange(10) + offset, values[number], 0.4, label=name, hatch=hatch, edgecolor="white")
@@ -816,16 +817,17 @@ def draw_opinion(number: int) -> torch.Tensor:
     ax.plot(truth, 1.05, marker="*", ms=11, color="black", ls="none")
     ax.set(ylim=(0, 1.12), xticks=range(10), xlabel="claimed class y", ylabel="D(x, y)")
     ax.legend(frameon=False, fontsize=9, ncols=2, loc="upper left", bbox_to_anchor=(0, 1.2))
-    return rendered(fig, dpi=90)
+    return chart(fig)
 
 
 # %%
 Explorer(
     [Choice("image", [str(i) for i in range(10)], images=shown), Choice("claimed class", names)],
     [Panel("x", shown, ("image",)),
-     Panel("what each discriminator thinks of every claim", torch.stack([draw_opinion(i) for i in range(10)]), ("image",))],
+     Panel("what each discriminator thinks of every claim", [draw_opinion(i) for i in range(10)], ("image",))],
     [Readout(f"D(x, y) {name}", values, ("image", "claimed class"), maximum=1) for name, values in chance.items()],
-    title="The discriminator's opinion", index=[4, 7], colors=32,
+    title="The discriminator's opinion",
+    hint="Try: claim a wrong class for an image: which discriminator objects?", index=[4, 7], colors=32,
 )  # fmt: skip
 
 # %% [markdown]

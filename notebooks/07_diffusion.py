@@ -56,7 +56,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.data import batches, load_images, toy_points
-from course_utils.viz import rendered, show_images, show_rows, table
+from course_utils.viz import Chart, chart, show_images, show_rows, table
 
 # %% [markdown]
 # ## 1 · Forward: noise, a little at a time (P1)
@@ -199,7 +199,8 @@ Explorer(
     [Panel("xₜ", frames, ("schedule", "image", "t"))],
     [Readout("share of the variance left, ᾱ", left, by, maximum=1),
      Readout("read by the judge", readable, by, maximum=1)],
-    title="Drown a digit", index=[2, 1, 3],
+    title="Drown a digit",
+    hint="Try: drag t until you can no longer read the digit, then change the schedule.", index=[2, 1, 3],
 )  # fmt: skip
 
 # %% [markdown]
@@ -529,19 +530,20 @@ for name, sampler in samplers.items():
 
 
 # %%
-def draw_walk(walk: dict[int, Tensor], t: int) -> Tensor:
+def draw_walk(walk: dict[int, Tensor], t: int) -> Chart:
     fig, ax = plt.subplots(figsize=(2.7, 2.6), layout="constrained")
     before = torch.stack([walk[s] for s in range(min(1000, t + 50), t - 1, -5)])
     ax.plot(*before[:, :40].permute(2, 0, 1), "-", lw=1.4, color="0.1", zorder=3)
     ax.scatter(*walk[t].T, s=3, color="0.6")
     ax.set(xlim=(-3.4, 3.4), ylim=(-3.4, 3.4), xlabel="pixel 1", ylabel="pixel 2", aspect="equal")
-    return rendered(fig, dpi=100)
+    return chart(fig)
 
 
-frames = torch.stack([torch.stack([draw_walk(walk, t) for t in stops]) for walk in walks.values()])
+frames = [[draw_walk(walk, t) for t in stops] for walk in walks.values()]
 Explorer([Choice("sampler", list(walks)), Slider("t", stops, play=True, interval=0.6)],
          [Panel("500 points, 40 with a tail", frames, ("sampler", "t"))],
-         title="The way back", colors=32, index=[1, 8])  # fmt: skip
+         title="The way back",
+    hint="Try: press play: when does the cloud become two moons?", colors=32, index=[1, 8])  # fmt: skip
 
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
@@ -1119,7 +1121,8 @@ Explorer(
      Choice("asked for", ["2", "7"]), Slider("t", moments, play=True, interval=0.8)],
     [Panel(what, (films[..., i, :, :, :, :] / (2.5 if i == 2 else 1)).clamp(-1, 1), by) for i, what in enumerate(whats)],
     [Readout("x̂₀ is classified as requested", of_wish, by, maximum=1, panel=whats[1])],
-    title="The whole way", index=[2, 1, 1, 1, 2],
+    title="The whole way",
+    hint="Try: change the sampler, then w, then the number of steps, and drag t each time.", index=[2, 1, 1, 1, 2],
 )  # fmt: skip
 
 # %% [markdown]
@@ -1797,7 +1800,8 @@ Explorer(
      Slider("t₀", strengths, play=True, interval=0.6)],
     [Panel("made anew from t₀", edited, by)],
     [Readout("read as the requested digit", fulfilled, by, maximum=1), Readout("squared distance to the source", kept, by)],
-    title="A little or a lot", index=[1, 9, 2],
+    title="A little or a lot",
+    hint="Try: find the t₀ at which the wish is met and the handwriting is kept.", index=[1, 9, 2],
 )  # fmt: skip
 
 # %% [markdown]

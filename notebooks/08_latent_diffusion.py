@@ -429,7 +429,8 @@ Explorer(
     [Panel("whole", whole, by), Panel("enlarged", close, by), Panel("3 × its error", wrong, by)],
     [Readout("numbers", [12288, 1024, 256], ("decoded from",)),
      Readout("squared error", (whole - whole[:, :1]).square().mean(dim=(2, 3, 4)), by)],
-    title="What gets lost", index=[0, 2], jpeg=80,
+    title="What gets lost",
+    hint="Try: move from the image to the two factors. Where is the error?", index=[0, 2], jpeg=80,
 )  # fmt: skip
 
 # %% [markdown]
@@ -985,7 +986,8 @@ Explorer(
     [Choice("style", list(articles)), Choice("colour", colours), Choice("shape", scenes.SHAPES), Choice("place", where)],
     [Panel("two noise maps", built.unflatten(0, (*sizes, 2)), by, columns=2)],
     [Readout("sentence", np.array(sentences).reshape(sizes), by), Readout("all facts right", share, by, maximum=1)],
-    title="Prompt builder", index=[1, 0, 3, 0], jpeg=80,
+    title="Prompt builder",
+    hint="Try: change one word of the sentence. What stays, since the noise is the same?", index=[1, 0, 3, 0], jpeg=80,
 )  # fmt: skip
 
 # %% [markdown]
@@ -1393,7 +1395,8 @@ Explorer(
     [Panel("with another sentence", frames.movedim(2, 0), ("image", *by))],
     [Readout("new style, share of all", np.array(per_way[0]), by, maximum=1),
      Readout("the old colour, share of all", np.array(per_way[1]), by, maximum=1)],
-    title="Another style", index=[0, 1, 2], jpeg=80,
+    title="Another style",
+    hint="Try: raise the noise until the style changes. Is the colour still the same?", index=[0, 1, 2], jpeg=80,
 )  # fmt: skip
 
 # %% [markdown]

@@ -557,11 +557,11 @@ TABLE: dict[str, Row] = {
                            scale=number(0.6, 0.0, -1.0, math.nan, math.inf)),
     "viz.show_rows": row(lambda rows, **a: drawn(viz.show_rows, rows={"rows": rows}, **a), rows=maps(*DIGIT, free=3),
                          scale=number(0.6, 0.0, -1.0, math.nan, math.inf)),
-    "viz.rendered": row(lambda **a: viz.rendered(plt.figure(), **a), dpi=number(80, 0, -1, math.nan)),
     "viz.table": row(lambda **a: viz.table(["a", "b"], **a), rows=Kind([["x", 1.0]], {"too short": [["x"]]})),
 }  # fmt: skip
 
 NOT_IN_THE_TABLE = {
+    "viz.chart": "takes a figure, which Matplotlib checks",
     "data.Batches": "abstract: `batches` makes one and checks",
     "data.EndlessScenes": "only holds what `sample_attributes` checks",
     "data.Images": "a record; its lengths are compared in test_data",

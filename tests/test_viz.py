@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime
+from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
@@ -120,7 +122,6 @@ ONE, TWO = torch.zeros(1, 1, 4, 4), torch.zeros(2, 1, 4, 4)
         (lambda: viz.show_rows({}), "rows is empty"),
         (lambda: viz.show_rows({"a": TWO, "b": TWO[0]}), r"rows\['b'\] must have the shape"),
         (lambda: viz.show_rows({"a": ONE, "b": TWO}), r"one shape \(N, C, H, W\), not \(1, 1, .*, \(2, 1,"),
-        (lambda: viz.rendered(Figure(), dpi=-1), "dpi=-1 must be a number above 0"),
     ],
 )
 def test_what_cannot_be_drawn_is_named(make: Callable[[], object], message: str) -> None:
@@ -129,20 +130,46 @@ def test_what_cannot_be_drawn_is_named(make: Callable[[], object], message: str)
     assert plt.get_fignums() == []
 
 
-def test_a_figure_becomes_an_image() -> None:
+def plain_figure() -> Figure:
+    """Left half red, right half black."""
     figure = Figure(figsize=(2, 1), facecolor="black")
     figure.add_axes((0, 0, 0.5, 1)).set_facecolor("red")
     figure.axes[0].set(xticks=[], yticks=[])
     figure.axes[0].spines[:].set_visible(False)
-    x = viz.rendered(figure, dpi=50)
-    assert x.shape == (3, 50, 100)
-    assert x[:, 5:-5, 5:45].flatten(1).T.unique(dim=0).tolist() == [[1, -1, -1]]
-    assert (x[:, :, 55:] == -1).all()
+    return figure
 
 
-def test_rendering_leaves_no_figure_open() -> None:
+def test_a_figure_becomes_a_chart() -> None:
+    x = viz.chart(plain_figure()).image
+    assert x.shape == (3, 80, 160)
+    assert x[:, 5:-5, 5:75].flatten(1).T.unique(dim=0).tolist() == [[1, -1, -1]]
+    assert (x[:, :, 85:] == -1).all()
+
+
+def test_a_chart_keeps_text_as_text_and_places_to_a_tenth_of_a_point() -> None:
+    figure = Figure(figsize=(2, 1))
+    ax = figure.subplots()
+    ax.plot([0, 1, 2, 3], [0, 1 / 3, 2 / 7, 1])
+    ax.set_xlabel("time step t")
+    root = ElementTree.fromstring(viz.chart(figure).svg)
+    texts = ["".join(node.itertext()).strip() for node in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "time step t" in texts
+    paths = [node.get("d") for node in root.iter("{http://www.w3.org/2000/svg}path")]
+    numbers = [n for path in paths for n in re.findall(r"-?[\d.]+", path or "")]
+    assert len(numbers) > 20
+    assert all(len(n.partition(".")[2]) <= 1 for n in numbers)
+    assert [float(n) for n in root.get("viewBox", "").split()] == [0, 0, 144, 72]
+
+
+def test_a_chart_is_the_same_each_time() -> None:
+    one, again = viz.chart(plain_figure()), viz.chart(plain_figure())
+    assert one.svg == again.svg
+    assert str(datetime.now().year) not in one.svg
+
+
+def test_a_chart_leaves_no_figure_open() -> None:
     figure, _ = plt.subplots()
-    viz.rendered(figure)
+    viz.chart(figure)
     assert not plt.fignum_exists(figure.number)
 
 

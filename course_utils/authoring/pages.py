@@ -82,8 +82,9 @@ for (const place of document.querySelectorAll("[data-widget-model]")) {
   (started[id] ??= start(id))
     .then(async ({ model, widget }) => {
       const el = document.createElement("div");
+      place.append(el);
       await widget.render?.({ model, el, signal: new AbortController().signal });
-      place.replaceChildren(el);
+      for (const still of [...place.children]) if (still !== el) still.remove();
     })
     .catch((error) => console.error("a widget did not start; its picture stays", error));
 }

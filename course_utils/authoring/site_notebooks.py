@@ -170,7 +170,7 @@ def read_page(ipynb: Path, files: Path, root: str) -> tuple[NotebookNode, list[E
                 place_of = living(
                     model, widgets[model], data, files / "figures" / still, f"{root}/figures/{still}"
                 )
-                output["data"] = {"text/html": f'<div id="{place}">{place_of}</div>'}
+                output["data"] = {"text/html": f'<div id="{place}" data-share="{place}">{place_of}</div>'}
             elif is_figure(output):
                 figures += 1
                 name = f"{ipynb.stem}-{figures:02d}"

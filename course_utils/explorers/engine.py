@@ -13,6 +13,7 @@ import torch
 import traitlets
 from torch import Tensor
 
+from course_utils.explorers.charts import Charts
 from course_utils.explorers.parts import (
     Control,
     Pad,
@@ -23,14 +24,15 @@ from course_utils.explorers.parts import (
     readout_state,
     sizes_of,
 )
-from course_utils.explorers.sprites import Sprites, data_uri, frame_of, picture_of, sheet_of, to_uint8
-from course_utils.explorers.still import still_picture
+from course_utils.explorers.sprites import Sprites, data_uri, picture_of, to_uint8
+from course_utils.explorers.still import Frames, still_picture
 
 
 class Explorer(anywidget.AnyWidget):
     """Frames and numbers indexed by controls, shown by `explorer.js`.
 
-    controls, panels, readouts: what to show, see the classes above; they share rows by their `group` (a heading).
+    controls, panels, readouts: what to show, see `parts`; they share rows by their `group` (a heading).
+    hint: one line that says what to try.
     index: the starting position of each control (default 0, a pad: its middle node).
     live: `(x, y) -> (C, H, W)` in [-1, 1] computes the frame of a pad panel between the nodes where there is a
     kernel; `live_panel` is that panel's title. Colour sprites can be made smaller with loss: drawings by `colors`, a
@@ -42,10 +44,12 @@ class Explorer(anywidget.AnyWidget):
     _esm = Path(__file__).with_name("explorer.js")
 
     title = traitlets.Unicode().tag(sync=True)
+    hint = traitlets.Unicode().tag(sync=True)
     controls: traitlets.List[Any] = traitlets.List().tag(sync=True)
     panels: traitlets.List[Any] = traitlets.List().tag(sync=True)
     readouts: traitlets.List[Any] = traitlets.List().tag(sync=True)
     sprites: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    charts = traitlets.Unicode().tag(sync=True)  # packed: `Charts.pack`
     index: traitlets.List[Any] = traitlets.List().tag(sync=True, echo_update=False)
     position: traitlets.List[Any] = traitlets.List().tag(
         sync=True, echo_update=False
@@ -65,6 +69,7 @@ class Explorer(anywidget.AnyWidget):
         readouts: Sequence[Readout] = (),
         *,
         title: str = "",
+        hint: str = "",
         index: Sequence[int] | None = None,
         live: Callable[[float, float], Tensor | np.ndarray] | None = None,
         live_panel: str | None = None,
@@ -72,7 +77,7 @@ class Explorer(anywidget.AnyWidget):
         jpeg: int | None = None,
     ) -> None:
         sizes = sizes_of(controls)
-        sprites = Sprites()
+        sprites, charts = Sprites(), Charts()
         titles = [panel.title for panel in panels]
         for readout in readouts:
             if readout.panel is not None and readout.panel not in titles:
@@ -89,15 +94,17 @@ class Explorer(anywidget.AnyWidget):
             index = [c.middle if isinstance(c, Pad) else 0 for c in controls]
         state = {
             "title": title,
+            "hint": hint,
             "controls": [control_state(control, sizes, sprites) for control in controls],
-            "panels": [panel_state(panel, sizes, sprites) for panel in panels],
+            "panels": [panel_state(panel, sizes, sprites, charts) for panel in panels],
             "readouts": [readout_state(readout, sizes, titles) for readout in readouts],
         }
-        self._live = live
+        self._live, self._charts = live, charts
         self._static_png: str | None = None
         super().__init__(
             **state,
             sprites=sprites.pack(colors, jpeg),
+            charts=charts.pack(),
             index=list(index),
             live_panel=titles.index(live_panel) if live is not None and live_panel is not None else -1,
             _anywidget_id=f"course_utils.explorers.{type(self).__name__}",
@@ -136,7 +143,7 @@ class Explorer(anywidget.AnyWidget):
         ]
 
     def frame(self, panel: str, index: Sequence[int] | None = None, *, nearest: int = 0) -> np.ndarray:
-        """The frame that `panel` shows at `index` (default: the present one): uint8 (H, W, C).
+        """The frame that `panel` shows at `index` (default: the present one): uint8 (H, W, C); of a chart its image.
 
         nearest: the number of the pad's nearest point, for panels that follow it.
         """
@@ -144,8 +151,7 @@ class Explorer(anywidget.AnyWidget):
         if state is None:
             raise ValueError(f"panel={panel!r} is not one of {[p['title'] for p in self.panels]}")
         where = [*(self.index if index is None else self._check_index({"value": index})), nearest]
-        sprite = self.sprites[state["sprite"]]
-        return frame_of(state, sprite, sheet_of(sprite), where)
+        return Frames(self).of(state, where)
 
     def __repr__(self) -> str:
         names = " × ".join(f"{c['name']} ({c['size']})" for c in self.controls)

@@ -54,6 +54,7 @@ class LatentExplorer(Explorer):
         live: bool = False,
         series: str = "model",
         title: str = "Latent space",
+        hint: str = "Try: drag over the map and watch the decoded image; then let t run between two images.",
     ) -> None:
         check_image_set("images", images)
         check_at_least(2, grid=grid, steps=steps)
@@ -148,6 +149,7 @@ class LatentExplorer(Explorer):
             panels,
             [class_names],
             title=title,
+            hint=hint,
             index=[0] * len(by_model) + [pad.middle, 0, min(1, k - 1), 0, 0],
             live=decode_live if live else None,
             live_panel="decoded image" if live else None,

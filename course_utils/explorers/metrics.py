@@ -54,6 +54,7 @@ class MetricsExplorer(Explorer):
         shown: int = 12,
         seed: int = 0,
         title: str = "A laboratory of metrics",
+        hint: str = "Try: move one slider to its end and see which numbers notice; then repair it with another.",
     ) -> None:
         for sigma in blurs:
             check_not_negative(blurs=sigma)
@@ -124,7 +125,11 @@ class MetricsExplorer(Explorer):
         ]
         self._summary = f"{self.values[self.METRICS[0]].size} settings, {len(self.METRICS)} metrics"
         super().__init__(
-            controls, [Panel("some of the images", frames, by[:-1], columns=6)], readouts, title=title
+            controls,
+            [Panel("some of the images", frames, by[:-1], columns=6)],
+            readouts,
+            title=title,
+            hint=hint,
         )
 
     def __repr__(self) -> str:

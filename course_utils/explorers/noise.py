@@ -62,6 +62,7 @@ class NoiseExplorer(Explorer):
         generator: torch.Generator | None = None,
         seed: int = 0,
         title: str = "Corrupt and denoise",
+        hint: str = "Try: raise the level until you cannot read the digit, and see what the autoencoder still reads.",
     ) -> None:
         check_image_set("images", images)
         levels = _levels(kinds, NOISE_LEVELS if levels is None else levels)
@@ -106,7 +107,7 @@ class NoiseExplorer(Explorer):
             Readout("squared error", error, by, maximum=largest, panel=name) for name, error in errors.items()
         ]
         self._summary = f"{len(chosen)} images, {', '.join(levels)}, {len(ticks[0])} levels"
-        super().__init__(controls, panels, readouts, title=title, index=[0, 0, len(ticks[0]) // 2])
+        super().__init__(controls, panels, readouts, title=title, hint=hint, index=[0, 0, len(ticks[0]) // 2])
 
     def __repr__(self) -> str:
         return f"NoiseExplorer({self._summary})"

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from course_utils.explorers.charts import Charts, charts_of
 from course_utils.explorers.sprites import Sprites, array, to_uint8
-from course_utils.style import PALETTE
+from course_utils.style import PALETTE, Chart
 
 NEAREST = "nearest point"
 """Name to put into `by` for a frame or value that belongs to the point of the pad nearest to the cursor."""
@@ -96,14 +97,14 @@ class Pad:
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """A picture: frames (*sizes of by, C, H, W) in [-1, 1], C = 1 or 3.
+    """A picture: frames (*sizes of by, C, H, W) in [-1, 1], C = 1 or 3, or charts (*sizes of by) of `viz.chart`.
 
     strip: the name of a control of `by` whose frames are all shown side by side, the current one framed.
     columns: frames are (*sizes of by, N, C, H, W), and their N images are laid out in so many columns.
     """
 
     title: str
-    frames: Tensor | np.ndarray
+    frames: Tensor | np.ndarray | Sequence[Chart]
     by: tuple[str, ...]
     strip: str | None = None
     columns: int | None = None
@@ -264,9 +265,13 @@ def _labels_of(pad: Pad) -> list[int]:
     return labels.tolist()
 
 
-def panel_state(panel: Panel, sizes: Mapping[str, int], sprites: Sprites) -> dict[str, Any]:
+def panel_state(panel: Panel, sizes: Mapping[str, int], sprites: Sprites, charts: Charts) -> dict[str, Any]:
     what = f"frames of panel {panel.title!r}"
-    shape = tuple(panel.frames.shape)
+    drawn = charts_of(panel.frames)
+    if drawn is not None:
+        return _chart_state(panel, drawn, sizes, charts)
+    frames = array(panel.frames)
+    shape = tuple(frames.shape)
     columns = panel.columns
     grid = 0 if columns is None else 1  # axes between the controls' and the image's
     if columns is not None and (panel.strip is not None or len(shape) < 4 or not 1 <= columns <= shape[-4]):
@@ -279,7 +284,7 @@ def panel_state(panel: Panel, sizes: Mapping[str, int], sprites: Sprites) -> dic
     names = [name for name in sizes if name != NEAREST]
     if panel.strip is not None and (panel.strip not in panel.by or panel.strip not in names):
         raise ValueError(f"panel {panel.title!r}: strip={panel.strip!r} is not a control in by={panel.by}")
-    sprite, numbers = sprites.add(to_uint8(what, panel.frames.reshape(-1, *shape[-3:])))
+    sprite, numbers = sprites.add(to_uint8(what, frames.reshape(-1, *shape[-3:])))
     return {
         "title": panel.title,
         "group": panel.group,
@@ -290,6 +295,16 @@ def panel_state(panel: Panel, sizes: Mapping[str, int], sprites: Sprites) -> dic
         "count": count,
         "columns": columns or 1,
     }
+
+
+def _chart_state(panel: Panel, drawn: np.ndarray, sizes: Mapping[str, int], charts: Charts) -> dict[str, Any]:
+    what = f"charts of panel {panel.title!r}"
+    if panel.strip is not None or panel.columns is not None:
+        raise ValueError(f"panel {panel.title!r}: charts stand alone; strip and columns are for images")
+    strides = strides_of(what, panel.by, sizes, drawn.shape)
+    tile, numbers = charts.add(what, drawn.ravel().tolist())
+    state = {"title": panel.title, "group": panel.group, "sprite": -1, "tile": tile}
+    return state | {"frames": numbers, "strides": strides, "strip": -1, "count": 1, "columns": 1}
 
 
 def readout_state(readout: Readout, sizes: Mapping[str, int], titles: list[str]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def _drawn(explorer: Explorer) -> Image.Image:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    frames, pad = _Frames(explorer), _pad_of(explorer)
+    frames, pad = Frames(explorer), _pad_of(explorer)
     on_map = [p for p in explorer.panels if pad is not None and (p["strides"][pad[0]] or p["strides"][-1])]
     rows = _lines_of(_rows_of(explorer, [p for p in explorer.panels if p not in on_map], frames))
     table = _values_of(explorer, frames.here)
@@ -175,22 +175,29 @@ def _sliders(explorer: Explorer) -> list[int]:
     return [i for i, control in enumerate(explorer.controls) if control["kind"] == "slider"]
 
 
-class _Frames:
+class Frames:
     """The frames of an explorer's panels, decoded once."""
 
     def __init__(self, explorer: Explorer) -> None:
         self.sprites = explorer.sprites
         self.sheets = [sheet_of(sprite) for sprite in explorer.sprites]
+        self.charts = explorer._charts.images
         self.here = [*explorer.index, 0]
 
     def of(self, panel: Mapping[str, Any], where: Sequence[int]) -> np.ndarray:
-        """The frame (H, W, 3) of a panel at positions of all controls."""
+        """The frame uint8 (H, W, C) of a panel at positions of all controls; a chart's image."""
         number = panel["sprite"]
-        frame = frame_of(panel, self.sprites[number], self.sheets[number], where)
+        if number < 0:
+            return self.charts[value_at(panel["frames"], panel["strides"], where)]
+        return frame_of(panel, self.sprites[number], self.sheets[number], where)
+
+    def in_colour(self, panel: Mapping[str, Any], where: Sequence[int]) -> np.ndarray:
+        """The same as (H, W, 3)."""
+        frame = self.of(panel, where)
         return np.broadcast_to(frame, (*frame.shape[:2], 3))
 
 
-def _draw_map(figure: Any, place: Any, pad: tuple[int, Any], on_map: Sequence[Any], frames: _Frames) -> None:
+def _draw_map(figure: Any, place: Any, pad: tuple[int, Any], on_map: Sequence[Any], frames: Frames) -> None:
     """The map's dots beside a panel's frames on a grid over it, or the one of the two that there is."""
     decoded = next((panel for panel in on_map if panel["strides"][pad[0]]), None)
     cells = place.subgridspec(1, 2)
@@ -217,7 +224,7 @@ def _draw_dots(axes: Any, pad: Mapping[str, Any], where: Sequence[int]) -> None:
 
 
 def _draw_nodes(
-    axes: Any, panel: Mapping[str, Any], pad_of: tuple[int, Mapping[str, Any]], frames: _Frames
+    axes: Any, panel: Mapping[str, Any], pad_of: tuple[int, Mapping[str, Any]], frames: Frames
 ) -> None:
     """A panel's frames on a grid over the map."""
     number, pad = pad_of
@@ -225,7 +232,7 @@ def _draw_nodes(
     across, up = (_spread(pad[k], max(2, round(12 * pad[k] / longer))) for k in ("columns", "rows"))
     before, after = frames.here[:number], frames.here[number + 1 :]
     nodes = [[[*before, r * pad["columns"] + c, *after] for c in across] for r in reversed(up)]
-    lines = [[frames.of(panel, where) for where in line] for line in nodes]
+    lines = [[frames.in_colour(panel, where) for where in line] for line in nodes]
     axes.imshow(np.concatenate([np.concatenate(line, axis=1) for line in lines]))
     axes.set_title(f"{panel['title']}, on a grid over the map", fontsize=8)
     axes.set(xticks=[], yticks=[], xlabel=pad["axes"][0], ylabel=pad["axes"][1])
@@ -239,15 +246,15 @@ class _Row:
     """
 
     def __init__(
-        self, explorer: Explorer, panel: Mapping[str, Any], frames: _Frames, *, alone: bool = False
+        self, explorer: Explorer, panel: Mapping[str, Any], frames: Frames, *, alone: bool = False
     ) -> None:
         self.title = panel["title"]
-        rows, columns = frames.of(panel, frames.here).shape[:2]
+        rows, columns = frames.in_colour(panel, frames.here).shape[:2]
         most = int((WIDTH - 0.1) / max(0.68, 0.7 * columns / DPI))
         first = next((i for i in _sliders(explorer) if panel["strides"][i]), None)
         along = first if panel["strip"] < 0 else panel["strip"]
         where, self.ticks = _along(explorer, None if alone else along, frames.here, min(11, max(1, most)))
-        self.frames = [frames.of(panel, w) for w in where]
+        self.frames = [frames.in_colour(panel, w) for w in where]
         each = min(WIDTH / len(where), max(0.7, 1.1 * columns / DPI))  # inches
         self.width, self.height = each * len(where), each * rows / columns + 0.35
 
@@ -263,7 +270,7 @@ class _Row:
         axes.spines[:].set_visible(False)
 
 
-def _rows_of(explorer: Explorer, panels: Sequence[Mapping[str, Any]], frames: _Frames) -> list[_Row]:
+def _rows_of(explorer: Explorer, panels: Sequence[Mapping[str, Any]], frames: Frames) -> list[_Row]:
     """A row for each panel; of frames that a strip shows already, the present one only."""
     rows = [_Row(explorer, panel, frames) for panel in panels]
     strips = [row.frames for panel, row in zip(panels, rows, strict=True) if panel["strip"] >= 0]

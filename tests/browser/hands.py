@@ -42,25 +42,30 @@ def explorers_in(path: Path) -> int:
     return sum("course_utils.explorers" in model["state"].get("_anywidget_id", "") for model in models)
 
 
+def shown(view: Locator) -> list[object]:
+    """What each picture of an explorer shows: a canvas's pixels, a chart's address."""
+    return view.locator("figure canvas, figure img").evaluate_all(
+        "pictures => pictures.map(p => p.tagName === 'IMG' ? p.src : p.toDataURL())"
+    )
+
+
 def assert_answers(view: Locator) -> None:
     """Drag the explorer's map, or else move its first slider or choice: a picture changes."""
     page = view.page
     expect(view).to_be_visible(timeout=60_000)
     view.scroll_into_view_if_needed()
-    picture = view.locator("figure canvas").first
     boards = view.locator(".cx-board")
     if boards.count():
         drag(page, boards.first, (0.5, 0.5), (0.3, 0.3))
-        before = pixels(picture)
+        before = shown(view)
         drag(page, boards.first, (0.3, 0.3), (0.7, 0.6))
-        assert (pixels(picture) != before).any()
-    else:
-        pictures = view.locator("figure canvas")
-        slider, choices = view.locator(".cx-slide input").first, view.get_by_role("radio")
-        moves = [lambda: slider.press("Home"), lambda: slider.press("End")]
-        if not slider.count():
-            moves = [lambda: choices.nth(0).check(force=True), lambda: choices.nth(1).check(force=True)]
-        moves[0]()
-        before_all = [pixels(pictures.nth(k)) for k in range(pictures.count())]
-        moves[1]()
-        assert any((pixels(pictures.nth(k)) != before_all[k]).any() for k in range(pictures.count()))
+        assert shown(view) != before
+        return
+    slider, choices = view.locator(".cx-slide input").first, view.get_by_role("radio")
+    moves = [lambda: slider.press("Home"), lambda: slider.press("End")]
+    if not slider.count():
+        moves = [lambda: choices.nth(0).check(force=True), lambda: choices.nth(1).check(force=True)]
+    moves[0]()
+    before = shown(view)
+    moves[1]()
+    assert shown(view) != before

@@ -1,0 +1,227 @@
+// The frame that all explorers share: title, a line that says what to try, tools, and sections of controls, pictures
+// and read-outs. Pictures are drawn as large as the page, the screen or the slide allows.
+
+import { h, isLight } from "./dom.ts";
+import { type Fitted, fit, split } from "./fit.ts";
+import CSS from "./house.css";
+import { paperOf, pictureOf } from "./picture.ts";
+
+/** Something to look at; `aspect` is the width / height of its picture, which is as wide as `node`. */
+export interface Tile {
+  node: HTMLElement;
+  picture: HTMLElement;
+  aspect: number;
+  /** The reader points at places of it: on a narrow page it takes the whole width. */
+  map?: boolean;
+}
+
+export interface Section {
+  name?: string;
+  controls: HTMLElement[];
+  tiles: Tile[];
+  /** Rows as wide as the stage, under the tiles. */
+  wide?: HTMLElement[];
+  readouts: HTMLElement[];
+}
+
+export interface Frame {
+  root: HTMLElement;
+  /** Tells screen readers. */
+  say(text: string): void;
+  /** Calls back at once and when the page's colours change: `ink` is that of its text, `paper` that of its ground. */
+  onColors(paint: (ink: string, paper: string) => void): void;
+  stop(): void;
+}
+
+const GAP = 14;
+const MOST = { width: 1000, height: 640 }; // pixels of a picture where it is not enlarged
+
+export function makeFrame(
+  { title, hint = "" }: { title: string; hint?: string },
+  sections: readonly Section[],
+  /** The address that brings a reader here as it is now; without one there is no button for it. */
+  address?: () => string | null,
+): Frame {
+  const status = h("p", { class: "cx-status", role: "status", "aria-live": "polite" });
+  const root = h("div", { class: "cx", role: "group", "aria-label": title || "Explorer" });
+  const say = (text: string) => {
+    status.textContent = text;
+  };
+  const tools = h("div", { class: "cx-tools" });
+  tools.dataset.tool = "";
+  const head = h("div", { class: "cx-head" });
+  if (title) head.append(h("div", { class: "cx-title", role: "heading", "aria-level": "3" }, title));
+  head.append(tools);
+  if (hint) head.append(h("p", { class: "cx-hint" }, hint));
+  const stages = sections.map((section) => makeStage(section));
+  root.append(h("style", {}, CSS), head, ...stages.map(({ node }) => node), status);
+
+  const link = tool("Copy a link to this state", ICON.link, async () => {
+    const text = address?.();
+    if (!text) return;
+    say((await copied(text)) ? "Copied the link." : `The link: ${text}`);
+    flash(link);
+  });
+  const copy = tool("Copy as a picture", ICON.picture, async () => {
+    say(await copyPicture(pictureOf(root), title));
+    flash(copy);
+  });
+  const large = tool("Enlarge", ICON.enlarge, () => enlarge(!isLarge()));
+  if (address) tools.append(link);
+  tools.append(copy, large);
+
+  // Enlarged: full screen, or where the page may not ask for that, the whole window. ----------------------------
+
+  const isLarge = () => root.classList.contains("cx-large");
+  async function enlarge(on: boolean) {
+    if (!on && document.fullscreenElement === root) return void document.exitFullscreen();
+    set(on);
+    if (on) await root.requestFullscreen?.().catch(() => {});
+  }
+  function set(on: boolean) {
+    root.style.setProperty("--paper", on ? paperOf(root.parentElement ?? document.body) : "");
+    root.classList.toggle("cx-large", on);
+    large.innerHTML = on ? ICON.shrink : ICON.enlarge;
+    for (const name of ["aria-label", "title"]) large.setAttribute(name, on ? "Back to the page" : "Enlarge");
+    layOut();
+  }
+  const left = () => {
+    if (isLarge() && document.fullscreenElement !== root) set(false);
+  };
+  root.addEventListener("fullscreenchange", left);
+  root.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && isLarge() && !document.fullscreenElement) set(false);
+  });
+
+  // Sizes and colours ------------------------------------------------------------------------------------------
+
+  function layOut() {
+    const fills = isLarge() || root.closest("[data-fill]") !== null;
+    root.classList.toggle("cx-fill", fills);
+    for (const stage of stages) stage.fit(fills);
+  }
+  const sizes = new ResizeObserver(layOut);
+  sizes.observe(root);
+  addEventListener("resize", layOut);
+
+  const painters: ((ink: string, paper: string) => void)[] = [];
+  const recolor = () => {
+    const ink = getComputedStyle(root).color;
+    root.style.colorScheme = isLight(ink) ? "dark" : "light";
+    for (const paint of painters) paint(ink, isLight(ink) ? "#000" : "#fff");
+  };
+  const themes = new MutationObserver(recolor);
+  for (const page of [document.body, document.documentElement]) themes.observe(page, { attributes: true });
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  scheme.addEventListener("change", recolor);
+
+  return {
+    root,
+    say,
+    onColors(paint) {
+      painters.push(paint);
+      recolor();
+    },
+    stop() {
+      sizes.disconnect();
+      themes.disconnect();
+      scheme.removeEventListener("change", recolor);
+      removeEventListener("resize", layOut);
+      root.remove();
+    },
+  };
+}
+
+function makeStage(section: Section) {
+  const tiles = h("div", { class: "cx-tiles" }, ...section.tiles.map(({ node }) => node));
+  const stage = h("div", { class: "cx-stage" }, tiles, ...(section.wide ?? []));
+  const node = h("div", {
+    class: "cx-section",
+    ...(section.name ? { role: "group", "aria-label": section.name } : {}),
+  });
+  if (section.name) node.append(h("div", { class: "cx-heading" }, section.name));
+  const body = h("div", { class: section.controls.length ? "cx-body cx-sided" : "cx-body" });
+  if (section.controls.length) body.append(h("div", { class: "cx-controls" }, ...section.controls));
+  if (section.tiles.length || section.wide?.length) body.append(stage);
+  if (section.readouts.length) body.append(h("div", { class: "cx-readouts" }, ...section.readouts));
+  node.append(body);
+  return { node, fit: (fills: boolean) => fitTiles(section, stage, tiles, fills) };
+}
+
+/** Gives each tile of a section its width. */
+function fitTiles(section: Section, stage: HTMLElement, box: HTMLElement, fills: boolean): void {
+  const width = box.clientWidth;
+  if (!width || !section.tiles.length) return;
+  const narrow = width < 520;
+  const maps = narrow ? section.tiles.filter((tile) => tile.map) : [];
+  const rest = section.tiles.filter((tile) => !maps.includes(tile));
+  let height = fills ? stage.clientHeight : screenHeight() * (narrow ? (maps.length ? 0.66 : 0.45) : 0.68);
+  if (fills) for (const other of section.wide ?? []) height -= other.offsetHeight + GAP;
+  for (const map of maps) {
+    const w = Math.min(width, 0.55 * height * map.aspect);
+    map.node.style.width = `${w}px`;
+    height -= w / map.aspect + textOf(map) + GAP;
+  }
+  if (!rest.length) return;
+  const text = Math.max(...rest.map(textOf));
+  const aspects = rest.map(({ aspect }) => aspect);
+  const fitted = fit(aspects, { width, height: Math.max(height, 120) }, text, GAP, fills ? undefined : MOST);
+  place(rest, fitted);
+}
+
+function place(tiles: readonly Tile[], { rows, height }: Fitted): void {
+  for (const row of split(tiles, rows)) {
+    for (const { node, aspect } of row) node.style.width = `${Math.floor(height * aspect)}px`;
+  }
+}
+
+/** Pixels of height that a tile needs beside its picture. */
+const textOf = ({ node, picture }: Tile) => Math.max(0, node.offsetHeight - picture.offsetHeight);
+
+/** Of what the reader sees at once. A frame within a page, as Colab's, is as high as what stands in it: no measure. */
+const screenHeight = () => Math.max(320, window.parent === window ? innerHeight : screen.availHeight * 0.85);
+
+// Tools ------------------------------------------------------------------------------------------------------------
+
+function tool(name: string, icon: string, press: () => unknown): HTMLButtonElement {
+  const button = h("button", { class: "cx-tool", type: "button", title: name, "aria-label": name });
+  button.innerHTML = icon;
+  button.addEventListener("click", press);
+  return button;
+}
+
+function flash(button: HTMLButtonElement): void {
+  button.classList.add("cx-done");
+  setTimeout(() => button.classList.remove("cx-done"), 1200);
+}
+
+const copied = (text: string): Promise<boolean> =>
+  Promise.resolve(navigator.clipboard?.writeText(text)).then(
+    () => navigator.clipboard !== undefined,
+    () => false,
+  );
+
+/** To the clipboard, or where the page may not write there, as a file; says which. */
+async function copyPicture(canvas: HTMLCanvasElement, title: string): Promise<string> {
+  const blob = new Promise<Blob>((resolve, reject) => {
+    canvas.toBlob((made) => (made ? resolve(made) : reject(new Error("no picture"))), "image/png");
+  });
+  try {
+    await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
+    return "Copied the picture.";
+  } catch {
+    const url = URL.createObjectURL(await blob);
+    h("a", { href: url, download: `${title.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-")}.png` }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    return "Saved the picture as a file.";
+  }
+}
+
+const icon = (path: string) => `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${path}"/></svg>`;
+
+const ICON = {
+  enlarge: icon("M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4"),
+  shrink: icon("M6 2v4H2M14 6h-4V2M10 14v-4h4M2 10h4v4"),
+  picture: icon("M2 3h12v10H2zM2 11l4-4 3 3 2-2 3 3M11 6h.01"),
+  link: icon("M7 9a3 3 0 0 0 4.2 0l2-2A3 3 0 0 0 9 2.8l-1 1M9 7a3 3 0 0 0-4.2 0l-2 2A3 3 0 0 0 7 13.2l1-1"),
+};
