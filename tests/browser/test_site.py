@@ -80,13 +80,13 @@ def tab(browser: Browser) -> Iterator[Page]:
 
 
 # axe compares the colours of each word of code with what is behind it, which takes most of its time. Words of one
-# class that look the same are one case for it: the first of them stays on a page, the others become plain text.
+# class that look the same are one case for it: the last of them stays on a page, the others become plain text.
 ONE_OF_EACH = """() => {
   const still = document.createElement("style");
   still.textContent = "* {transition: none !important}";
   document.head.append(still);
   const seen = new Set();
-  for (const word of document.querySelectorAll("pre span")) {
+  for (const word of [...document.querySelectorAll("pre span, .sig span")].reverse()) {
     if (word.childElementCount || word.id) continue;
     const look = [];
     for (let one = word; one; one = one.parentElement) {
@@ -155,6 +155,19 @@ def test_every_page_is_accessible_in_every_view(browser: Browser, pages: list[Pa
             hindrances += [(width, scheme, *one) for one in inaccessible(tab, path)]
     context.close()
     assert hindrances == []
+
+
+def test_a_word_of_code_that_is_hard_to_read_is_found(browser: Browser, site: Path) -> None:
+    """Also where it is the only one of its class that looks so."""
+    context, tab, _ = opened(browser)
+    tab.goto((site / f"notebooks/{NOTEBOOKS[2].stem}.html").as_uri())
+    tab.evaluate("document.querySelector('pre span.k').style.color = '#bbb'")
+    tab.evaluate(ONE_OF_EACH)
+    tab.evaluate(AXE)
+    ((_, rule, nodes),) = inaccessible(tab, site)
+    context.close()
+    assert rule == "color-contrast"
+    assert [node.startswith('<span class="k" style=') for node in nodes] == [True]
 
 
 def test_every_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere(
