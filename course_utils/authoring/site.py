@@ -77,7 +77,10 @@ def write_sources(source: Path) -> None:
         "benchmarks/index": "# Benchmarks\n\nWhat was measured, on which machine, and by which script.\n\n"
         "```{toctree}\n:maxdepth: 1\n:glob:\n\n*\n```\n",
     }
-    texts |= {f"benchmarks/{path.stem}": path.read_text() for path in (ROOT / "benchmarks").glob("*.md")}
+    texts |= {
+        f"benchmarks/{path.stem}": path.read_text(encoding="utf-8")
+        for path in (ROOT / "benchmarks").glob("*.md")
+    }
     texts |= {f"reference/{name}": text for name, text in site_pages.reference().items()}
     for name, text in texts.items():
         path = source / f"{name}.md"
