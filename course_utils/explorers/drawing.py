@@ -21,6 +21,7 @@ from course_utils.explorers.packing import Packer
 from course_utils.nets import over_batches
 from course_utils.pretrained import load_pretrained
 
+FRONT_END = Path(__file__).with_name("drawing.js")
 DOTS = 400  # test digits on the map
 SHOWN = 2  # the test digit of the still picture
 NETWORKS = {
@@ -40,7 +41,7 @@ class DrawingExplorer(anywidget.AnyWidget):
     own, trained on MNIST without the test digits on the map.
     """
 
-    _esm = Path(__file__).with_name("drawing.js")
+    _esm = FRONT_END
 
     title = traitlets.Unicode("Draw a digit").tag(sync=True)
     packed: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
