@@ -205,6 +205,28 @@ def test_four_bits_would_change_too_much(original: dict[str, Any], test_digits: 
     assert all(found[name] > bound for name, bound in BOUNDS.items()), found
 
 
+@torch.no_grad()
+def test_how_much_of_a_drawing_the_diffusion_model_keeps(original: dict[str, Any], test_digits: Any) -> None:
+    """From 250 and 500 the digit stays, whatever is asked for; from 750 mostly, and a wish in three comes true."""
+    x, y, model = test_digits.x[:20], test_digits.y[:20], original["diffusion"]
+    eps = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+
+    def share(start: int, wish: int | None) -> tuple[float, float]:
+        """Of the digits: those that stay what they were; of those that are no `wish`: those that become one."""
+        noisy = model.q_sample(x, torch.full((20,), start), eps)
+        asked = None if wish is None else torch.full((20,), wish)
+        *_, last = ddim_sample(model, noisy, steps=start // 250, y=asked, start=start)
+        read = original["classifier"](last.x_t.clamp(-1, 1)).argmax(dim=1)
+        return (read == y).float().mean().item(), (read == wish)[
+            y != wish
+        ].float().mean().item() if asked is not None else 0
+
+    kept = [share(start, wish)[0] for start in (250, 500) for wish in (None, 3, 5)]
+    assert min(kept) >= 0.95, kept
+    assert 0.6 < share(750, None)[0] < 0.95
+    assert 0.2 < sum(share(750, wish)[1] for wish in range(10)) / 10 < 0.5
+
+
 def test_what_is_sent_is_small() -> None:
     state = drawing_state()
     assert len(state["weights"]) < 2.5e6
