@@ -166,7 +166,7 @@ def _drawing(files: Path) -> str:
         still, files / "figures" / "drawing", "_static/figures/drawing", "Explorer “Draw a digit”, a still."
     )
     write_states(files / "explorers" / "drawing.js", {"drawing": state})
-    place = f'<div class="course-explorer" data-widget-model="drawing">{tag}</div>'
+    place = f'<div class="course-explorer" data-share="drawing" data-widget-model="drawing">{tag}</div>'
     return place + scripts("_static/explorers/drawing.js", "_static")
 
 

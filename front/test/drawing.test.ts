@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import * as address from "../src/drawing/address.ts";
 import * as arithmetic from "../src/drawing/arithmetic.ts";
 import { DIGITS } from "../src/drawing/digits.ts";
 import { normals } from "../src/drawing/engine.ts";
@@ -145,4 +146,23 @@ test("to turn by a full circle, and back and forth, changes nothing", () => {
     { degrees: 90 },
   );
   assert.ok(near(flat(quarter), [0.5, 0.4, 0.5, 0.6]) < 1e-9);
+});
+
+test("an address brings a drawing back, and what is none is refused", () => {
+  for (const strokes of DIGITS) {
+    const back = address.read(address.write("here", strokes), "here")!;
+    assert.equal(back.length, strokes.length);
+    assert.ok(near(prepared(back, true)!, prepared(strokes, true)!) < 0.25);
+    assert.equal(address.read(address.write("here", strokes), "there"), null);
+  }
+  assert.ok(near(address.read("#a?strokes=0000zzzz", "a")!.flat(2), [0, 0, 1, 1]) < 1e-9);
+  for (const wrong of [
+    "",
+    "#a",
+    "#a?strokes=",
+    "#a?strokes=000",
+    "#a?strokes=0000..0000",
+    "#a?strokes=00%3C0",
+  ])
+    assert.equal(address.read(wrong, "a"), null, wrong);
 });

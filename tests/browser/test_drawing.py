@@ -85,7 +85,7 @@ def draw(view: Locator, strokes: list[list[tuple[float, float]]]) -> None:
         mouse.move(*places[0])
         mouse.down()
         for place in places[1:]:
-            mouse.move(*place, steps=3)
+            mouse.move(*place)
         mouse.up()
 
 

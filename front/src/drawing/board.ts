@@ -61,6 +61,12 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
   function draw() {
     g.fillStyle = "#000";
     g.fillRect(0, 0, SIZE, SIZE);
+    if (!strokes.length) {
+      g.fillStyle = "#999";
+      g.font = `${SIZE / 20}px system-ui, sans-serif`;
+      g.textAlign = "center";
+      g.fillText("draw here", SIZE / 2, SIZE / 2);
+    }
     g.strokeStyle = "#fff";
     g.lineWidth = PEN * SIZE;
     g.lineCap = g.lineJoin = "round";

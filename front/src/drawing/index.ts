@@ -3,7 +3,7 @@
 import type { AnyModel } from "@anywidget/types";
 import { h } from "../house/dom.ts";
 import { makeFrame, type Tile } from "../house/frame.ts";
-import type { Point } from "../house/numbers.ts";
+import * as address from "./address.ts";
 import { makeBoard } from "./board.ts";
 import { type Client, connect } from "./client.ts";
 import { DIGITS, UNDECIDED } from "./digits.ts";
@@ -37,6 +37,14 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
 
   // Controls -----------------------------------------------------------------------------------------------------
 
+  // On the course's site the board has a place of its own, which an address can name.
+  const place = el.closest<HTMLElement>("[data-share]")?.dataset.share;
+  const follow = () => {
+    const strokes = place ? address.read(location.hash, place) : null;
+    if (!strokes) return;
+    board.put(strokes);
+    el.scrollIntoView({ block: "start" });
+  };
   const board = makeBoard(UNDECIDED, () => ask());
   const button = (label: string, press: () => void) => {
     const node = h("button", { class: "dr-button", type: "button" }, label);
@@ -57,7 +65,7 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
   );
   const examples = h(
     "div",
-    { class: "dr-row", role: "group", "aria-label": "Put a digit on the board" },
+    { class: "dr-digits", role: "group", "aria-label": "Put a digit on the board" },
     ...DIGITS.map((strokes, digit) => {
       const node = button(String(digit), () => board.put(strokes));
       node.setAttribute("aria-label", `Put a ${digit} on the board`);
@@ -110,10 +118,11 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
   const films = STEPS.map((steps, k) => makeFilm(`t₀ = ${250 * (k + 1)}, back in ${steps}`, k + 2));
   const row = h("div", { class: "dr-films" }, ...films.map(({ node }) => node));
   const known = h("p", { class: "dr-note" }, KNOWN);
-  const frame = makeFrame({ title: model.get("title"), hint: HINT }, [
+  const share = place ? () => location.href.split("#")[0] + address.write(place, board.strokes()) : undefined;
+  const sections = [
     {
       controls: [draw],
-      tiles: [looking.tile, bars.tile, map.tile, ...rebuilt.map(({ tile }) => tile)],
+      tiles: [looking.tile, ...rebuilt.map(({ tile }) => tile), bars.tile, map.tile],
       wide: [known],
       readouts: [],
     },
@@ -124,11 +133,14 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
       wide: [asking, row],
       readouts: [],
     },
-  ]);
+  ];
+  const frame = makeFrame({ title: model.get("title"), hint: HINT }, sections, share);
   frame.root.classList.add("dr");
   frame.root.append(h("style", {}, CSS));
   el.append(frame.root);
   frame.onColors(map.paint);
+  addEventListener("hashchange", follow);
+  follow();
 
   // Questions and answers ----------------------------------------------------------------------------------------
 
@@ -156,10 +168,10 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
       said = setTimeout(() => frame.say(`The classifier reads ${named(read(answer.classes))}.`), 700);
     }
   }
-  function showQuick({ image, classes, place, ...rest }: Quick) {
+  function showQuick({ image, classes, place: code, ...rest }: Quick) {
     looking.draw(image);
     bars.update(classes);
-    map.move(place as unknown as Point);
+    map.move([code[0], code[1]]);
     for (const [k, x] of [rest.autoencoder, rest.vae].entries()) {
       const error = x.reduce((sum, value, i) => sum + (value - image[i]) ** 2, 0);
       rebuilt[k].draw(x);
@@ -192,6 +204,7 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
   return () => {
     over = true;
     client?.stop();
+    removeEventListener("hashchange", follow);
     clearTimeout(said);
     frame.stop();
   };
@@ -199,7 +212,7 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
 
 const named = ({ digit, confidence }: Reading): string => `${digit}, ${percent(confidence)}`;
 const percent = (share: number): string =>
-  `${(100 * share).toFixed(share > 0.995 || share < 0.0005 ? 0 : 1)} %`;
+  `${(100 * share).toFixed(share > 0.995 || share < 0.0005 ? 0 : 1)}\u00a0%`;
 
 /** Bytes as a kernel sends them, or in base64, as a page stores them. */
 function bytesOf(value: DataView | string): Uint8Array<ArrayBuffer> {
@@ -285,7 +298,7 @@ function makeFilm(title: string, count: number) {
     node,
     show(film: Film | null) {
       paint(canvas, film?.frames ?? Array.from({ length: count }, () => null));
-      note.textContent = film ? `the last is read as ${named(film.reading)}` : "";
+      note.textContent = film ? `read as ${named(film.reading)}` : "";
     },
     fade: (old: boolean) => node.classList.toggle("dr-old", old),
   };

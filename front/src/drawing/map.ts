@@ -44,7 +44,7 @@ export function makeMap({ codes, labels, palette }: MapState) {
     g.textAlign = "center";
     g.textBaseline = "middle";
     g.lineJoin = "round";
-    for (const [digit, color] of palette.entries()) {
+    for (const digit of palette.keys()) {
       const own = codes.filter((_, k) => labels[k] === digit);
       const middle = onCanvas([
         quantile(
@@ -59,7 +59,7 @@ export function makeMap({ codes, labels, palette }: MapState) {
       g.lineWidth = 7;
       g.strokeStyle = paper;
       g.strokeText(String(digit), ...middle);
-      g.fillStyle = color;
+      g.fillStyle = ink;
       g.fillText(String(digit), ...middle);
     }
     if (!place) return;
