@@ -155,7 +155,7 @@ def _still() -> bytes:
     plane.scatter(across, up, s=2, c=[style.PALETTE[label] for label in state["plane"]["labels"]])
     plane.plot(*nets["plane"].encode(x)[0], "o", color="black", markersize=8, fillstyle="none")
     plane.set(xticks=[], yticks=[], aspect="equal")
-    plane.set_title("its code in a VAE of 2 numbers", fontsize=7.5, loc="left")
+    plane.set_title("VAE of 2 numbers", fontsize=7.5, loc="left")
     for column, role in ((3, "autoencoder"), (4, "vae")):
         show(grid[0, column], {"vae": "VAE"}.get(role, role), nets[role].reconstruct(x))
     model, times = nets["diffusion"], _times()

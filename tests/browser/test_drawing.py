@@ -120,7 +120,7 @@ def test_a_drawn_digit_is_read_and_changes_every_picture(view: Locator) -> None:
 
     view.get_by_role("button", name="Clear").click()
     expect(view.locator(".dr-best")).to_have_count(0)
-    assert not pixels(panel(view, "what the networks see")).any()
+    assert not pixels(panel(view, "what they see")).any()
     view.get_by_role("button", name="Undo").click()
     expect_read(view, 1)
 

@@ -25,7 +25,9 @@ interface State {
 const HINT =
   "Try: draw a 4 that could be a 9; a letter; two digits beside each other. Then erase a part of it.";
 const KNOWN =
-  "All were trained on handwritten digits of MNIST and on nothing else. Whatever you draw, they look for a digit in it.";
+  "All were trained on MNIST's handwritten digits and on nothing else: whatever you draw, they look for a digit in it. " +
+  "Autoencoder and VAE press it through 16 numbers; the error is squared and summed over the pixels, in brackets its " +
+  "mean for real digits.";
 const NO_WISH = 10;
 const STEPS = ["1 step", "2 steps", "3 steps"];
 
@@ -107,13 +109,13 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
 
   // What is shown ------------------------------------------------------------------------------------------------
 
-  const looking = picture("what the networks see");
+  const looking = picture("what they see");
   const bars = makeBars();
   const map = makeMap(model.get("plane"));
   const { autoencoder: usualAe, vae: usualVae } = model.get("usual");
   const rebuilt = [
-    { ...picture("autoencoder, 16 numbers"), usual: usualAe },
-    { ...picture("VAE, 16 numbers"), usual: usualVae },
+    { ...picture("autoencoder"), usual: usualAe },
+    { ...picture("VAE"), usual: usualVae },
   ];
   const films = STEPS.map((steps, k) => makeFilm(`t₀ = ${250 * (k + 1)}, back in ${steps}`, k + 2));
   const row = h("div", { class: "dr-films" }, ...films.map(({ node }) => node));
@@ -162,7 +164,7 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
     if (answer.kind === "quick") showQuick(answer);
     else if (answer.kind === "empty") showNothing();
     else if (fresh) showFilm(answer);
-    if (answer.kind !== "film") for (const film of films) film.fade(true);
+    if (answer.kind !== "film") for (const film of films) film.fade(answer.kind === "quick");
     if (answer.kind === "quick" && fresh) {
       clearTimeout(said);
       said = setTimeout(() => frame.say(`The classifier reads ${named(read(answer.classes))}.`), 700);
@@ -175,7 +177,7 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
     for (const [k, x] of [rest.autoencoder, rest.vae].entries()) {
       const error = x.reduce((sum, value, i) => sum + (value - image[i]) ** 2, 0);
       rebuilt[k].draw(x);
-      rebuilt[k].note(`squared error ${error.toFixed(0)} (real ones ${rebuilt[k].usual.toFixed(0)})`);
+      rebuilt[k].note(`error ${error.toFixed(0)} (real: ${rebuilt[k].usual.toFixed(0)})`);
     }
   }
   function showNothing() {

@@ -12,18 +12,19 @@ export interface MapState {
 
 const SIZE = 480; // pixels of the canvas
 const DOT = 4.5;
+const EDGE = 0.93;
 const INSIDE = 0.97; // the share of the dots' coordinates that the map reaches; what lies beyond stands at its edge
 
 export function makeMap({ codes, labels, palette }: MapState) {
   const canvas = h("canvas", { width: SIZE, height: SIZE, class: "dr-map" });
-  const title = "its code in a VAE of 2 numbers";
+  const title = "VAE of 2 numbers";
   const node = h("figure", { class: "cx-panel" }, h("figcaption", {}, title), canvas);
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", `${title}, among ${codes.length} real digits`);
+  canvas.setAttribute("aria-label", `${title}: the place of the drawing among ${codes.length} real digits`);
   const reach = quantile(codes.flat().map(Math.abs), INSIDE);
   const onCanvas = ([x, y]: Point): Point => [
-    (SIZE / 2) * (1 + clamp(x / reach, -0.97, 0.97)),
-    (SIZE / 2) * (1 - clamp(y / reach, -0.97, 0.97)),
+    (SIZE / 2) * (1 + clamp(x / reach, -EDGE, EDGE)),
+    (SIZE / 2) * (1 - clamp(y / reach, -EDGE, EDGE)),
   ];
   let place: Point | null = null;
   let colors = ["#000", "#fff"];
