@@ -161,7 +161,7 @@ def _drawing(files: Path) -> str:
     state = {**drawing_state(), "title": "Draw a digit"}
     state["weights"] = base64.b64encode(state["weights"]).decode()
     state["_esm"] = FRONT_END.read_text(encoding="utf-8")
-    still = {"image/png": base64.b64encode(still_picture()).decode()}
+    still = NotebookNode({"image/png": base64.b64encode(still_picture()).decode()})
     tag = picture(
         still, files / "figures" / "drawing", "_static/figures/drawing", "Explorer “Draw a digit”, a still."
     )

@@ -92,33 +92,30 @@ class Packer:
         ]
         described: list[dict[str, Any]] = []
         channels = 0  # of the last convolution
-        flat = False
-        for layer, after in zip(layers, [*layers[1:], None, None], strict=False):
+        for k, layer in enumerate(layers):
+            before, after = layers[max(0, k - 1)], layers[k + 1 : k + 3]
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                described.append(
-                    self.convolution(layer, after if isinstance(after, nn.BatchNorm2d) else None)
-                )
+                norm = next((other for other in after[:1] if isinstance(other, nn.BatchNorm2d)), None)
+                described.append(self.convolution(layer, norm))
                 channels = layer.out_channels
             elif isinstance(layer, nn.Linear):
                 weight, bias = layer.weight, layer.bias
-                if flat:
+                if isinstance(before, nn.Flatten):
                     side = math.isqrt(layer.in_features // channels)
                     weight = weight.unflatten(1, (channels, side, side)).permute(0, 2, 3, 1).flatten(1)
-                    flat = False
-                shape = _shape_after(layers, layer)
-                if shape:
-                    weight, bias = (
-                        part.unflatten(0, shape).movedim(0, 2).flatten(0, 2) for part in (weight, bias)
-                    )
+                for other in after:  # an activation may come first
+                    if isinstance(other, nn.Unflatten):
+                        weight, bias = (
+                            part.unflatten(0, other.unflattened_size).movedim(0, 2).flatten(0, 2)
+                            for part in (weight, bias)
+                        )
                 described.append(self.linear(layer, weight, bias))
             elif isinstance(layer, nn.Unflatten):
                 count, height, width = layer.unflattened_size
                 described.append({"kind": "reshape", "shape": [height, width, count]})
             elif isinstance(layer, nn.ReLU | nn.SiLU | nn.Tanh):
                 described.append({"kind": type(layer).__name__.lower()})
-            elif isinstance(layer, nn.Flatten):
-                flat = True
-            elif not isinstance(layer, nn.BatchNorm2d):
+            elif not isinstance(layer, nn.Flatten | nn.BatchNorm2d):
                 raise ValueError(f"layers holds a {type(layer).__name__}, which the front end does not know")
         return described
 
@@ -135,6 +132,7 @@ class Packer:
             return [self._time_block(b) if hasattr(b, "conv1") else self._attention(b) for b in stage]
 
         assert net.embed is not None
+        assert isinstance(net.out, nn.Conv2d)
         return {
             "width": net.width, "heads": HEADS, "time": self.sequence(net.time),
             "embed": self.matrix(net.embed.weight),
@@ -158,10 +156,3 @@ class Packer:
 
     def _norm(self, norm: nn.GroupNorm) -> dict[str, Any]:
         return {"scale": self.vector(norm.weight), "shift": self.vector(norm.bias)}
-
-
-def _shape_after(layers: list[nn.Module], layer: nn.Module) -> tuple[int, ...] | None:
-    """(C, H, W) if the layer's output is unflattened to it, with at most an activation in between."""
-    number = next(k for k, other in enumerate(layers) if other is layer)
-    near = [other for other in layers[number + 1 : number + 3] if isinstance(other, nn.Unflatten)]
-    return tuple(near[0].unflattened_size) if near else None

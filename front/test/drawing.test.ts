@@ -122,12 +122,12 @@ test("an eraser cuts a stroke in two and leaves others alone", () => {
     [0.1, 0.5],
     [0.9, 0.5],
   ];
-  const parts = erased([line], [0.5, 0.5], 0.1);
+  const parts = erased([line], [0.5, 0.5], [0.5, 0.5], 0.1);
   assert.equal(parts.length, 2);
   for (const part of parts) for (const [x] of part) assert.ok(Math.abs(x - 0.5) > 0.1);
   assert.ok(Math.abs(parts[0].at(-1)![0] - 0.4) < 0.03 && Math.abs(parts[1][0][0] - 0.6) < 0.03);
-  assert.equal(erased([line], [0.5, 0.9], 0.1).length, 1);
-  assert.deepEqual(erased([line], [0.5, 0.5], 2), []);
+  assert.equal(erased([line], [0.1, 0.9], [0.9, 0.9], 0.1).length, 1);
+  assert.deepEqual(erased([line], [0.1, 0.45], [0.9, 0.45], 0.1), []);
 });
 
 test("to turn by a full circle, and back and forth, changes nothing", () => {

@@ -158,3 +158,15 @@ def test_the_digit_that_is_asked_for_is_made_where_little_is_left_of_the_drawing
     view.get_by_role("radio", name="5", exact=True).press("Space")
     expect(last).to_contain_text("read as 5", timeout=15_000)
     expect(first).to_contain_text("read as 4")
+
+
+def test_a_page_that_may_have_no_worker_computes_by_itself(browser: Browser, page: Path) -> None:
+    tab = browser.new_page()
+    tab.add_init_script("window.Worker = class { constructor() { throw new Error('forbidden'); } }")
+    tab.goto(page.as_uri())
+    view = tab.locator(".cx")
+    expect_read(view, 4)
+    view.locator(".dr-board").press("8")
+    expect_read(view, 8)
+    expect(view.locator(".dr-films .dr-under").last).to_contain_text("read as", timeout=15_000)
+    tab.close()

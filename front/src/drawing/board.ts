@@ -92,6 +92,7 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
   // Pointers: only one draws at a time. ---------------------------------------------------------------------------
 
   let pointer: number | null = null;
+  let last: Point = [0, 0]; // where it was
   function at(event: PointerEvent): Point {
     const box = canvas.getBoundingClientRect();
     return [
@@ -100,7 +101,9 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
     ];
   }
   function touch(points: readonly Point[]) {
-    if (board.erasing) show(points.reduce((rest, p) => erased(rest, p, RUBBER), strokes as Stroke[]));
+    const path = [last, ...points];
+    last = path[points.length];
+    if (board.erasing) show(points.reduce((rest, to, k) => erased(rest, path[k], to, RUBBER), [...strokes]));
     else show([...strokes.slice(0, -1), [...strokes[strokes.length - 1], ...points]]);
   }
   node.addEventListener("pointerdown", (event) => {
@@ -109,8 +112,9 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
     node.setPointerCapture(pointer);
     node.classList.add("cx-pointed");
     remember();
-    if (board.erasing) touch([at(event)]);
-    else show([...(untouched ? [] : strokes), [at(event)]]);
+    last = at(event);
+    if (board.erasing) touch([last]);
+    else show([...(untouched ? [] : strokes), [last]]);
   });
   node.addEventListener("pointermove", (event) => {
     if (event.pointerId !== pointer) return;

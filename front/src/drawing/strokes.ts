@@ -47,23 +47,27 @@ export function rasterised(strokes: readonly Stroke[], size: number, pen: number
   const radius = pen / 2;
   for (const stroke of strokes)
     for (let k = 0; k < stroke.length; k++) {
-      const [a, b] = [stroke[Math.max(0, k - 1)], stroke[k]].map(([x, y]) => [x * size, y * size]);
-      const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
-      const long = dx * dx + dy * dy || 1;
+      const [a, b] = [stroke[Math.max(0, k - 1)], stroke[k]].map(([x, y]): Point => [x * size, y * size]);
       const [across, down] = [0, 1].map((axis) => [
         clamp(Math.floor(Math.min(a[axis], b[axis]) - radius - 1), 0, size),
         clamp(Math.ceil(Math.max(a[axis], b[axis]) + radius + 1), 0, size),
       ]);
       for (let y = down[0]; y < down[1]; y++)
         for (let x = across[0]; x < across[1]; x++) {
-          const [px, py] = [x + 0.5 - a[0], y + 0.5 - a[1]];
-          const along = clamp((px * dx + py * dy) / long, 0, 1);
-          const cover = radius + 0.5 - Math.hypot(px - along * dx, py - along * dy);
+          const cover = radius + 0.5 - fromLine([x + 0.5, y + 0.5], a, b);
           const at = y * size + x;
           if (cover > ink[at]) ink[at] = Math.min(cover, 1);
         }
     }
   return ink;
+}
+
+/** How far a point is from the line from a to b. */
+function fromLine([x, y]: Point, a: Point, b: Point): number {
+  const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
+  const [px, py] = [x - a[0], y - a[1]];
+  const along = clamp((px * dx + py * dy) / (dx * dx + dy * dy || 1), 0, 1);
+  return Math.hypot(px - along * dx, py - along * dy);
 }
 
 /** The mean over equal squares: `size` × `size` values to 28 × 28. */
@@ -149,13 +153,13 @@ function shares(start: number, scale: number, count: number, size: number): [at:
   });
 }
 
-/** What is left of strokes after an eraser went over a place; a stroke may fall into two. */
-export function erased(strokes: readonly Stroke[], at: Point, radius: number): Stroke[] {
+/** What is left of strokes after an eraser went straight from one place to another; a stroke may fall into two. */
+export function erased(strokes: readonly Stroke[], from: Point, to: Point, radius: number): Stroke[] {
   const left: Point[][] = [];
   for (const stroke of strokes) {
     let part: Point[] = [];
     for (const point of dense(stroke, radius / 4)) {
-      if (Math.hypot(point[0] - at[0], point[1] - at[1]) > radius) part.push(point);
+      if (fromLine(point, from, to) > radius) part.push(point);
       else {
         if (part.length) left.push(part);
         part = [];
