@@ -139,21 +139,21 @@ def _still() -> bytes:
     def show(place: Any, title: str, *images: Tensor) -> None:
         axes = figure.add_subplot(place)
         gaps = [torch.nn.functional.pad(image.reshape(28, 28), (0, 2), value=1.0) for image in images]
-        axes.imshow(torch.cat(gaps, dim=1), cmap="gray", vmin=-1, vmax=1)
+        axes.imshow(torch.cat(gaps, dim=1).numpy(), cmap="gray", vmin=-1, vmax=1)
         axes.set_axis_off()
         axes.set_title(title, fontsize=7.5, loc="left")
 
     show(grid[0, 0], "a digit", x)
     bars = figure.add_subplot(grid[0, 1])
-    bars.barh(range(10), nets["classifier"](x).softmax(dim=1)[0], color=style.ACCENT)
+    bars.barh(range(10), nets["classifier"](x).softmax(dim=1)[0].tolist(), color=style.ACCENT)
     bars.set(xlim=(0, 1), yticks=range(10))
     bars.invert_yaxis()
     bars.tick_params(labelsize=6)
     bars.set_title("the classifier", fontsize=7.5, loc="left")
     plane = figure.add_subplot(grid[0, 2])
-    across, up = torch.tensor(state["plane"]["codes"]).T
+    across, up = zip(*state["plane"]["codes"], strict=True)
     plane.scatter(across, up, s=2, c=[style.PALETTE[label] for label in state["plane"]["labels"]])
-    plane.plot(*nets["plane"].encode(x)[0], "o", color="black", markersize=8, fillstyle="none")
+    plane.plot(*nets["plane"].encode(x)[0].tolist(), "o", color="black", markersize=8, fillstyle="none")
     plane.set(xticks=[], yticks=[], aspect="equal")
     plane.set_title("VAE of 2 numbers", fontsize=7.5, loc="left")
     for column, role in ((3, "autoencoder"), (4, "vae")):
