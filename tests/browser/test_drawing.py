@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nbformat
 import numpy as np
@@ -16,6 +17,9 @@ from course_utils.authoring.pages import to_html
 from course_utils.explorers import DrawingExplorer
 
 from .hands import STATE, panel, pixels
+
+if TYPE_CHECKING:
+    from .conftest import Lab
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -170,3 +174,18 @@ def test_a_page_that_may_have_no_worker_computes_by_itself(browser: Browser, pag
     expect_read(view, 8)
     expect(view.locator(".dr-films .dr-under").last).to_contain_text("read as", timeout=15_000)
     tab.close()
+
+
+def test_with_a_kernel_and_after_it_is_gone(lab: Lab) -> None:
+    """A kernel sends the weights as bytes; from then on nothing is asked of it."""
+    cell = nbformat.v4.new_code_cell("from course_utils.explorers import DrawingExplorer\nDrawingExplorer()")
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+    shown = lab.open(lab.add(notebook, "drawing.ipynb"))
+    lab.run_all()
+    view = shown.locator(".cx")
+    expect(view).to_be_visible(timeout=60_000)
+    expect_read(view, 4)
+    lab.stop_kernels()
+    view.locator(".dr-board").press("2")
+    expect_read(view, 2)
