@@ -1814,6 +1814,9 @@ Explorer(
 #
 # </details>
 #
+# **Draw a digit of your own** and have it made anew from three times $t_0$: add a cell with
+# `from course_utils.explorers import DrawingExplorer; DrawingExplorer()`.
+#
 # ## 10 · Questions
 #
 # Think first, then unfold the answer.

@@ -4,6 +4,7 @@ What is written for the site alone lies in `docs/site`; all else is made from th
 the benchmarks and the package's docstrings.
 """
 
+import base64
 import json
 import shutil
 import tempfile
@@ -21,11 +22,12 @@ from course_utils.authoring.notebooks import repository_address, write_text
 from course_utils.authoring.pages import WIDGET_SCRIPT
 from course_utils.authoring.site_extension import mended
 from course_utils.authoring.site_notebooks import mark_claims, mark_words, read_page, with_bar, words_of
-from course_utils.authoring.stored import living, scripts, take_widgets, write_states
+from course_utils.authoring.stored import living, picture, scripts, take_widgets, write_states
+from course_utils.explorers.drawing import FRONT_END, drawing_state, still_picture
 
 ROOT = Path(__file__).resolve().parents[2]
 FRONT = ("08_latent_diffusion", "Prompt builder")
-PAGES = ("index.md", "start.md", "teaching.md", "conf.py")
+PAGES = ("index.md", "start.md", "draw.md", "teaching.md")
 
 
 def build(out: Path | str) -> None:
@@ -90,6 +92,7 @@ def write_sources(source: Path) -> None:
         write_text(path, text.replace("docs/../", ""))
     values = {
         "front": _front(files),
+        "drawing": _drawing(files),
         "table": _table(readme),
         "begin": site_pages.section(readme, "Begin here"),
         "need": site_pages.section(readme, "What you need to know").partition("\n| ")[0].strip(),
@@ -99,7 +102,7 @@ def write_sources(source: Path) -> None:
         "colab": _links(repository, f"notebooks/{pages[0].name}.ipynb")[0][1],
         "first": f"/notebooks/{pages[0].name}.ipynb",
     }
-    for name in PAGES[:3]:
+    for name in PAGES:
         text = (source / name).read_text(encoding="utf-8")
         for key, value in values.items():
             text = text.replace(f"<!-- {key} -->", value)
@@ -154,6 +157,20 @@ def _front(files: Path) -> str:
     place = living(model, widgets[model], shown, files / "figures" / "front", "_static/figures/front")
     write_states(files / "explorers" / "front.js", {model: widgets[model]})
     return place + scripts("_static/explorers/front.js", "_static")
+
+
+def _drawing(files: Path) -> str:
+    """The board to draw on, with the networks that it needs."""
+    state = {**drawing_state(), "title": "Draw a digit"}
+    state["weights"] = base64.b64encode(state["weights"]).decode()
+    state["_esm"] = FRONT_END.read_text(encoding="utf-8")
+    still = NotebookNode({"image/png": base64.b64encode(still_picture()).decode()})
+    tag = picture(
+        still, files / "figures" / "drawing", "_static/figures/drawing", "Explorer “Draw a digit”, a still."
+    )
+    write_states(files / "explorers" / "drawing.js", {"drawing": state})
+    place = f'<div class="course-explorer" data-share="drawing" data-widget-model="drawing">{tag}</div>'
+    return place + scripts("_static/explorers/drawing.js", "_static")
 
 
 def _table(readme: str) -> str:

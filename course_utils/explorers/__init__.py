@@ -8,8 +8,11 @@ explorer answers at once, and goes on answering without a kernel: in a saved not
     LatentExplorer  a map of the latent space, and interpolation between two images
     NoiseExplorer   corrupt an image, and what an autoencoder makes of it
     MetricsExplorer spoil a set of images, and what each metric says
+
+One is of another kind: in `DrawingExplorer` the reader draws, and the networks themselves run in the browser.
 """
 
+from course_utils.explorers.drawing import DrawingExplorer
 from course_utils.explorers.engine import Explorer
 from course_utils.explorers.latent import LatentExplorer
 from course_utils.explorers.metrics import MetricsExplorer
@@ -17,6 +20,6 @@ from course_utils.explorers.noise import NoiseExplorer
 from course_utils.explorers.parts import NEAREST, Choice, Pad, Panel, Readout, Slider
 
 __all__ = [
-    "NEAREST", "Choice", "Explorer", "LatentExplorer", "MetricsExplorer", "NoiseExplorer", "Pad", "Panel",
-    "Readout", "Slider",
+    "NEAREST", "Choice", "DrawingExplorer", "Explorer", "LatentExplorer", "MetricsExplorer", "NoiseExplorer", "Pad",
+    "Panel", "Readout", "Slider",
 ]  # fmt: skip
