@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { argv, exit } from "node:process";
 import { build, type Plugin, transform } from "esbuild";
 
-const ENTRIES = ["explorer"];
+const ENTRIES = ["explorer", "playground"];
 const BANNER = "// Built from front/src by `make front`; change it there.";
 
 const css: Plugin = {

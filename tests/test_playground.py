@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
 from course_utils.data import toy_points
 from course_utils.diffusion import DiffusionModel, IdealDenoiser, ddim_sample, linear_schedule
 from course_utils.diffusion.samplers import time_steps
+from course_utils.explorers import DiffusionPlayground, GanPlayground
+from course_utils.explorers.playground import PointNet
 from course_utils.gan import GAN, draw_noise
-from course_utils.nets.unet import sinusoids
+from course_utils.nets import seeded
+from course_utils.training import exponential_average
 
 SCRIPT = Path(__file__).resolve().parents[1] / "front" / "test" / "playground.ts"
 CLOSE = {"rtol": 1e-8, "atol": 1e-9}
@@ -39,7 +46,11 @@ def ask(what: str, **given: Any) -> Any:
     """What the playground's modules answer."""
     plain = {k: v.flatten().tolist() if isinstance(v, Tensor) else v for k, v in given.items()}
     done = subprocess.run(
-        [node(), str(SCRIPT)], input=json.dumps({"ask": what, **plain}), capture_output=True, text=True, timeout=60
+        [node(), str(SCRIPT)],
+        input=json.dumps({"ask": what, **plain}),
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -54,7 +65,7 @@ def mlp(sizes: list[int], activation: type[nn.Module], seed: int) -> nn.Sequenti
     parts: list[nn.Module] = []
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        for a, b in zip(sizes, sizes[1:], strict=False):
+        for a, b in pairwise(sizes):
             parts += [nn.Linear(a, b, dtype=WIDE), activation()]
     return nn.Sequential(*parts[:-1])
 
@@ -64,7 +75,9 @@ def vector(net: nn.Module) -> Tensor:
 
 
 def gradient(net: nn.Module) -> Tensor:
-    return torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in net.parameters()])
+    return torch.cat(
+        [torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in net.parameters()]
+    )
 
 
 def normal(*shape: int, seed: int) -> Tensor:
@@ -136,52 +149,58 @@ def test_schedule_and_times_are_the_packages() -> None:
     ours = ask("schedule", steps=steps)
     close(ours["alphaBar"], linear_schedule(1000).alpha_bar)
     assert ours["times"][3] == time_steps(1000, 1000)
-    for mine, n in zip(ours["times"], steps, strict=True):  # a half is rounded to even in Python, up in JavaScript
+    for mine, n in zip(
+        ours["times"], steps, strict=True
+    ):  # a half is rounded to even in Python, up in JavaScript
         assert max(abs(a - b) for a, b in zip(mine, time_steps(1000, n), strict=True)) <= 1
 
 
-def entering(x: Tensor, t: Tensor) -> Tensor:
-    waves = [g(f * x[:, axis]) for f in (1, 2, 4) for axis in (0, 1) for g in (torch.sin, torch.cos)]
-    return torch.cat([x, sinusoids(t, 16).double(), torch.stack(waves, dim=1)], dim=1)
-
-
-class PointNet(nn.Module):
-    def __init__(self, layers: nn.Module) -> None:
-        super().__init__()
-        self.layers = layers
-
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        return self.layers(entering(x, t))
+def diffusion_model(seed: int) -> DiffusionModel:
+    with seeded(seed):
+        net = PointNet().double()
+    return DiffusionModel(net, linear_schedule(1000), prediction_type="eps", clip_x0=False)
 
 
 def test_the_diffusion_loss_is_the_packages() -> None:
     x0 = toy_points("moons", 20, generator=torch.Generator().manual_seed(7))[0].double()
-    net = PointNet(mlp([30, 64, 64, 2], nn.SiLU, 8))
-    model = DiffusionModel(net, linear_schedule(1000), prediction_type="eps", clip_x0=False)
+    model = diffusion_model(8)
     loss = model.loss(x0, generator=torch.Generator().manual_seed(9))
     loss.backward()
     draw = torch.Generator().manual_seed(9)  # what the model drew
     t = torch.randint(1, 1001, (20,), generator=draw)
     eps = torch.randn(20, 2, dtype=WIDE, generator=draw)
-    ours = ask("diffusion", parameters=vector(net), x0=x0, t=t, eps=eps)
+    ours = ask("diffusion", parameters=vector(model), x0=x0, t=t, eps=eps)
     assert ours["sizes"] == [30, 64, 64, 2]
     close(ours["xt"], model.q_sample(x0, t, eps))
     # The package's sinusoids are float32: seven digits of angles up to 1000.
-    close(ours["entering"], entering(model.q_sample(x0, t, eps), t), atol=1e-4)
+    close(ours["entering"], model.net.entering(model.q_sample(x0, t, eps), t), atol=1e-4)
     close(ours["loss"], loss, rtol=1e-4)
-    close(ours["gradient"], gradient(net), rtol=1e-3, atol=1e-5)
+    close(ours["gradient"], gradient(model), rtol=1e-3, atol=1e-5)
+
+
+def test_the_average_of_the_weights_is_the_packages() -> None:
+    weights = [3.0, -1.0, 2.0, 0.5, *[1.0] * 5, *normal(1000, seed=17).tolist()]
+    one = nn.Linear(1, 1, bias=False, dtype=WIDE)
+    average = exponential_average(one, 0.99)
+    for value in weights:
+        nn.init.constant_(one.weight, value)
+        average.update_parameters(one)
+    close(ask("average", weights=weights), average.module.weight.item())
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
 def test_one_step_back_is_the_packages(eta: float) -> None:
     x_T = normal(12, 2, seed=10)
-    net = PointNet(mlp([30, 64, 64, 2], nn.SiLU, 11))
-    model = DiffusionModel(net, linear_schedule(1000), prediction_type="eps", clip_x0=False)
+    model = diffusion_model(11)
     states = list(ddim_sample(model, x_T, steps=4, eta=eta, generator=torch.Generator().manual_seed(12)))
     draw = torch.Generator().manual_seed(12)
-    for before, after in zip(states, states[1:], strict=False):
+    for before, after in pairwise(states):
         assert after.eps_hat is not None
-        z = torch.randn(12, 2, dtype=WIDE, generator=draw) if eta and after.t else torch.zeros(12, 2, dtype=WIDE)
+        z = (
+            torch.randn(12, 2, dtype=WIDE, generator=draw)
+            if eta and after.t
+            else torch.zeros(12, 2, dtype=WIDE)
+        )
         ours = ask("stepBack", x=before.x_t, eps=after.eps_hat, t=before.t, s=after.t, eta=eta, z=z)
         close(ours, after.x_t)
 
@@ -237,3 +256,34 @@ def test_modes_are_counted_as_notebook_05_counts_them() -> None:
     assert seen["covered"] == (counts >= 5).sum().item()
     assert seen["near"] == pytest.approx(near.double().mean().item())
     assert seen["energy"] == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("make", [GanPlayground, DiffusionPlayground])
+def test_a_playground_is_small_and_its_still_stands_for_itself(make: type) -> None:
+    widget = make()
+    state = widget.get_state()
+    assert len(json.dumps({k: v for k, v in state.items() if k not in ("_esm", "layout")})) < 2000
+    data, _ = widget._repr_mimebundle_()
+    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    assert min(picture.size) > 400
+    orange = (np.abs(np.asarray(picture.convert("RGB")).astype(int) - [218, 119, 1]).sum(axis=2) < 60).sum()
+    assert orange > 1000  # what the model made
+
+
+@pytest.mark.parametrize(
+    ("make", "wrong", "told"),
+    [
+        (GanPlayground, {"data": "checkerboard"}, "data='checkerboard'"),
+        (GanPlayground, {"turns_g": 6}, "turns_g=6.*1, 2, 3, 4, 5"),
+        (GanPlayground, {"r1": 2}, "r1=2"),
+        (GanPlayground, {"lr_d": 1.0}, "lr_d=1.0"),
+        (GanPlayground, {"loss": "hinge"}, "loss='hinge'"),
+        (DiffusionPlayground, {"steps": 4}, "steps=4"),
+        (DiffusionPlayground, {"sampler": "heun"}, "sampler='heun'"),
+        (DiffusionPlayground, {"lr": 1e-4}, "lr=0.0001"),
+        (DiffusionPlayground, {"seed": 8}, "seed=8"),
+    ],
+)
+def test_what_no_control_of_the_page_has_is_refused(make: type, wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        make(**wrong)

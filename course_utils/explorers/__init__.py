@@ -8,6 +8,10 @@ explorer answers at once, and goes on answering without a kernel: in a saved not
     LatentExplorer  a map of the latent space, and interpolation between two images
     NoiseExplorer   corrupt an image, and what an autoencoder makes of it
     MetricsExplorer spoil a set of images, and what each metric says
+
+Two more are no frames but small networks of the plane, which `playground.js` trains in the page itself.
+
+    GanPlayground, DiffusionPlayground
 """
 
 from course_utils.explorers.engine import Explorer
@@ -15,8 +19,9 @@ from course_utils.explorers.latent import LatentExplorer
 from course_utils.explorers.metrics import MetricsExplorer
 from course_utils.explorers.noise import NoiseExplorer
 from course_utils.explorers.parts import NEAREST, Choice, Pad, Panel, Readout, Slider
+from course_utils.explorers.playground import DiffusionPlayground, GanPlayground
 
 __all__ = [
-    "NEAREST", "Choice", "Explorer", "LatentExplorer", "MetricsExplorer", "NoiseExplorer", "Pad", "Panel",
-    "Readout", "Slider",
+    "NEAREST", "Choice", "DiffusionPlayground", "Explorer", "GanPlayground", "LatentExplorer", "MetricsExplorer",
+    "NoiseExplorer", "Pad", "Panel", "Readout", "Slider",
 ]  # fmt: skip

@@ -75,6 +75,14 @@ const ASKED: Record<string, (given: any) => unknown> = {
       entering: [...entering(x, t)],
     };
   },
+  average({ weights }) {
+    const model = new Diffusion(DENSITIES.moons, 1e-3, 0);
+    for (const [t, value] of weights.entries()) {
+      model.net.parameters.fill(value);
+      model.follow(t);
+    }
+    return model.average.parameters[5];
+  },
   sinusoids: ({ t, width }) => t.map((one: number) => [...sinusoids(one, width)]),
   schedule: ({ steps }) => ({ alphaBar: [...alphaBar], times: steps.map(timeSteps) }),
   stepBack: ({ x, eps, t, s, eta, z }) => [...stepBack(f(x), f(eps), t, s, eta, f(z))],

@@ -167,11 +167,15 @@ export class Diffusion {
     const t = Array.from({ length: BATCH }, () => 1 + this.random.whole(T));
     const loss = this.gradientOf(x0, t, this.random.normals(2 * BATCH));
     this.adam.step(this.lr);
-    this.steps++;
-    const kept = Math.min(AVERAGED, (1 + this.steps) / (10 + this.steps)); // little of the first weights
+    this.follow(this.steps++);
+    return loss;
+  }
+
+  /** The average takes in the weights after training step t = 0, 1, …, as `course_utils.training`'s does. */
+  follow(t: number): void {
+    const kept = t ? Math.min(AVERAGED, (1 + t) / (10 + t)) : 0;
     for (let k = 0; k < this.net.parameters.length; k++)
       this.average.parameters[k] = kept * this.average.parameters[k] + (1 - kept) * this.net.parameters[k];
-    return loss;
   }
 }
 

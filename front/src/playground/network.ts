@@ -128,7 +128,7 @@ export class Network {
 
 const relu = (z: Float64Array): Float64Array => {
   const h = new Float64Array(z.length);
-  for (let k = 0; k < z.length; k++) h[k] = z[k] > 0 ? z[k] : 0;
+  for (let k = 0; k < z.length; k++) h[k] = Math.max(z[k], 0);
   return h;
 };
 
