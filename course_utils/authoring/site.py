@@ -4,6 +4,7 @@ What is written for the site alone lies in `docs/site`; all else is made from th
 the benchmarks and the package's docstrings.
 """
 
+import base64
 import json
 import shutil
 import tempfile
@@ -22,10 +23,11 @@ from course_utils.authoring.pages import WIDGET_SCRIPT
 from course_utils.authoring.site_extension import mended
 from course_utils.authoring.site_notebooks import mark_claims, mark_words, read_page, with_bar, words_of
 from course_utils.authoring.stored import living, scripts, take_widgets, write_states
+from course_utils.explorers import DiffusionPlayground, GanPlayground
 
 ROOT = Path(__file__).resolve().parents[2]
 FRONT = ("08_latent_diffusion", "Prompt builder")
-PAGES = ("index.md", "start.md", "teaching.md", "conf.py")
+PAGES = ("index.md", "play.md", "start.md", "teaching.md")
 
 
 def build(out: Path | str) -> None:
@@ -87,6 +89,7 @@ def write_sources(source: Path) -> None:
         write_text(path, text.replace("docs/../", ""))
     values = {
         "front": _front(files),
+        "play": _play(files),
         "table": _table(readme),
         "begin": site_pages.section(readme, "Begin here"),
         "need": site_pages.section(readme, "What you need to know").partition("\n| ")[0].strip(),
@@ -96,7 +99,7 @@ def write_sources(source: Path) -> None:
         "colab": _links(repository, f"notebooks/{pages[0].name}.ipynb")[0][1],
         "first": f"/notebooks/{pages[0].name}.ipynb",
     }
-    for name in PAGES[:3]:
+    for name in PAGES:
         text = (source / name).read_text(encoding="utf-8")
         for key, value in values.items():
             text = text.replace(f"<!-- {key} -->", value)
@@ -151,6 +154,23 @@ def _front(files: Path) -> str:
     place = living(model, widgets[model], shown, files / "figures" / "front", "_static/figures/front")
     write_states(files / "explorers" / "front.js", {model: widgets[model]})
     return place + scripts("_static/explorers/front.js", "_static")
+
+
+def _play(files: Path) -> str:
+    """Both playgrounds, which need no notebook: they train in the page."""
+    widgets, parts = {}, []
+    for name, heading, make in (
+        ("gan", "Two players", GanPlayground),
+        ("diffusion", "Back from noise", DiffusionPlayground),
+    ):
+        widget = make()
+        png = base64.b64encode(widget.still()).decode()
+        shown = nbformat.from_dict({"image/png": png})
+        widgets[name] = {key: value for key, value in widget.get_state().items() if key != "layout"}
+        there = living(name, widgets[name], shown, files / "figures" / name, f"_static/figures/{name}")
+        parts.append(f"## {heading}\n\n{there}\n")
+    write_states(files / "explorers" / "play.js", widgets)
+    return "\n".join(parts) + scripts("_static/explorers/play.js", "_static")
 
 
 def _table(readme: str) -> str:

@@ -40,7 +40,9 @@ class Playground(anywidget.AnyWidget):
 
     title = traitlets.Unicode().tag(sync=True)
     kind = traitlets.Unicode().tag(sync=True)
-    settings: traitlets.Dict[Any, Any] = traitlets.Dict().tag(sync=True)  # as the reader left them
+    settings: traitlets.Dict[Any, Any] = traitlets.Dict().tag(
+        sync=True, echo_update=False
+    )  # as the reader left them
 
     # ipywidgets 7 (Colab) would print the widget by this hook and drop the picture of `_repr_mimebundle_`.
     _ipython_display_ = None

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DIFFUSION_LR, GAN_DEFAULTS } from "../src/playground/defaults.ts";
 import { DENSITIES, drawPoints, energyDistance, meanDistance, quality } from "../src/playground/densities.ts";
-import { Diffusion, idealNoise, wayBack } from "../src/playground/diffusion.ts";
+import { bestLoss, Diffusion, idealNoise, noisy, wayBack } from "../src/playground/diffusion.ts";
 import { Game } from "../src/playground/gan.ts";
 import { Random } from "../src/playground/random.ts";
 
@@ -42,42 +42,53 @@ test("five turns of the generator to one, without a penalty, collapse; the penal
   }
 });
 
-function ends(see: (x: Float64Array, t: number) => Float64Array): Float64Array {
+function ends(see: (x: Float64Array, t: number) => Float64Array, steps = 50): Float64Array {
   let x: Float64Array = new Float64Array();
-  for (const state of wayBack(see, new Random(102).normals(1000), 50, 0, new Random(103))) x = state.x;
+  for (const state of wayBack(see, new Random(102).normals(1000), steps, 0, new Random(103))) x = state.x;
   return x;
 }
 
-test("diffusion learns the moons: most points end near them; untrained none do; the ideal arrows bring nearly all", () => {
+test("diffusion learns the moons: most points end near them, untrained none do; ten steps back are enough, three too few", () => {
+  const best = bestLoss(moons, 4000, new Random(105));
   for (const seed of SEEDS) {
     const model = new Diffusion(moons, DIFFUSION_LR, seed);
-    const share = () =>
+    const back = (steps: number) =>
       quality(
         moons,
-        ends((x, t) => model.noise(x, t)),
+        ends((x, t) => model.noise(x, t), steps),
       );
-    assert.ok(share().near < 0.1);
-    while (model.steps < 600) model.step();
-    const after = share();
-    assert.ok(after.covered === 8 && after.near > 0.7, JSON.stringify(after));
+    assert.ok(back(50).near < 0.1);
+    const first = model.step();
+    while (model.steps < 400) model.step();
+    let loss = 0;
+    while (model.steps < 600) loss += model.step() / 200;
+    assert.ok(first > 0.8 && loss > best - 0.02 && loss < best + 0.06, `${first} ${loss} ${best}`);
+    const [three, ten, fifty, hundred] = [3, 10, 50, 100].map(back);
+    const said = JSON.stringify({ three, ten, fifty, hundred });
+    assert.ok(fifty.covered === 8 && fifty.near > 0.7, said);
+    assert.ok(three.covered <= 6 && three.near < fifty.near - 0.15, said);
+    assert.ok(ten.covered === 8 && ten.near > hundred.near - 0.05, said);
   }
-  assert.ok(
-    quality(
-      moons,
-      ends((x, t) => idealNoise(moons, x, t)),
-    ).near > 0.97,
-  );
+  const ideal = ends((x, t) => idealNoise(moons, x, t));
+  assert.ok(quality(moons, ideal).near > 0.97);
 });
 
-test("what a step learns is in the arrows: they come near the ideal ones where noisy data lie", () => {
-  const model = new Diffusion(moons, DIFFUSION_LR, 0);
-  const x = drawPoints(moons, 500, new Random(104)).map((value) => 0.8 * value);
-  const best = idealNoise(moons, x, 200);
-  const square = (values: Float64Array) => values.reduce((sum, v) => sum + v * v, 0) / values.length;
-  const error = () => square(model.noise(x, 200).map((value, k) => value - best[k])) / square(best);
-  assert.ok(error() > 0.5);
-  while (model.steps < 600) model.step();
-  assert.ok(error() < 0.2, String(error()));
+test("the arrows come near the ideal ones where noisy data lie, first where t is large", () => {
+  for (const seed of SEEDS) {
+    const model = new Diffusion(moons, DIFFUSION_LR, seed);
+    const random = new Random(104);
+    const [x0, eps] = [drawPoints(moons, 500, random), random.normals(1000)];
+    const off = (t: number) => {
+      const x = noisy(x0, t, eps);
+      const best = idealNoise(moons, x, t);
+      return model.noise(x, t).reduce((sum, value, k) => sum + (value - best[k]) ** 2, 0) / 1000;
+    };
+    assert.ok(off(500) > 0.5 && off(50) > 0.5);
+    while (model.steps < 100) model.step();
+    assert.ok(off(500) < 0.1 * off(50) && off(50) > 0.2, `${off(500)} ${off(50)}`);
+    while (model.steps < 600) model.step();
+    assert.ok(off(500) < 0.01 && off(50) < 0.3, `${off(500)} ${off(50)}`);
+  }
 });
 
 test("the same seed plays the same game, another one another", () => {

@@ -1,8 +1,6 @@
 // What the reader moves, in the looks of the house's frame.
 import { h } from "../house/dom.ts";
 
-let groups = 0; // each choice has a name of its own on the page
-
 /** A slider over a list of values; `show` says one of them. */
 export function slider<T>(
   name: string,
@@ -49,7 +47,7 @@ export function choice<T extends string>(
   start: T,
   change: (value: T) => void,
 ): HTMLElement {
-  const group = `cp${groups++}`;
+  const group = `cp${Math.random().toString(36).slice(2)}`; // its own on the page
   const items = (Object.entries(options) as [T, string][]).map(([value, text]) => {
     const input = h("input", {
       type: "radio",

@@ -3,7 +3,7 @@ import { h } from "../house/dom.ts";
 import { check, choice, player, readout, sign, slider } from "./controls.ts";
 import { DIFFUSION_LR } from "./defaults.ts";
 import { DENSITIES, type DensityName, drawPoints, quality } from "./densities.ts";
-import { alphaBar, Diffusion, idealNoise, noisy, T, timeSteps, wayBack } from "./diffusion.ts";
+import { alphaBar, bestLoss, Diffusion, idealNoise, noisy, timeSteps, wayBack } from "./diffusion.ts";
 import { Chart, COLORS, Plane, places } from "./drawing.ts";
 import { names } from "./gan-view.ts";
 import { Random } from "./random.ts";
@@ -148,19 +148,6 @@ export function diffusionPlay(
     reel.show(on);
   }
 
-  /** The loss of the ideal arrows, from 3,000 points: what no training gets below. */
-  function bestLoss(): number {
-    const random = new Random(5);
-    let total = 0;
-    const n = 3000;
-    for (let k = 0; k < n; k++) {
-      const t = 1 + random.whole(T);
-      const eps = random.normals(2);
-      const seen = idealNoise(density(), noisy(drawPoints(density(), 1, random), t, eps), t);
-      total += (seen[0] - eps[0]) ** 2 + (seen[1] - eps[1]) ** 2;
-    }
-    return total / (2 * n);
-  }
   let best = 0;
   const canvas = new Chart(
     "The loss over the training steps",
@@ -170,7 +157,7 @@ export function diffusionPlay(
     [],
   );
   function newChart() {
-    best = bestLoss();
+    best = bestLoss(density(), 3000, new Random(5));
     canvas.reset(RUN);
     canvas.mark([{ at: best, name: "best possible" }]);
     return canvas;

@@ -98,6 +98,18 @@ export function idealNoise({ centres, std }: Density, x: Float64Array, t: number
   return eps;
 }
 
+/** The loss of the ideal network, by n draws: no training gets below it, but for chance. */
+export function bestLoss(density: Density, n: number, random: Random): number {
+  let total = 0;
+  for (let k = 0; k < n; k++) {
+    const t = 1 + random.whole(T);
+    const eps = random.normals(2);
+    const seen = idealNoise(density, noisy(drawPoints(density, 1, random), t, eps), t);
+    total += (seen[0] - eps[0]) ** 2 + (seen[1] - eps[1]) ** 2;
+  }
+  return total / (2 * n);
+}
+
 const TABLE = Array.from({ length: T + 1 }, (_, t) => sinusoids(t, TIME_WIDTH));
 const ENTERING = 2 + TIME_WIDTH + 4 * FREQUENCIES.length;
 

@@ -183,7 +183,7 @@ export class Chart {
     marks: readonly { at: number; name: string }[],
   ) {
     this.node = h("canvas", { class: "cx-plane", role: "img", "aria-label": label });
-    this.node.style.height = "7.5em";
+    this.node.style.height = "6.5em";
     this.g = this.node.getContext("2d")!;
     this.curves = curves;
     this.most = most;

@@ -100,7 +100,7 @@ export function ganPlay(state: GanState, redraw: (fresh: boolean) => void, save:
   begin(OPENING);
   return {
     title: "A GAN, trained before your eyes",
-    hint: "Try: give G five turns a round and set R1 to 0. When all points have run together, set R1 to 20.",
+    hint: "Try: give G five turns a round, set R1 to 0 and start again. Then set R1 to 20 and start again.",
     unit: "round",
     plane,
     caption: h(
