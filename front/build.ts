@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { argv, exit } from "node:process";
 import { build, type Plugin, transform } from "esbuild";
 
-const ENTRIES = ["explorer", "drawing"];
+const ENTRIES = ["explorer", "drawing", "playground"];
 const BANNER = "// Built from front/src by `make front`; change it there.";
 
 const COMMON = {

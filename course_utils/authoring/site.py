@@ -23,11 +23,12 @@ from course_utils.authoring.pages import WIDGET_SCRIPT
 from course_utils.authoring.site_extension import mended
 from course_utils.authoring.site_notebooks import mark_claims, mark_words, read_page, with_bar, words_of
 from course_utils.authoring.stored import living, picture, scripts, take_widgets, write_states
+from course_utils.explorers import DiffusionPlayground, GanPlayground
 from course_utils.explorers.drawing import FRONT_END, drawing_state, still_picture
 
 ROOT = Path(__file__).resolve().parents[2]
 FRONT = ("08_latent_diffusion", "Prompt builder")
-PAGES = ("index.md", "start.md", "draw.md", "teaching.md")
+PAGES = ("index.md", "play.md", "draw.md", "start.md", "teaching.md")
 
 
 def build(out: Path | str) -> None:
@@ -93,6 +94,7 @@ def write_sources(source: Path) -> None:
     values = {
         "front": _front(files),
         "drawing": _drawing(files),
+        "play": _play(files),
         "table": _table(readme),
         "begin": site_pages.section(readme, "Begin here"),
         "need": site_pages.section(readme, "What you need to know").partition("\n| ")[0].strip(),
@@ -171,6 +173,23 @@ def _drawing(files: Path) -> str:
     write_states(files / "explorers" / "drawing.js", {"drawing": state})
     place = f'<div class="course-explorer" data-share="drawing" data-widget-model="drawing">{tag}</div>'
     return place + scripts("_static/explorers/drawing.js", "_static")
+
+
+def _play(files: Path) -> str:
+    """Both playgrounds, which need no notebook: they train in the page."""
+    widgets, parts = {}, []
+    for name, heading, make in (
+        ("gan", "Two players", GanPlayground),
+        ("diffusion", "Back from noise", DiffusionPlayground),
+    ):
+        widget = make()
+        png = base64.b64encode(widget.still()).decode()
+        shown = nbformat.from_dict({"image/png": png})
+        widgets[name] = {key: value for key, value in widget.get_state().items() if key != "layout"}
+        there = living(name, widgets[name], shown, files / "figures" / name, f"_static/figures/{name}")
+        parts.append(f"## {heading}\n\n{there}\n")
+    write_states(files / "explorers" / "play.js", widgets)
+    return "\n".join(parts) + scripts("_static/explorers/play.js", "_static")
 
 
 def _table(readme: str) -> str:
