@@ -296,7 +296,7 @@ level = true_log_p(x_new).quantile(0.01)
 assert (true_log_p(made) > level).double().mean() > 0.95
 print("More than 95 % of the generated points lie where 99 % of real points lie.")
 
-# %% [markdown] slide="Two worlds share one $p(y \\mid x)$: from it alone, neither can be drawn" slide_points="World 1: two Gaussians. World 2: points spread evenly over a square | In both, labels are drawn from the same $p(y \\mid x)$ | A model trained in each: on average the two differ by less than 0.03"
+# %% [markdown] slide="Two different worlds are labelled alike: from the labels alone neither can be drawn" slide_points="World 1: two Gaussians. World 2: points spread evenly over a square | In both, labels are drawn from the same $p(y \\mid x)$ | A model trained in each: on average the two differ by less than 0.03"
 # Can we draw from $p(y \mid x)$ alone? No, and not because a clever method is missing: the information is not there. Here is a
 # second world. Its points $x$ lie evenly over a square, quite unlike ours, and each gets its label from *the same*
 # $p(y \mid x)$. We train a discriminative model in each world and compare the two.
@@ -739,7 +739,7 @@ def dimension(x: torch.Tensor) -> float:
     return len(x) / (r[:, 2] / r[:, 1]).log().sum().item()
 
 
-# %% tags=["G2", "nbval-ignore-output"] slide="By the distances between them, digits have about ten dimensions, not 196" slide_points="$\\hat{d} = N / \\sum_i \\log\\,(r_2(i)\\, /\\, r_1(i))$, from the nearest and second nearest | An order of magnitude: where the dimension is high, the estimate is too low"
+# %% tags=["G2", "nbval-ignore-output"] slide="By the distances between them, digits seem to have about ten dimensions, not 196" slide_points="$\\hat{d} = N / \\sum_i \\log\\,(r_2(i)\\, /\\, r_1(i))$, from the nearest and second nearest | An order of magnitude: where the dimension is high, the estimate is too low"
 five = torch.randn(4000, 5, generator=draw) @ torch.randn(5, 196, generator=draw)
 d_hat = {"5 numbers, bent": dimension(five.sin()), "digits": dimension(train.x),
          "each pixel from another digit": dimension(shuffled), "random pixels": dimension(noise)}  # fmt: skip
@@ -1245,7 +1245,7 @@ show_rows({"real": test.x[:16]} | {name: x[:16] for name, x in new.items()}, sca
 # How many can be read? Two rows are a scale: each pixel drawn by itself, and the shipped GAN of section 1, which had
 # more time and a better network (its 28 × 28 pixels reduced to 14 × 14, then judged like all others).
 
-# %% tags=["G3-digits", "nbval-ignore-output"] slide="An order of miniatures: the shipped GAN is read more often than the small one"
+# %% tags=["G3-digits", "nbval-ignore-output"] slide="The shipped GAN is read more often than the small one: no verdict on the families"
 readable = {"real test images": chances["digits"]} | {name: share_readable(x) for name, x in new.items()}
 readable["each pixel from another digit"] = chances["each pixel from another digit"]
 shipped = resize(load_pretrained("gan-mnist", "cpu").sample(200, generator=draw), 14)

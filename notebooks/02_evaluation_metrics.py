@@ -81,7 +81,7 @@ show_rows({"real": test.x[:10], "generated": generated[:10]})
 # it in squared error $\lVert x - x' \rVert^2$, the sum of the squared differences over the pixels: another real image of
 # the same digit, or the grey mean of all digits?
 
-# %% tags=["M1", "nbval-ignore-output"] alt="Ten digits, another image of the same digit under each, and under that the mean of all digits, a grey smear." slide="Next to one right answer, the grey mean does better than another image of the digit"
+# %% tags=["M1", "nbval-ignore-output"] alt="Ten digits, another image of the same digit under each, and under that the mean of all digits, a grey smear." slide="Judged against one real image, the grey mean beats another image of the same digit"
 mean_image = train.x.mean(dim=0, keepdim=True)
 same_digit = test.x.roll(10, dims=0)  # the classes come in turn, 0 … 9, 0 … 9
 error = {
@@ -910,7 +910,7 @@ assert detectors[0.5][0] == 1 > 0.9 > detectors[0.02][0]
 assert detectors[0.02][1] > 0.75 > detectors[0.5][1]
 table(["threshold", "precision", "recall"], [[str(threshold), *row] for threshold, row in detectors.items()])
 
-# %% [markdown] slide="For images: balls that reach to the third neighbour make points a region" slide_formulas=[1, 2] slide_points="Precision: generated images in the real region; recall: real ones in the generated region"
+# %% [markdown] slide="For images: balls that reach to the third neighbour make points a region" slide_formulas=[1, 2]
 # What the strict detector marks is here always a 3 (a precision of 1.00), but it misses many of them; the generous one finds more and errs more.
 #
 # ### The generative kind (M7)
@@ -1029,7 +1029,7 @@ def toy_sets(shift: float, outlier: str) -> tuple[torch.Tensor, torch.Tensor]:
     return real_points, fake
 
 
-# %% tags=["M7"] alt="Eight plots of a real and a generated cloud with balls around the points of one of them. A narrow cloud has high precision and low recall; a moved one has neither; one outlier's huge ball swallows many points and raises a score." slide="A narrow cloud loses recall; one outlier's ball is huge, and a score rises"
+# %% tags=["M7"] alt="Eight plots of a real and a generated cloud with balls around the points of one of them. A narrow cloud has high precision and low recall; a moved one has neither; one outlier's huge ball swallows many points and raises a score." slide="A narrow cloud has little recall; one outlier's ball is huge, and a score rises"
 stories = {"a narrow cloud": (0.0, "none"), "the same, moved": (4.0, "none"),
            "one generated outlier": (0.0, outliers[2]), "moved, one real outlier": (4.0, outliers[1])}  # fmt: skip
 fig, axes = plt.subplots(2, 4, figsize=(10, 4.1), layout="constrained")
@@ -1132,7 +1132,7 @@ with_junk = {
     for n, f in spoiled.items()
 }
 
-# %% tags=["M8", "nbval-ignore-output"] slide="One image of noise among 400 ones lifts recall above one half; FID hardly moves"
+# %% tags=["M8", "nbval-ignore-output"] slide="One image of noise among 400 lifts recall above one half; FID hardly moves"
 assert with_junk[0][1] < 0.2
 assert with_junk[1][1] > 0.5
 assert max(abs(with_junk[n][2] / with_junk[0][2] - 1) for n in counts) < 0.1
@@ -1316,7 +1316,7 @@ times = {
 growth = {name: row[-1] / row[0] for name, row in times.items()}
 assert growth["precision_recall"] > 1.5 * growth["fid"]
 
-# %% alt="Processor time against the number of images, both logarithmic. Precision and recall rise more steeply than FID, less steeply than N²." slide="From 500 to 4,000 images, precision and recall slow down more than FID"
+# %% alt="Processor time against the number of images, both logarithmic. Precision and recall rise more steeply than FID, less steeply than N²." slide="From 500 to 4,000 images, the time of precision and recall grows more than FID's"
 fig, ax = plt.subplots(figsize=(5, 2.8), layout="constrained")
 square = [times["precision_recall"][0] * (n / 500) ** 2 for n in numbers_of_images]
 lines = {"precision and recall": times["precision_recall"], "growing as N²": square, "FID": times["fid"]}

@@ -85,7 +85,7 @@ show_images(train.x[:20], title="twenty of the 4,000 training images")
 # to 32; and two linear layers down to the code. We choose $d = 16$. The comments give the output shape of each
 # layer.
 
-# %% slide="The encoder narrows 784 pixels to 16 numbers" slide_code=true
+# %% slide="The encoder narrows 784 pixels to 16 numbers" slide_code="encoder ="
 with seeded(0):  # layers draw their first weights at random; this makes them the same each time
     encoder = nn.Sequential(
         nn.Conv2d(1, 32, 4, stride=2, padding=1),  # (N, 32, 14, 14)
@@ -350,7 +350,7 @@ def errors_of_noisy(sigma: float) -> dict[str, float]:
     return {name: squared_error(x, test.x).mean().item() for name, x in cleaned.items()}
 
 
-# %% tags=["A1", "nbval-ignore-output"] slide="A blur removes weak noise better than the plain autoencoder"
+# %% tags=["A1", "nbval-ignore-output"] slide="A blur, which knows nothing of digits, beats the shipped autoencoder at weak noise"
 weak, strong = errors_of_noisy(0.5), errors_of_noisy(1.0)
 assert weak["autoencoder, shipped"] < 0.5 * min(weak["left as it is"], weak["always the mean"])
 assert weak["blur"] < weak["autoencoder, shipped"]
@@ -467,7 +467,7 @@ def moved(model: Autoencoder, x_tilde: torch.Tensor) -> float:
     return ((z_tilde - z).norm(dim=1).mean() / unit).item()
 
 
-# %% tags=["A2", "nbval-ignore-output"] slide="A code is robust to the damage it was trained on, and less so to the other"
+# %% tags=["A2", "nbval-ignore-output"] slide="Each code is robust to the damage it was trained on, and pays for it with the other"
 models = {"autoencoder": autoencoder, "denoising, noise": on_noise, "denoising, dropout": on_dropout}
 r = {name: {what: moved(model, x) for what, x in deformed.items()} for name, model in models.items()}
 assert r["denoising, noise"]["noise 0.5"] < 0.6 * r["autoencoder"]["noise 0.5"]
@@ -478,7 +478,7 @@ for unseen in ("patch of 5 %", "shift up to 1 pixel"):
     assert max(row[unseen] for row in r.values()) < 1.7 * min(row[unseen] for row in r.values())
 table(["r of", *deformed], [[name, *values.values()] for name, values in r.items()])
 
-# %% [markdown] slide="The best denoiser is an arrow towards the data: the score" slide_formulas=[1] slide_points="For one noisy point there are many answers; the best is their mean | So each place $\\tilde{x}$ gets an arrow, from it to that mean"
+# %% [markdown] slide="The best denoiser is an arrow towards the data: the score" slide_formulas=[1] slide_points="For one noisy point there are many answers; for squared error the best is their mean | So each place $\\tilde{x}$ gets an arrow, from it to that mean"
 # Read the table by columns. Against noise, the one that saw noise moves least by far; against lost pixels, the
 # one that saw lost pixels. For a patch and a shift, which none of them saw, the three differ much less (the check allows a factor of 1.7). And each of the
 # two is disturbed *more* than the plain autoencoder by the other's damage: the one trained on dropout is thrown off
@@ -579,7 +579,7 @@ NoiseExplorer(denoiser, test, baseline=shipped)
 #
 # A *spherical* one (구면 보간) goes along an arc around the origin. Here there is no strong reason for it: the extra term only keeps the codes from running off. In the next notebook there will be one.
 
-# %% slide="Drag over the plane: what lies between digits?"
+# %% slide="Drag over the plane: what lies between digits?" slide_part="Drag over the latent space"
 plane = load_pretrained("autoencoder-2d-mnist", "cpu")
 LatentExplorer(plane, test, live=True)
 
@@ -590,7 +590,7 @@ LatentExplorer(plane, test, live=True)
 # The same for the 16 numbers. A screen has two dimensions, so the map shows a plane through the space of codes,
 # the one along which they vary most (PC 1 and PC 2 are the first two directions of a PCA of the codes). The walk between two images uses all 16.
 
-# %% slide="Sixteen numbers: walk from one digit to another"
+# %% slide="Sixteen numbers: walk from one digit to another" slide_part="Interpolate between two images"
 LatentExplorer(shipped, test)
 
 # %% [markdown] slide="To draw a new digit we need a code: which one?" slide_points="Nothing in the loss says how the codes should lie | A simple guess: fit one Gaussian to the codes of the training images, and draw from it | The judge: **readable** is what a classifier is sure of *and* what lies as near to a training image as real ones do"
@@ -622,7 +622,7 @@ def is_readable(x: torch.Tensor) -> torch.Tensor:
     return (sure > 0.95) & (distance(features) <= limit)
 
 
-# %% tags=["A3", "nbval-ignore-output"] slide="Reconstructions can be read, most random codes cannot"
+# %% tags=["A3", "nbval-ignore-output"] slide="Reconstructions are read far more often than images from random codes"
 draw = torch.Generator().manual_seed(6)
 with torch.inference_mode():
     drawn = shipped.sample(1000, generator=draw)
@@ -641,7 +641,7 @@ table(["images", "share readable"], list(shares.items()))
 # %% [markdown]
 # The judge is in the package too, since later notebooks ask it again: `readability(train.x, test.x)` gives the function.
 
-# %% alt=["Twenty images decoded from random codes that the judge can read: digits, some a little odd.", "Twenty images decoded from random codes that the judge cannot read: fragments and mixtures of digits."] slide="Random codes decode to some digits, and to many fragments and mixtures"
+# %% alt=["Twenty images decoded from random codes that the judge can read: digits, some a little odd.", "Twenty images decoded from random codes that the judge cannot read: fragments and mixtures of digits."] slide="Random codes decode to some digits, and to many fragments and mixtures" slide_points="Above, twenty that the judge can read; below, twenty that it cannot"
 from course_utils.features import readability
 
 readable = is_readable(drawn)
@@ -656,7 +656,7 @@ show_images(drawn[~readable][:20], columns=20, title="random codes: not readable
 #
 # Holes can be measured: how far is a code from the nearest code of a training image?
 
-# %% tags=["A3", "nbval-ignore-output"] slide="Random codes lie far from the known ones; the farther half is read less often"
+# %% tags=["A3", "nbval-ignore-output"] slide="Random codes lie farther from the known ones; the farther half is read less often"
 from course_utils.metrics import auroc
 
 known_codes, test_codes = (over_batches(shipped.encode, x) for x in (train.x, test.x))
@@ -678,7 +678,7 @@ table(["random codes", "share readable"], [["the nearer half", hits[0]], ["the f
 # So is it the autoencoder that fails, or our guess? A better guess is a **mixture** (혼합 모형) of Gaussians, several small
 # clouds instead of one large one. Its images might be mere copies of the 4,000 images to whose codes it was fitted; so the table also shows the distance in pixel space from an image to the nearest of these, on average. (One Gaussian is the guess from before, fitted again to these 4,000.)
 
-# %% tags=["A3", "nbval-ignore-output"] slide="Ten small clouds fitted to the codes draw far better than one large one"
+# %% tags=["A3", "nbval-ignore-output"] slide="Codes from ten small clouds are read far more often than codes from one large one"
 from sklearn.mixture import GaussianMixture
 
 codes = known_codes.double().numpy()
