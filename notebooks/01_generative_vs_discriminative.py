@@ -1343,7 +1343,7 @@ Explorer(
 # A model that stored the 4,000 training images and showed one of them each time would look perfect. It would have learned nothing. A generative model should learn the *distribution* and draw *new* samples from it. To test that, find for each generated image the nearest training image, by the distance between
 # their pixels. Then do the same for real test images, which surely are not copies. Here are ten from the diffusion model, with the nearest training images.
 
-# %% alt="Ten digits of the diffusion model above the nearest training image of each: alike, but none the same." slide="Ten generated digits are like their nearest training images, but none is the same"
+# %% alt="Ten digits of the diffusion model above the nearest training image of each: alike, but none the same." slide="Ten generated digits beside their nearest training images: alike, but are they copies?"
 x = new["diffusion"]
 nearest = torch.cdist(x.flatten(1), train.x.flatten(1)).argmin(dim=1)
 show_rows({"generated": x[:10], "nearest training image": train.x[nearest[:10]]})

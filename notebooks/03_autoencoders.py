@@ -209,7 +209,7 @@ assert plain_loss < 80
 #
 # Below, images that the network has never seen, and what comes back after each has been squeezed into 16 numbers.
 
-# %% alt="Ten test digits above their reconstructions from 16 numbers. Most are the same digit with softer strokes; a few have become another one." slide="From 16 numbers, most digits come back, softer; a few as another digit"
+# %% alt="Ten test digits above their reconstructions from 16 numbers. Most are the same digit with softer strokes; a few have become another one." slide="Sixteen numbers bring most digits back, with softer strokes"
 reconstruct = autoencoder.cpu().reconstruct
 some = test.x[:10]
 with torch.inference_mode():
@@ -590,7 +590,7 @@ LatentExplorer(plane, test, live=True)
 # The same for the 16 numbers. A screen has two dimensions, so the map shows a plane through the space of codes,
 # the one along which they vary most (PC 1 and PC 2 are the first two directions of a PCA of the codes). The walk between two images uses all 16.
 
-# %% slide="Sixteen numbers: walk from one digit to another" slide_part="Interpolate between two images"
+# %%
 LatentExplorer(shipped, test)
 
 # %% [markdown] slide="To draw a new digit we need a code: which one?" slide_points="Nothing in the loss says how the codes should lie | A simple guess: fit one Gaussian to the codes of the training images, and draw from it | The judge: **readable** is what a classifier is sure of *and* what lies as near to a training image as real ones do"
