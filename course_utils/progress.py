@@ -10,7 +10,7 @@ import base64
 import io
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 WIDTH, CURVE, LINE = 7.0, 1.9, 0.3  # inches: the figure, the loss's axes with its numbers, a line of text
-CURVE_EVERY, PICTURE_EVERY = 1.0, 3.0  # seconds, at least
+CURVE_EVERY, PICTURE_EVERY, COUNT_EVERY = 1.0, 3.0, 0.5  # seconds, at least
+CURVE_AT_LEAST_EVERY = 4.0  # seconds, at most: on a slow machine, too, the figure moves
 SHARE = 0.02  # of the time that each of the two may take
 
 
@@ -109,7 +110,7 @@ class Watch:
             self.picture_due, began = now + max(PICTURE_EVERY, (now - began) / SHARE), now
         self.figure.show(self._line(), last=self.over)
         now = time.perf_counter()
-        self.curve_due = now + max(CURVE_EVERY, (now - began) / SHARE)
+        self.curve_due = now + min(max(CURVE_EVERY, (now - began) / SHARE), CURVE_AT_LEAST_EVERY)
 
     def _line(self) -> str:
         """Where the training stands: `step 120 of 500, loss 0.123, 1 min 10 s left`."""
@@ -129,18 +130,23 @@ def counted(items: Iterable[T], what: str) -> Iterator[T]:
     """Go through the items; a line counts them, `prompts: 3 of 5 done, 4 s left`, and keeps what was reached.
 
     Args:
-        items: as many as fit into the memory.
+        items: where they have no length, such as the states of a sampler, the line only counts: `steps: 3 done`.
         what: their name in the plural.
     """
-    everything, began = list(items), time.perf_counter()
-    for done, item in enumerate(everything):
-        line = f"{what}: {done} of {len(everything)} done"
-        if done:
-            left = (time.perf_counter() - began) / done * (len(everything) - done)
-            line += f", {_in_words(left)} left"
-        print(f"\r{line:<70}", end="", flush=True)
+    in_all = len(items) if isinstance(items, Sized) else None
+    of = "" if in_all is None else f" of {in_all}"
+    began, said, done = time.perf_counter(), -math.inf, 0
+    for item in items:
+        now = time.perf_counter()
+        if now - said > COUNT_EVERY:
+            left = _in_words((now - began) / done * (in_all - done)) if done and in_all else ""
+            print(
+                f"\r{f'{what}: {done}{of} done' + (f', {left} left' if left else ''):<70}", end="", flush=True
+            )
+            said = now
         yield item
-    print(f"\r{f'{what}: {len(everything)} of {len(everything)} done':<70}", flush=True)
+        done += 1
+    print(f"\r{f'{what}: {done}{of} done':<70}", flush=True)
 
 
 def check_picture(picture: object) -> None:
