@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -73,11 +74,11 @@ class Watch:
         self.start, self.over = start, False
 
     def __enter__(self) -> Watch:
-        self.began = time.perf_counter()
         self.bar = tqdm(
             initial=self.done, total=self.steps, disable=not self.enabled or self.figure is not None
         )
         self.curve_due = self.picture_due = -math.inf
+        self.cost = 0.0  # seconds that the curve's last drawing took
         if self.figure:
             self._draw()
         return self
@@ -86,6 +87,8 @@ class Watch:
         """One step is done, and this was its loss, or these were its losses."""
         self.latest = dict(losses) if isinstance(losses, Mapping) else {"loss": float(losses)}
         self.done += 1
+        if self.done == self.start + 1:
+            self.began = time.perf_counter()  # the first step is slow, and says nothing of the others
         if self.figure:
             self.figure.add(self.done, self.latest)
             if time.perf_counter() > self.curve_due:
@@ -110,19 +113,19 @@ class Watch:
             self.picture_due, began = now + max(PICTURE_EVERY, (now - began) / SHARE), now
         self.figure.show(self._line(), last=self.over)
         now = time.perf_counter()
-        self.curve_due = now + min(max(CURVE_EVERY, (now - began) / SHARE), CURVE_AT_LEAST_EVERY)
+        dear, self.cost = min(self.cost, now - began), now - began  # the first is dearer than any other
+        self.curve_due = now + min(max(CURVE_EVERY, dear / SHARE), CURVE_AT_LEAST_EVERY)
 
     def _line(self) -> str:
         """Where the training stands: `step 120 of 500, loss 0.123, 1 min 10 s left`."""
         assert self.figure is not None
         parts = [f"step {self.done} of {self.steps}"]
         parts += [f"{name} {_three_digits(self.figure.recent(name))}" for name in self.latest]
-        if not self.over:
-            if self.done > self.start:
-                each = (time.perf_counter() - self.began) / (self.done - self.start)
-                parts.append(f"{_in_words(each * (self.steps - self.done))} left")
-        elif self.done < self.steps:
+        if self.over and self.done < self.steps:
             parts[0] = "stopped at " + parts[0]
+        elif not self.over and self.done > self.start + 1:
+            each = (time.perf_counter() - self.began) / (self.done - self.start - 1)
+            parts.append(f"{_in_words(each * (self.steps - self.done))} left")
         return ", ".join(parts)
 
 
@@ -164,7 +167,7 @@ class _Figure:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        self.steps, self.window, self.often = steps, max(1, steps // 20), max(1, steps // 50)
+        self.steps, self.often = steps, max(1, steps // 50)
         self.curves: dict[str, tuple[list[int], list[float]]] = {}
         self.lines: dict[str, tuple[Any, Any]] = {}
         self.figure = Figure(figsize=(WIDTH, LINE + CURVE), layout="constrained")
@@ -191,7 +194,11 @@ class _Figure:
 
     def recent(self, name: str) -> float:
         """The running mean at the newest step."""
-        return float(np.mean(self.curves[name][1][-self.window :]))
+        values = self.curves[name][1]
+        return float(np.mean(values[-self._window(values) :]))
+
+    def _window(self, values: list[float]) -> int:
+        return max(1, min(self.steps // 20, len(values) // 5))
 
     def draw_picture(self, picture: Callable[[Axes], object], step: int) -> None:
         self.below.clear()
@@ -216,7 +223,7 @@ class _Figure:
                 self._add_curve(name)
             faint, smooth = self.lines[name]
             faint.set_data(steps, values)
-            window = min(self.window, len(values))
+            window = self._window(values)
             means = np.convolve(values, np.full(window, 1 / window), mode="valid")
             smooth.set_data(steps[window // 2 :][: len(means)], means)
         self._write(line, last)
@@ -283,11 +290,11 @@ class _Figure:
         k = len(self.lines)
         color = style.PALETTE[k % len(style.PALETTE)]
         (faint,) = self.axes.plot([], [], color=color, linestyle="-", alpha=0.25, lw=0.8, animated=True)
-        (smooth,) = self.axes.plot([], [], label=name, animated=True, **style.curve(k))
+        (smooth,) = self.axes.plot([], [], label=fill(name, 22), animated=True, **style.curve(k))
         self.lines[name] = faint, smooth
-        self.axes.set_ylabel(name if k == 0 and len(name) < 30 else "loss", size=9)
+        self.axes.set_ylabel(name if k == 0 and len(name) < 25 else "loss", size=9)
         if k:
-            self.axes.legend(frameon=False, loc="upper right", fontsize=8).set_in_layout(False)
+            self.axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
         self._lay_out()
 
 
@@ -304,7 +311,8 @@ def _aside() -> Iterator[None]:
 
 
 def _three_digits(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".removesuffix(".")
+    text = f"{value:.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".removesuffix(".")
+    return text.replace("-", "−")
 
 
 def _in_words(seconds: float) -> str:

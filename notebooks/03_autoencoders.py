@@ -46,7 +46,7 @@ from torch import nn
 from course_utils.autoencoders import Autoencoder, DenoisingAutoencoder, corrupt, squared_error
 from course_utils.data import batches, load_images
 from course_utils.nets import over_batches, seeded
-from course_utils.progress import counted
+from course_utils.progress import Watch, counted
 from course_utils.viz import show_images, show_rows, table
 
 # %% [markdown]
@@ -176,11 +176,11 @@ print("Forty steps take more than a fifth off the loss on the test images.")
 # or stop; `list` lets it run to the end. Forty steps with it, from the same start and with the same batches, lead
 # to the same place.
 
-# %%
+# %% alt="Training curve of forty steps: the loss of each batch and its running mean fall."
 from course_utils.training import Objective, fit, warmup_cosine
 
 objective = Objective(model, model.loss, torch.optim.Adam(model.parameters(), lr=2e-3))
-list(fit(objective, shuffled, progress=False, device="cpu"))
+list(fit(objective, shuffled, device="cpu"))
 assert abs(model.loss(test.x).item() / loss(test.x).item() - 1) < 0.02
 print("Our loop and the package's arrive at the same loss.")
 
@@ -501,22 +501,32 @@ table(["r of", *deformed], [[name, *values.values()] for name, values in r.items
 #
 # $$\frac{E[x \mid \tilde{x}] - \tilde{x}}{\sigma^2} = \nabla_{\tilde{x}} \log p_\sigma(\tilde{x})$$
 #
-# If the data are a list of points, $p_\sigma$ is the average of Gaussians of width $\sigma$, one around each point, so we can compute the right side exactly, and compare.
+# If the data are a list of points, $p_\sigma$ is the average of Gaussians of width $\sigma$, one around each point, so we can compute the right side exactly, and compare. While the network learns, the figure shows noisy points in grey, and where its arrows send them.
 
-# %%
+# %% alt="The loss falls and then stays level. Below, noisy points and the places where the arrows send them, which lie on two thin half moons."
 points, sigma, steps = load_images("toy:moons", n=2000).x, 0.3, 800
 with seeded(0):
     arrow = nn.Sequential(nn.Linear(2, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU(), nn.Linear(128, 2))
 adam, draw = torch.optim.Adam(arrow.parameters()), torch.Generator().manual_seed(7)
-for step in range(steps):
-    x = points[torch.randint(len(points), (1000,), generator=draw)]
-    x_tilde = x + sigma * torch.randn(x.shape, generator=draw)
-    adam.param_groups[0]["lr"] = 0.01 * (1 - step / steps)
-    adam.zero_grad()
-    (x_tilde + arrow(x_tilde) - x).square().sum(
-        dim=1
-    ).mean().backward()  # the denoised point against the clean one
-    adam.step()
+some_tilde = points + sigma * torch.randn(points.shape, generator=torch.Generator().manual_seed(9))
+
+
+def show_sent(ax: plt.Axes) -> None:
+    ax.scatter(*some_tilde.T, s=2, color="0.8")
+    ax.scatter(*(some_tilde + arrow(some_tilde)).T, s=2)
+    ax.set(xlim=(-3, 3), ylim=(-2.3, 2.3), aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
+
+
+with Watch(steps, show_sent) as step_done:
+    for step in range(steps):
+        x = points[torch.randint(len(points), (1000,), generator=draw)]
+        x_tilde = x + sigma * torch.randn(x.shape, generator=draw)
+        adam.param_groups[0]["lr"] = 0.01 * (1 - step / steps)
+        adam.zero_grad()
+        loss_here = (x_tilde + arrow(x_tilde) - x).square().sum(dim=1).mean()  # the denoised point, the clean one
+        loss_here.backward()
+        adam.step()
+        step_done(loss_here.item())
 
 # %% tags=["A2", "nbval-ignore-output"] alt="Arrows over points on two half moons, learned on the left, exact on the right. Both point to the moons and agree near them; in the corners the learned ones differ."
 

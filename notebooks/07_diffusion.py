@@ -925,7 +925,7 @@ with seeded(0):
     live_net = UNet(width=16, num_classes=10)
 model = DiffusionModel(live_net, cosine_schedule(T), prediction_type="x0", num_classes=10, p_uncond=0.1)
 with Watch(steps_live, lambda ax: show_images(ten_images(model, ddim_sample, 5), ax=ax)) as watch:
-    trained = train_images("live", model, steps_live, 32, watch)
+    trained = train_images("DDPM", model, steps_live, 32, watch)
 
 # %%
 shipped = load_pretrained("ddpm-mnist", "cpu")

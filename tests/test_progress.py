@@ -122,13 +122,16 @@ def test_a_dear_picture_is_drawn_less_often(notebook: Notebook, cost: float) -> 
 
 
 def test_the_line_says_how_far_how_good_and_how_long(notebook: Notebook) -> None:
-    watch = Watch(500)
+    watch, said = Watch(500), ""
     for step in train(notebook, watch, 500, seconds=1.25):
-        if step < 500:
+        said = said or line(watch)
+        if 1 < step < 500:
             left = math.ceil(1.25 * (500 - step))
             words = f"{left // 60} min {left % 60} s left" if left >= 60 else f"{left} s left"
-            recent = np.mean([falling(k) for k in range(max(1, step - 24), step + 1)])
+            window = max(1, min(25, step // 5))
+            recent = np.mean([falling(k) for k in range(step - window + 1, step + 1)])
             assert line(watch) == f"step {step} of 500, loss {recent:#.3g}, {words}".replace("., ", ", ")
+    assert said == f"step 1 of 500, loss {falling(1):.0f}"
     final = np.mean([falling(k) for k in range(476, 501)])
     assert (
         line(watch) == f"step 500 of 500, loss {final:.1f}"
@@ -207,7 +210,7 @@ def test_what_was_reached_stays_when_it_stops_early(notebook: Notebook, error: t
 
     with pytest.raises(error, match="here"):
         loop()
-    recent = np.mean([falling(k) for k in range(96, 121)])
+    recent = np.mean([falling(k) for k in range(97, 121)])
     assert line(watch) == f"stopped at step 120 of 500, loss {recent:.1f}"
     assert watch.figure is not None
     assert len(watch.figure.lines["loss"][0].get_xdata()) == 120
