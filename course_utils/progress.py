@@ -172,8 +172,11 @@ class _Figure:
         self.lines: dict[str, tuple[Any, Any]] = {}
         self.figure = Figure(figsize=(WIDTH, LINE + CURVE), layout="constrained")
         self.canvas = FigureCanvasAgg(self.figure)
-        self.grid = self.figure.add_gridspec(2, 1, height_ratios=[CURVE, 1e-3])
-        self.axes, self.below = self.figure.add_subplot(self.grid[0]), self.figure.add_subplot(self.grid[1])
+        self.grid = self.figure.add_gridspec(2, 2, height_ratios=[CURVE, 1e-3], width_ratios=[1, 1e-3])
+        self.axes, self.below = (
+            self.figure.add_subplot(self.grid[0, 0]),
+            self.figure.add_subplot(self.grid[1, :]),
+        )
         self.below.set_axis_off()
         self.pictured = False
         self.axes.set(xlabel="step", xlim=(0, steps), ylim=(0, 1))
@@ -290,11 +293,13 @@ class _Figure:
         k = len(self.lines)
         color = style.PALETTE[k % len(style.PALETTE)]
         (faint,) = self.axes.plot([], [], color=color, linestyle="-", alpha=0.25, lw=0.8, animated=True)
-        (smooth,) = self.axes.plot([], [], label=fill(name, 22), animated=True, **style.curve(k))
+        (smooth,) = self.axes.plot([], [], label=fill(name, 20), animated=True, **style.curve(k))
         self.lines[name] = faint, smooth
         self.axes.set_ylabel(name if k == 0 and len(name) < 25 else "loss", size=9)
         if k:
-            self.axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+            self.grid.set_width_ratios([1, 0.35])
+            legend = self.axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1), fontsize=8)
+            legend.set_in_layout(False)
         self._lay_out()
 
 

@@ -726,9 +726,9 @@ def show_models(models: dict[str, VAE], x: Tensor, ax: plt.Axes) -> None:
 
 # %% [markdown]
 # `Watch` draws the figure that `fit` has drawn so far, for a loop of our own: the losses of the two trainings one after
-# the other, and what the models make of ten test images. (The two losses cannot be compared: a density is no probability.)
+# the other, and what the models make of ten test images.
 
-# %% alt="The losses of two trainings one after the other: that with σ = 1 is level from the start, that with a learned σ falls far below 0. Below, ten digits and their reconstructions by both models."
+# %% alt="The losses of two trainings one after the other: that with σ = 1 is nearly level from the start, that with a learned σ falls steeply. Below, ten digits and their reconstructions by both models."
 trained = {
     "Gaussian, σ = 1": small(VAE, 0, likelihood="gaussian", sigma=1.0),
     "Gaussian, σ learned": small(VAE, 0, likelihood="gaussian"),
@@ -1429,7 +1429,7 @@ with seeded(0):
     vq = VQVAE(encoder, decoder, codebook=torch.randn(32, 8)).to(memory_format=torch.channels_last)
 _ = nn.init.constant_(decoder[-2].bias, -1.0)  # begin near the mean brightness
 
-# %% alt="The loss of the model with a codebook falls steeply, then levels off. Below, ten digits and what comes back through the map of code numbers: the same digits, a little softer."
+# %% alt="The loss of the model with a codebook swings at first, then falls and levels off. Below, ten digits and what comes back through the map of code numbers: the same digits, a little softer."
 def through(x: Tensor) -> Tensor:
     return vq.decode(vq.numbers(vq.encoder(x)))
 

@@ -177,10 +177,12 @@ def generated() -> torch.Tensor:  # 2,000 points, always from the same noise
 # and momentum would keep going in the old one.)
 
 # %% tags=["N1"]
+from course_utils.progress import Watch, counted
+
 adam_D = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.0, 0.9))
 adam_G = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.0, 0.9))
 start = generated()
-for _ in range(400):
+for _ in counted(range(400), "turns"):
     x, _ = toy_points("moons", 256, generator=draw)
     x_hat = generator(torch.randn(256, 2, generator=draw))
     adam_D.zero_grad()
@@ -396,7 +398,6 @@ def jensen_shannon(p: torch.Tensor, q: torch.Tensor) -> float:
 
 # %%
 from course_utils.gan import gradient_penalty
-from course_utils.progress import Watch, counted
 
 
 def train_discriminator(delta: float, kind: str = "non-saturating", penalty: float = 0.0) -> nn.Module:

@@ -1143,7 +1143,7 @@ def film(way: str, steps: int, w: float) -> Tensor:  # (wish, what, moment, 1, 2
 
 
 # %%
-films = [film(way, steps, w) for way in ways for steps in counts for w in knobs]
+films = [film(way, steps, w) for way in counted(ways, "samplers") for steps in counts for w in knobs]
 films = torch.stack(films).unflatten(0, (len(ways), len(counts), len(knobs)))
 belief = see(films[:, :, :, :, 1].flatten(0, 4).clamp(-1, 1)).probs.unflatten(0, (4, 2, 3, 2, 5))
 of_wish = torch.stack([belief[:, :, :, i, :, wish] for i, wish in enumerate(wishes)], dim=3)
