@@ -12,7 +12,7 @@ PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist
 # Node comes from PyPI, as all else that the tests need.
 NPM = PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix front
 
-.PHONY: lab test check lint front notebooks times html site homework clean
+.PHONY: lab test check lint front notebooks times html slides slides-pdf site homework clean
 
 lab: .venv/lab  # without make: python -m course_utils.authoring.lab
 	$(BIN)/python -m course_utils.authoring.lab
@@ -45,6 +45,12 @@ times: .venv/test  # how long each notebook takes, here and on a plain laptop; n
 html: .venv/lab  # one page a notebook, alive without a kernel or a network
 	$(BIN)/python -m course_utils.authoring.pages --out html notebooks/[0-9]*.ipynb
 
+slides: .venv/lab  # each notebook as a lecture, in the folder `slides`; open its index.html
+	$(BIN)/python -m course_utils.authoring.slides
+
+slides-pdf: .venv/test  # the same, and each deck printed; needs Chromium
+	$(BIN)/python -m course_utils.authoring.slides --pdf
+
 site: .venv/site  # the course as a site, in the folder `site`; open its index.html
 	$(BIN)/python -m course_utils.authoring.site
 
@@ -62,4 +68,4 @@ homework: .venv/lab  # which exercises of a homework pass: make homework HW=03
 	touch $@
 
 clean:
-	rm -rf front/node_modules .venv html site
+	rm -rf front/node_modules .venv html site slides

@@ -57,7 +57,7 @@ train, test = load_images("digits", "train"), load_images("digits", "test")
 some = test.x[:10]
 show_images(some, columns=10, title="ten of the 1,000 test images")
 
-# %% [markdown]
+# %% [markdown] slide="The VAE tells a story: draw a code from a normal distribution, then an image" slide_formulas=[1, 2] slide_points="The prior $p(z) = N(0, I)$ is chosen, not learned | For almost every $z$ the value of $p_\\theta(x \\mid z)$ is practically 0 | So an encoder guesses which codes could have made this $x$: a cloud, not a point"
 # ## 1 · A story of how images come about (V1)
 #
 # The VAE begins with a story, told in two steps:
@@ -98,7 +98,7 @@ radius = {
     share: math.sqrt(-2 * math.log(1 - share)) for share in (0.5, 0.95)
 }  # of a disc with that share of N(0, I)
 
-# %% alt="Two maps of codes, each drawn as its digit. The autoencoder's are points close together near the origin; the VAE's are small ellipses that fill most of the circle that holds 95 % of the prior."
+# %% alt="Two maps of codes, each drawn as its digit. The autoencoder's are points close together near the origin; the VAE's are small ellipses that fill most of the circle that holds 95 % of the prior." slide="The autoencoder's codes are points; the VAE's are clouds that spread over the prior"
 from matplotlib.patches import Ellipse
 
 turn = torch.linspace(0, 2 * math.pi, 200)
@@ -137,7 +137,7 @@ assert inside["points", 0.5] > 0.65
 rows = [["N(0, I)", *radius], *([name, *(inside[name, share] for share in radius)] for name in codes)]
 table(["share of the codes in", "the inner disc", "the outer disc"], rows)
 
-# %% [markdown]
+# %% [markdown] slide="The log-likelihood is the ELBO plus a distance that is never negative" slide_formulas=[1, 2]
 # ## 2 · The loss, derived (V2)
 #
 # Some notation. We write $q$ for $q_\phi(z \mid x)$, and $\mathbb{E}_q[f]$ for the mean of $f(z)$ over $z \sim q$.
@@ -179,7 +179,7 @@ table(["share of the codes in", "the inner disc", "the outer disc"], rows)
 #
 # The KL of the whole cloud is the sum over its dimensions. It is 0 only for $\mu = 0$, $\sigma = 1$.
 
-# %%
+# %% slide="The price of a code has a closed form" slide_code="def kl" slide_points="The farther out the cloud, the more it costs | The narrower the cloud, the more it costs; one wider than the prior costs, too | Only $\\mu = 0$, $\\sigma = 1$ is free; we count in nats"
 from course_utils.autoencoders import kl_standard_normal
 
 
@@ -199,7 +199,7 @@ assert torch.allclose(by_hand, by_drawing, atol=0.05)
 assert torch.allclose(by_hand, kl_standard_normal(m, s2))
 print("Our formula, torch.distributions, 200,000 draws and the package agree.")
 
-# %% [markdown]
+# %% [markdown] slide="The decoder is a distribution: each pixel a coin, or each pixel normal" slide_formulas=[1, 2] slide_points="**Bernoulli**: the decoder gives the probability $\\pi$ of white | **Gaussian**: the decoder gives the mean $\\hat{x}$; there is the squared error | In nats the two cannot be compared"
 # ### Two decoders that are distributions (V2)
 #
 # What is $p_\theta(x \mid z)$? Two choices are usual. Seen as a function of $z$ (how well does this $z$ explain
@@ -257,7 +257,7 @@ assert torch.allclose(of_grey, by_coins.mean(dim=0), atol=5 * by_coins.std(dim=0
 assert torch.allclose(of_gaussian, normal.log_prob(some).sum(dim=(1, 2, 3)), rtol=1e-4)
 print("Both decoders agree with torch.distributions.")
 
-# %% [markdown]
+# %% [markdown] slide="Two ways to send a gradient through a random draw"
 # One warning. The two cannot be compared in nats. The Bernoulli decoder gives *probabilities* of black-and-white
 # images, which are at most 1; the Gaussian one gives *densities* of grey images, which may be far above 1.
 #
@@ -307,7 +307,7 @@ estimates = {
 # A third way is tempting: `torch.normal(mu, sigma)` draws from the right distribution in one call. It even returns a
 # tensor that asks for gradients. Look at what they are.
 
-# %% tags=["V2", "nbval-ignore-output"]
+# %% tags=["V2", "nbval-ignore-output"] slide="The reparameterised draw is the least noisy that works; torch.normal gives zero"
 z = torch.normal(m, s, generator=torch.Generator().manual_seed(2))
 assert z.requires_grad
 (silent,) = torch.autograd.grad(shipped.log_likelihood(image, z).sum(), m)
@@ -343,7 +343,7 @@ table(["gradient", "length of the mean of 2,000", "noise of one draw"], [*rows, 
 # The decoder's last layer is $\tanh(a)$, and a pixel's probability is
 # $\pi = (1 + \tanh a) / 2 = \operatorname{sigmoid}(2a)$, so the logit is $2a$.
 
-# %%
+# %% slide="The whole loss: the price of the cloud minus the likelihood of one draw" slide_code="def loss" slide_points="One draw for each image; a batch averages over its images | Summed over pixels and over dimensions, never averaged"
 from course_utils.nets import Decoder, Encoder, over_batches, seeded
 
 d = 16
@@ -454,7 +454,7 @@ for name, model in {"AE": plain, "shipped AE": shipped_plain}.items():
         for k in (1, 10)
     }
 
-# %% alt="Rows of sixteen images: real digits, and samples of two VAEs and of two autoencoders with three ways to draw codes. Drawn from a standard normal, the autoencoders give smears or black; with ten Gaussians fitted, mostly digits; the shipped VAE's are soft digits."
+# %% alt="Rows of sixteen images: real digits, and samples of two VAEs and of two autoencoders with three ways to draw codes. Drawn from a standard normal, the autoencoders give smears or black; with ten Gaussians fitted, mostly digits; the shipped VAE's are soft digits." slide="From N(0, I) the VAEs draw shapes like digits, the autoencoders smears or black"
 show_rows({"real": test.x[:16]} | {name: x[:16] for name, x in drawn.items()}, scale=0.5)
 
 # %% [markdown]
@@ -488,7 +488,7 @@ drawn["VAE, untrained"] = over_batches(untrained.decode, normal_codes)
 drawn["shipped VAE, d = 2"] = over_batches(plane.decode, normal_codes[:, :2])
 scores = {name: judge(x) for name, x in ({"real training images": train.x[:1000]} | drawn).items()}
 
-# %% tags=["V1", "nbval-ignore-output"]
+# %% tags=["V1", "nbval-ignore-output"] slide="Its own prior favours the VAE; with ten Gaussians fitted, the autoencoder is ahead"
 readable, distance = ({name: row[k] for name, row in scores.items()} for k in (0, 1))
 recall = {name: row[3] for name, row in scores.items()}
 of_test = is_readable(test.x).double().mean().item()
@@ -565,7 +565,7 @@ with torch.inference_mode():
     draws = torch.stack([plane.elbo(x, generator=draw).total for _ in range(150)])  # (150, 20)
 elbo, error = draws.mean(dim=0), draws.std(dim=0) / 150**0.5
 
-# %% tags=["V2", "nbval-ignore-output"]
+# %% tags=["V2", "nbval-ignore-output"] slide="On the grid the bound holds: ELBO and gap add up to log p(x), up to chance"
 q = distributions.Normal(mu, (0.5 * logvar).exp())
 log_q = q.log_prob(grid[:, None, :]).sum(dim=2)  # (38131, 20)
 gap = ((log_q + log_cell).exp() * (log_q - (joint - log_p))).sum(dim=0)  # KL(q || p(z|x))
@@ -586,7 +586,7 @@ table(["nats", "mean of 20 images", "median", "largest"],
 # pictures show why: the first five images, then the one with the largest gap. The contours stand at 10 % and 50 % of
 # the peak; each panel has its own scale.
 
-# %% alt="Six small maps, one an image: contours of the exact posterior and of the encoder's guess. In most they overlap; in some the guess lies beside the posterior."
+# %% alt="Six small maps, one an image: contours of the exact posterior and of the encoder's guess. In most they overlap; in some the guess lies beside the posterior." slide="The encoder's guess mostly overlaps the exact posterior; here and there it lies beside" slide_points="Contours at 10 % and 50 % of the peak; each panel has its own scale"
 from scipy.ndimage import zoom
 
 chosen = [*range(5), int(gap.argmax())]
@@ -647,7 +647,7 @@ for K in Ks:
     runs = [log_p - plane.iwae_bound(x, K, generator=draw) for _ in range(max(1, 30 // K))]
     missing.append(torch.stack(runs).mean(dim=0))
 
-# %% tags=["V2"] alt="What is missing from log p(x) against the number of codes: the median falls close to zero; a few of twenty lines stay high."
+# %% tags=["V2"] alt="What is missing from log p(x) against the number of codes: the median falls close to zero; a few of twenty lines stay high." slide="With 300 codes the bound is nearly exact for most of 20 images, not for all"
 missing = torch.stack(missing)  # (6, 20): exact minus estimate
 assert missing[0].median() > missing[2].median() > missing[-1].median()
 assert missing[-1].median().abs() < 0.3
@@ -722,7 +722,7 @@ def report(model: VAE) -> list[float]:
     return [error, rate, fid(real=real, fake=extract(model.decode(normal_codes)).features)]
 
 
-# %% tags=["V2", "nbval-ignore-output"]
+# %% tags=["V2", "nbval-ignore-output"] slide="The best reconstruction is not the best sampler"
 reports = {name: report(model) for name, model in trained.items()}
 error, rate, distance = torch.tensor(list(reports.values())).unbind(dim=1)  # (3 decoders) each
 assert error[2] < error[0] < error[1]
@@ -754,7 +754,7 @@ with torch.inference_mode():
 assert abs(ratio - 1) < 0.1
 print("The learned σ agrees with the root mean squared error within a tenth.")
 
-# %% [markdown]
+# %% [markdown] slide="At first the cheapest code says nothing: posterior collapse" slide_points="Cheapest first move: every cloud equal to the prior, $\\mu = 0$, $\\sigma = 1$ | **Warm-up**: begin with $\\beta$ near 0, raise it slowly | **Free bits**: the first nats of each dimension cost nothing | First ask: is there something to cure, or is it only early?"
 # ## 6 · When the code falls silent: posterior collapse (V2)
 #
 # At the start of training the decoder does not use the code yet. Any information in the code costs KL at once and
@@ -816,7 +816,7 @@ rows = [
 ]
 table(["training", "KL, nats", "dimensions with KL > 0.1", "loss with β = 10"], rows)
 
-# %% alt="Ten digits and reconstructions by five trainings with β = 10. After 300 plain steps nearly all are the same grey smear; with warm-up, with free bits or after 800 steps they are soft digits."
+# %% alt="Ten digits and reconstructions by five trainings with β = 10. After 300 plain steps nearly all are the same grey smear; with warm-up, with free bits or after 800 steps they are soft digits." slide="At β = 10, 300 plain steps leave smears; warm-up, free bits or more steps do not"
 show_rows(
     {"image": some}
     | {f"{name}, {steps} steps": over_batches(model, some) for (name, steps), model in taxed.items()},
@@ -879,7 +879,7 @@ assert bound[long] > bound[short] + 5
 assert rate[long] > rate[short] + 1
 table(["decoder, β = 1", "KL, nats", "ELBO, nats"], [[name, rate[name], bound[name]] for name in judged])
 
-# %% [markdown]
+# %% [markdown] slide="What codes cost on average is what they tell plus how far they lie from the prior"
 # After the same 400 steps the ELBO is better, and the code costs far less. From 200 to 400 steps the ELBO rises, and
 # the code's cost rises again too, but stays clearly below that with independent pixels. Nothing is wrong here with the
 # training: what a pixel can learn from its neighbours need not be told by the code. With a still stronger decoder, of
@@ -932,7 +932,7 @@ for beta, model in series.items():
     on_test = [-part.log_likelihood.mean().item(), part.total.mean().item()]
     rows.append([f"{beta:g}", *on_test, *split_rate(model, train.x)])
 
-# %% tags=["V1-rate", "nbval-ignore-output"]
+# %% tags=["V1-rate", "nbval-ignore-output"] slide="Cheaper codes decode worse; on test images the ELBO is best at β = 1"
 distortion, elbo, rate, information, gap, outside = (
     torch.tensor(column) for column in list(zip(*rows, strict=True))[1:]
 )
@@ -972,7 +972,7 @@ table(["β", *columns], rows)
 # $\beta = 16$? The table below the map gives two shares for the same 300 images: of dots far out, and of
 # reconstructions that can be read.
 
-# %%
+# %% slide="Move β: how far do the codes spread?" slide_part="Drag over the latent space"
 from course_utils.explorers import Choice, Explorer, LatentExplorer, Panel, Readout, Slider
 
 maps = LatentExplorer(
@@ -1030,7 +1030,7 @@ kl_of = kl_each_dimension(mu, logvar).mean(dim=0)
 order = kl_of.argsort(descending=True)
 bell = torch.linspace(-4, 4, 100)
 
-# %% alt="Histograms of the sixteen numbers of the code, ranked by their KL. The codes follow the standard normal curve; the centres alone are narrower the smaller the KL; in the last two they are a spike at 0."
+# %% alt="Histograms of the sixteen numbers of the code, ranked by their KL. The codes follow the standard normal curve; the centres alone are narrower the smaller the KL; in the last two they are a spike at 0." slide="One by one, the numbers of the code look like the prior"
 fig, axes = plt.subplots(2, 8, figsize=(11, 3.4), sharex=True, sharey=True, layout="constrained")
 for rank, (j, ax) in enumerate(zip(order, axes.flat, strict=True), start=1):
     ax.hist(aggregate[:, j], bins=40, range=(-4, 4), density=True, color="C0", alpha=0.4, label="codes")
@@ -1090,7 +1090,7 @@ places = {
     "ten Gaussians fitted to the codes": draw_codes(aggregate, 10),
 }
 
-# %% tags=["V1", "nbval-ignore-output"]
+# %% tags=["V1", "nbval-ignore-output"] slide="Ten Gaussians fitted to the codes close more than half of the gap"
 from_clouds, from_prior, from_one, from_ten = found = [
     scores["shipped VAE"] if z is normal_codes else judge(over_batches(shipped.decode, z))  # as in section 3
     for z in places.values()
@@ -1116,7 +1116,7 @@ table(
     [[name, *row] for name, row in zip(places, found, strict=True)],
 )
 
-# %% alt="Four rows of decoded images: from the clouds of training images, nearly all digits; from the prior and from one fitted Gaussian, some shapeless; from ten fitted Gaussians, mostly digits."
+# %% alt="Four rows of decoded images: from the clouds of training images, nearly all digits; from the prior and from one fitted Gaussian, some shapeless; from ten fitted Gaussians, mostly digits." slide="From its own clouds the VAE draws digits; from the prior, some are shapeless"
 show_rows({name: over_batches(shipped.decode, z[:16]) for name, z in places.items()}, scale=0.5)
 
 # %% [markdown]
@@ -1164,7 +1164,7 @@ frames = {
 length = {name: z.norm(dim=2).mean(dim=1) for name, z in walks.items()}
 share = {name: torch.stack([is_readable(x).double().mean() for x in steps]) for name, steps in frames.items()}
 
-# %% tags=["V1-walks"] alt="Two charts along the walk from one code to another. The linear walk dips towards the origin, the spherical one keeps its distance. The share of readable images dips in the middle of both."
+# %% tags=["V1-walks"] alt="Two charts along the walk from one code to another. The linear walk dips towards the origin, the spherical one keeps its distance. The share of readable images dips in the middle of both." slide="The straight walk dips towards the origin, but is hardly less often readable"
 assert abs(length["spherical"][4] - 4) < 0.4
 assert abs(length["linear"][4] - 4 / 2**0.5) < 0.4
 for name in walks:
@@ -1213,7 +1213,7 @@ frames = over_batches(shipped.decode, moved.flatten(0, 2)).unflatten(0, moved.sh
 changed = (frames - over_batches(shipped.decode, z)[:, None, None]) / 2
 own = [[f"{round(v, 1) + 0:.1f}".replace("-", "−") for v in row] for row in z[:, kept].tolist()]
 
-# %%
+# %% slide="Change one number of the code: what changes?"
 controls = [
     Choice("image", [str(k) for k in range(6)], test.x[picks]),
     Choice("dimension", [f"rank {rank}" for rank in range(1, 9)] + ["rank 16, the least informative"]),
@@ -1288,7 +1288,7 @@ assert relative["VAE, sampled pixels"] > 1.1 * relative["real, sampled pixels"]
 table(["images", "high-frequency energy", "of the real one"],
       [[name, value, relative[name]] for name, value in details.items()])  # fmt: skip
 
-# %% alt="Rows of digits: real; reconstructed and sampled by the VAE, which are softer; real and VAE with sampled pixels, which are grainy; the autoencoder's, a little soft; the GAN's, sharp."
+# %% alt="Rows of digits: real; reconstructed and sampled by the VAE, which are softer; real and VAE with sampled pixels, which are grainy; the autoencoder's, a little soft; the GAN's, sharp." slide="The VAE's digits are soft, the GAN's sharper"
 show_rows({name: x[:12] for name, x in compared.items()}, scale=0.6)
 
 # %% [markdown]
@@ -1332,7 +1332,7 @@ anomalies = {
 }
 show_rows({name: x[:10] for name, x in anomalies.items()})
 
-# %% tags=["V2-alarm", "nbval-ignore-output"]
+# %% tags=["V2-alarm", "nbval-ignore-output"] slide="The ELBO notices disorder, not thin strokes, and praises a black image"
 scored = {name: surprise(x) for name, x in ({"normal": test.x} | anomalies).items()}
 of_normal = dict.fromkeys(anomalies, scored["normal"])
 of_normal |= dict.fromkeys(("upside down", "mirrored"), surprise(lopsided))
@@ -1344,7 +1344,7 @@ assert abs(alarm["thin strokes"] - 0.5) < 0.15
 assert alarm["all black"] < 0.05
 table(["anomaly", "AUROC"], list(alarm.items()))
 
-# %% [markdown]
+# %% [markdown] slide="Relatives: told the label, with many levels, with a codebook" slide_points="**Conditional VAE**: encoder and decoder are told the label, the code keeps the style | **Hierarchical VAE**: several codes, coarse to fine; diffusion is one with very many | **VQ-VAE**: the code is a small map of whole numbers, its prior learned afterwards"
 # Digits in the wrong pose and disorder raise the alarm. Thin strokes do not: an AUROC near one half is no better than
 # guessing. And a black image gets a *better* score than almost any real digit, although the model has never seen one.
 # The likelihood of an image is not its familiarity. An image with few details is cheap: most pixels are black, and
@@ -1428,7 +1428,7 @@ with torch.inference_mode():
 # Below: images, their maps of codes (a shade and a number for each entry of the codebook), and what the decoder makes
 # of the maps.
 
-# %% alt="Six digits, the 7 × 7 map of code numbers of each, most of them the number of the black ground, and the digits decoded from these maps."
+# %% alt="Six digits, the 7 × 7 map of code numbers of each, most of them the number of the black ground, and the digits decoded from these maps." slide="A VQ-VAE writes a digit as 7 × 7 numbers of a codebook"
 fig, axes = plt.subplots(3, 6, figsize=(9, 4.6), layout="constrained")
 for column, (top, middle, bottom) in enumerate(axes.T):
     top.imshow(test.x[column, 0], cmap="gray", vmin=-1, vmax=1)
@@ -1467,12 +1467,12 @@ assert used < 28
 print(f"{used} of the 32 entries are used more than 100 times in {of_train.numel():,} places.")
 table(["maps", "share readable"], list(quality.items()))
 
-# %% alt="Images decoded from maps whose places were drawn independently: pieces of strokes that do not fit together."
+# %% alt="Images decoded from maps whose places were drawn independently: pieces of strokes that do not fit together." slide="Numbers drawn independently decode to strokes that do not fit"
 show_images(
     independent[:12], columns=12, title="each place drawn independently: pieces of strokes that do not fit"
 )
 
-# %% [markdown]
+# %% [markdown] slide="Think first: five questions" slide_points="Leave out the KL term: what does the encoder do with its $\\sigma$? | The squared error averaged over pixels, the KL over dimensions: which $\\beta$ is that? | A thousand Gaussians fitted to 4,000 codes: which measurement tells what went wrong? | The encoder is thrown away when we sample. Why train it? | Why can a VQ-VAE not use the reparameterisation trick?"
 # Most reconstructions are readable, although some of the 32 entries are (almost) never used, which is this method's
 # own kind of collapse. But maps drawn place by place decode into pieces that do not belong together. What is missing
 # is a model of which codes go with which: a *learned prior* over maps. In the paper it is autoregressive, like the

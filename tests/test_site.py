@@ -11,14 +11,13 @@ from course_utils.authoring import site_pages
 from course_utils.authoring.kernel import NotebookError
 from course_utils.authoring.site_extension import escaped, in_korean, mended, plain
 from course_utils.authoring.site_notebooks import (
-    alternative_texts,
-    is_figure,
     mark_claims,
     mark_words,
     read_page,
     with_bar,
     words_of,
 )
+from course_utils.authoring.stored import alternative_texts, is_figure
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))

@@ -20,17 +20,8 @@ from course_utils.authoring import site_pages
 from course_utils.authoring.notebooks import repository_address, write_text
 from course_utils.authoring.pages import WIDGET_SCRIPT
 from course_utils.authoring.site_extension import mended
-from course_utils.authoring.site_notebooks import (
-    living,
-    mark_claims,
-    mark_words,
-    read_page,
-    scripts,
-    take_widgets,
-    with_bar,
-    words_of,
-    write_states,
-)
+from course_utils.authoring.site_notebooks import mark_claims, mark_words, read_page, with_bar, words_of
+from course_utils.authoring.stored import living, scripts, take_widgets, write_states
 
 ROOT = Path(__file__).resolve().parents[2]
 FRONT = ("08_latent_diffusion", "Prompt builder")

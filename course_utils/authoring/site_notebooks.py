@@ -1,25 +1,26 @@
-"""A notebook as a source of the site: its stored figures with their alternative texts, its explorers, its marks.
+"""A notebook as a source of the site: what it stores, and marks where its words and claims are explained."""
 
-Nothing is run. Figures and explorers' states become files beside the page, so that it is small and shows at once.
-"""
-
-import base64
-import html
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import nbformat
 from nbformat import NotebookNode
-from PIL import Image
 
-from course_utils import explorers
 from course_utils.authoring.kernel import NotebookError
-from course_utils.authoring.notebooks import STATE, VIEW, parse, write_text
-from course_utils.authoring.pages import formulas, front_ends
+from course_utils.authoring.notebooks import VIEW
+from course_utils.authoring.pages import formulas
+from course_utils.authoring.stored import (
+    alternative_texts,
+    is_figure,
+    living,
+    picture,
+    scripts,
+    take_widgets,
+    write_states,
+)
 
 TO_COLAB = re.compile(r"^\[Open in Colab\]\([^)]*\)$", re.MULTILINE)
 HEAD = re.compile(
@@ -46,19 +47,6 @@ class Explorer(NamedTuple):
 
     title: str
     place: str
-
-
-def alternative_texts(py: Path) -> dict[int, list[str]]:
-    """What stands for the figures of each cell: the `alt="…"`, or `alt=["…", "…"]`, behind its `# %%`."""
-    cells = parse(py.read_text(encoding="utf-8")).cells
-    texts = {number: cell.metadata.get("alt", []) for number, cell in enumerate(cells)}
-    return {number: [alt] if isinstance(alt, str) else list(alt) for number, alt in texts.items() if alt}
-
-
-def is_figure(output: NotebookNode) -> bool:
-    """Whether an output is a picture, and not the still of an explorer."""
-    data = output.get("data", {})
-    return VIEW not in data and any(kind.startswith("image/") for kind in data)
 
 
 def words_of(nb: NotebookNode) -> list[Word]:
@@ -182,47 +170,6 @@ def read_page(ipynb: Path, files: Path, root: str) -> tuple[NotebookNode, list[E
         write_states(files / "explorers" / f"{ipynb.stem}.js", widgets)
         nb.cells.append(nbformat.v4.new_markdown_cell(scripts(f"{root}/explorers/{ipynb.stem}.js", root)))
     return nb, shown
-
-
-def take_widgets(nb: NotebookNode) -> dict[str, Any]:
-    """The states of a notebook's explorers, which it no longer has afterwards; their front end is today's."""
-    models = nb.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
-    code = Path(explorers.__file__).with_name("explorer.js").read_text(encoding="utf-8")
-    return {
-        name: {**model["state"], "_esm": code} for name, model in models.items() if "_esm" in model["state"]
-    }
-
-
-def living(model: str, state: dict[str, Any], data: NotebookNode, file: Path, address: str) -> str:
-    """Where an explorer comes to life; until then, and for a page without scripts, its still stands there."""
-    controls = ", ".join(control["name"] for control in state["controls"])
-    alt = f"Explorer “{state['title']}”, a still. To move: {controls}."
-    return (
-        f'<div class="course-explorer" data-widget-model="{model}">{picture(data, file, address, alt)}</div>'
-    )
-
-
-def picture(data: NotebookNode, file: Path, address: str, alt: str) -> str:
-    """An output's picture as a file, and the tag that shows it."""
-    kind = next(kind for kind in ("image/png", "image/jpeg", "image/gif") if kind in data)
-    file = file.with_name(f"{file.name}.{kind[6:]}")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(base64.b64decode(data[kind]))
-    with Image.open(file) as opened:
-        width, height = opened.size
-    source = f'src="{address}{file.suffix}" width="{width}" height="{height}" loading="lazy" decoding="async"'
-    return f'<img class="course-figure" alt="{html.escape(alt)}" {source}>'
-
-
-def write_states(file: Path, widgets: dict[str, Any]) -> None:
-    """What the explorers of one page show, as a script: a page opened as a file may load nothing else."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_text(file, f"window.courseExplorers = {json.dumps(front_ends(widgets), ensure_ascii=False)};\n")
-
-
-def scripts(states: str, root: str) -> str:
-    """The tags that bring a page's explorers to life once it is there."""
-    return f'<script defer src="{states}"></script><script defer src="{root}/explorers.js"></script>'
 
 
 def with_bar(nb: NotebookNode, links: Iterable[tuple[str, str]], shown: Sequence[Explorer] = ()) -> None:

@@ -126,7 +126,7 @@ class LatentExplorer(Explorer):
         nodes = self._plane.lift(torch.as_tensor(pad.nodes(), dtype=codes.dtype))
         maps = stacked([decode(number, nodes) for number in range(len(models))])
         controls: list[Control] = [
-            *(Slider(name, of_series) for name in by_model),  # in a row above the map
+            *(Slider(name, of_series, group=explore) for name in by_model),
             pad,
             Choice("from", names, images.x[ends], group=between),
             Choice("to", names, images.x[ends], group=between),

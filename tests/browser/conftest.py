@@ -21,7 +21,16 @@ from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Route,
+    expect,
+    sync_playwright,
+)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -78,6 +87,23 @@ def is_ours(message: ConsoleMessage) -> bool:
         "widget model not found",
     )
     return not any(text in message.text for text in its_own)
+
+
+def opened(
+    browser: Browser, width: int = 1400, scheme: str = "light"
+) -> tuple[BrowserContext, Page, list[str]]:
+    """A tab, and what goes wrong in it: messages, errors, requests that leave the disk."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    tab = context.new_page()
+    wrong: list[str] = []
+    tab.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    tab.on(
+        "request",
+        lambda sent: None if sent.url.startswith(("file:", "data:", "blob:")) else wrong.append(sent.url),
+    )
+    tab.on("requestfailed", lambda sent: wrong.append(f"failed: {sent.url}"))
+    return context, tab, wrong
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from urllib.parse import unquote
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from .conftest import opened
 from .hands import assert_answers, explorers_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,23 +49,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pages(site: Path) -> list[Path]:
     return sorted(site.rglob("*.html"))
-
-
-def opened(
-    browser: Browser, width: int = 1400, scheme: str = "light"
-) -> tuple[BrowserContext, Page, list[str]]:
-    """A tab, and what goes wrong in it: messages, errors, requests that leave the disk."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    tab = context.new_page()
-    wrong: list[str] = []
-    tab.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
-    tab.on("pageerror", lambda error: wrong.append(str(error)))
-    tab.on(
-        "request",
-        lambda sent: None if sent.url.startswith(("file:", "data:", "blob:")) else wrong.append(sent.url),
-    )
-    tab.on("requestfailed", lambda sent: wrong.append(f"failed: {sent.url}"))
-    return context, tab, wrong
 
 
 @pytest.fixture

@@ -470,6 +470,10 @@ TABLE: dict[str, Row | Parts] = {
         "course_utils.authoring.pages --out html notebooks/"
     ),  # tests/test_pages.py makes a page
     "make site": by_make("-m course_utils.authoring.site"),  # tests/browser/test_site.py builds and opens it
+    "make slides": by_make(
+        "-m course_utils.authoring.slides"
+    ),  # tests/browser/test_slides.py opens the decks
+    "make slides-pdf": by_make("-m course_utils.authoring.slides --pdf"),
     "make homework HW=03": by_make("course homework check notebooks/homework/student/hw03.ipynb"),
     "course doctor": Row(text("ok  digits (offline)", "ok  ldm-scenes", "ok  `course` on the PATH")),
     ".venv/bin/course doctor": Parts(the_same),

@@ -187,8 +187,11 @@ def test_what_is_imported_is_declared():
     tools = {*(package / "authoring").rglob("*.py"), *(package / "grading").rglob("*.py")} - set(site)
     rest = set(package.rglob("*.py")) - tools - set(site)
     assert imported(rest) - set(requirements("inception")) == set(), "`inception` says so where it is missing"
-    drawing = {"grimp"}  # of ARCHITECTURE.md's diagram, for which there is the extra `test`
-    assert imported(tools) - set(requirements("lab")) - drawing == set()
+    printing = {
+        "grimp",
+        "playwright",
+    }  # ARCHITECTURE.md's diagram, slides on paper: authors have the extra `test`
+    assert imported(tools) - set(requirements("lab")) - printing == set()
     brought = {"docutils"}  # Sphinx stands on it
     assert imported(site) - set(requirements("lab", "site")) - brought == set()
     assert imported((ROOT / "tests").rglob("*.py")) - set(requirements("lab", "site", "test")) == set()

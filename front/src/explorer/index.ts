@@ -183,6 +183,7 @@ function makeParts(app: App) {
     else {
       const pad = add(makePad(app, control, c));
       tiles.push(pad.tile);
+      controls.push(pad.node);
       recolor = pad.recolor;
     }
   }

@@ -16,6 +16,7 @@ const KEYS: Record<string, Point> = {
 
 type Pen = CanvasRenderingContext2D;
 
+/** `node` stands among the controls: where the cursor is, the classes, and what the map may show. */
 export interface PadView extends View {
   tile: Tile;
   /** Paints anew in the page's colours. */
@@ -239,10 +240,10 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
     if (board.clientWidth !== width) paint();
   });
   sizes.observe(board);
-  const under = [caption, ...(legend ? [legend] : []), ...(box ? [box.node] : [])];
-  const node = h("div", { class: "cx-pad" }, board, ...under);
+  const node = h("div", { class: "cx-pad" }, board);
+  const about = [caption, ...(legend ? [legend] : []), ...(box ? [box.node] : [])];
   return {
-    node,
+    node: h("div", { class: "cx-control cx-full" }, ...about),
     tile: { node, picture: board, aspect, map: true },
     update() {
       const [row, column] = rowColumn(pad, app.now.dims[c]);

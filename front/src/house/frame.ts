@@ -95,13 +95,20 @@ export function makeFrame(
 
   // Sizes and colours ------------------------------------------------------------------------------------------
 
+  const isFilled = () => root.classList.contains("cx-fill");
   function layOut() {
-    const fills = isLarge() || root.closest("[data-fill]") !== null;
-    root.classList.toggle("cx-fill", fills);
-    for (const stage of stages) stage.fit(fills);
+    root.classList.toggle("cx-fill", isLarge() || root.closest("[data-fill]") !== null);
+    for (const stage of stages) stage.fit(isFilled());
   }
-  const sizes = new ResizeObserver(layOut);
+  // Only what pictures follow from is watched, not what follows from them: else a pixel could go back and forth.
+  let width = 0;
+  const sizes = new ResizeObserver((entries) => {
+    const wider = root.clientWidth !== width;
+    width = root.clientWidth;
+    if (wider || (isFilled() && entries.some(({ target }) => target !== root))) layOut();
+  });
   sizes.observe(root);
+  for (const { stage } of stages) sizes.observe(stage);
   addEventListener("resize", layOut);
 
   const painters: ((ink: string, paper: string) => void)[] = [];
@@ -136,7 +143,7 @@ function makeStage(section: Section) {
   const tiles = h("div", { class: "cx-tiles" }, ...section.tiles.map(({ node }) => node));
   const stage = h("div", { class: "cx-stage" }, tiles, ...(section.wide ?? []));
   const node = h("div", {
-    class: "cx-section",
+    class: section.tiles.length ? "cx-section cx-tall" : "cx-section",
     ...(section.name ? { role: "group", "aria-label": section.name } : {}),
   });
   if (section.name) node.append(h("div", { class: "cx-heading" }, section.name));
@@ -145,12 +152,30 @@ function makeStage(section: Section) {
   if (section.tiles.length || section.wide?.length) body.append(stage);
   if (section.readouts.length) body.append(h("div", { class: "cx-readouts" }, ...section.readouts));
   node.append(body);
-  return { node, fit: (fills: boolean) => fitTiles(section, stage, tiles, fills) };
+  return {
+    node,
+    stage,
+    fit(fills: boolean) {
+      // How many lines a title takes depends on the width that its picture gets: a first guess, then as measured.
+      fitTiles(section, stage, tiles, fills, () => 40);
+      fitTiles(section, stage, tiles, fills, textOf);
+      // Where the width decides, height is left over: the read-outs move up to the pictures.
+      const used = stage.lastElementChild?.getBoundingClientRect().bottom ?? 0;
+      const free = fills ? Math.max(0, stage.getBoundingClientRect().bottom - used) : 0;
+      body.style.setProperty("--free", `${free}px`);
+    },
+  };
 }
 
 /** Gives each tile of a section its width. */
-function fitTiles(section: Section, stage: HTMLElement, box: HTMLElement, fills: boolean): void {
-  const width = box.clientWidth;
+function fitTiles(
+  section: Section,
+  stage: HTMLElement,
+  box: HTMLElement,
+  fills: boolean,
+  text: (tile: Tile) => number,
+): void {
+  const width = Math.floor(box.getBoundingClientRect().width);
   if (!width || !section.tiles.length) return;
   const narrow = width < 520;
   const maps = narrow ? section.tiles.filter((tile) => tile.map) : [];
@@ -160,12 +185,12 @@ function fitTiles(section: Section, stage: HTMLElement, box: HTMLElement, fills:
   for (const map of maps) {
     const w = Math.min(width, 0.55 * height * map.aspect);
     map.node.style.width = `${w}px`;
-    height -= w / map.aspect + textOf(map) + GAP;
+    height -= w / map.aspect + text(map) + GAP;
   }
   if (!rest.length) return;
-  const text = Math.max(...rest.map(textOf));
   const aspects = rest.map(({ aspect }) => aspect);
-  const fitted = fit(aspects, { width, height: Math.max(height, 120) }, text, GAP, fills ? undefined : MOST);
+  const most = Math.max(...rest.map(text));
+  const fitted = fit(aspects, { width, height: Math.max(height, 120) }, most, GAP, fills ? undefined : MOST);
   place(rest, fitted);
 }
 
@@ -176,7 +201,8 @@ function place(tiles: readonly Tile[], { rows, height }: Fitted): void {
 }
 
 /** Pixels of height that a tile needs beside its picture. */
-const textOf = ({ node, picture }: Tile) => Math.max(0, node.offsetHeight - picture.offsetHeight);
+const textOf = ({ node, picture }: Tile) =>
+  Math.max(0, node.getBoundingClientRect().height - picture.getBoundingClientRect().height);
 
 /** Of what the reader sees at once. A frame within a page, as Colab's, is as high as what stands in it: no measure. */
 const screenHeight = () => Math.max(320, window.parent === window ? innerHeight : screen.availHeight * 0.85);

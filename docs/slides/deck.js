@@ -1,0 +1,172 @@
+// Turns the pages, makes what is shown as large as its slide allows, opens the speaker's notes. No network, no server.
+{
+  const deck = document.querySelector(".deck");
+  const slides = [...document.querySelectorAll(".slide")];
+  let now = 0;
+
+  // Turning ------------------------------------------------------------------------------------------------------
+
+  function go(to) {
+    const moved = now;
+    now = Math.max(0, Math.min(slides.length - 1, to));
+    for (const [k, slide] of slides.entries()) slide.classList.toggle("now", k === now);
+    if (moved !== now && !slides[now].contains(document.activeElement)) document.activeElement?.blur();
+    history.replaceState(null, "", `#${now + 1}`);
+    if (document.body.classList.contains("overview")) slides[now].scrollIntoView({ block: "nearest" });
+    if (moved === 0 && now > 0) began ??= Date.now();
+    tell();
+  }
+
+  const turns = {
+    ArrowRight: () => go(now + 1),
+    ArrowDown: () => go(now + 1),
+    " ": () => go(now + 1),
+    Enter: () => go(now + 1),
+    ArrowLeft: () => go(now - 1),
+    ArrowUp: () => go(now - 1),
+    Backspace: () => go(now - 1),
+    Home: () => go(0),
+    End: () => go(slides.length - 1),
+    s: openNotes,
+    o: overview,
+    b: () => document.body.classList.toggle("dark"),
+    f: () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen()),
+  };
+  // What a presenter sends turns the page wherever the focus is; all else belongs to an explorer that has it.
+  const presenter = { PageDown: () => go(now + 1), PageUp: () => go(now - 1) };
+
+  function press(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const inside = event.target.closest?.(".stage, a, summary");
+    const turn = presenter[event.key] ?? (inside ? null : (turns[event.key] ?? turns[event.key.toLowerCase()]));
+    if (event.key === "Escape" && document.body.classList.contains("overview")) overview();
+    if (!turn) return;
+    event.preventDefault();
+    event.stopPropagation();
+    turn();
+  }
+  addEventListener("keydown", press, { capture: true });
+  addEventListener("hashchange", () => go(Number(location.hash.slice(1)) - 1));
+
+  function overview() {
+    document.body.classList.toggle("overview");
+    slides[now].scrollIntoView({ block: "nearest" });
+  }
+  deck.addEventListener("click", (event) => {
+    if (!document.body.classList.contains("overview")) return;
+    const slide = event.target.closest(".slide");
+    overview();
+    if (slide) go(slides.indexOf(slide));
+  });
+
+  // A swipe turns the page, but not one that begins in an explorer.
+  let from = null;
+  deck.addEventListener("touchstart", (event) => {
+    from = event.target.closest(".stage") ? null : event.touches[0].clientX;
+  });
+  deck.addEventListener("touchend", (event) => {
+    const way = from === null ? 0 : event.changedTouches[0].clientX - from;
+    if (Math.abs(way) > 60) go(now - Math.sign(way));
+  });
+
+  // The speaker's notes, in a window of their own ----------------------------------------------------------------
+
+  let speaker = null;
+  let began = null;
+
+  function openNotes() {
+    speaker = open("", "course-notes", "width=900,height=760");
+    if (!speaker) return void alert("The browser refused a second window: allow pop-ups for this page.");
+    const page = speaker.document;
+    page.title = `Notes: ${document.title}`;
+    page.documentElement.className = "speaker";
+    page.documentElement.lang = "en";
+    const look = Object.assign(page.createElement("link"), { rel: "stylesheet" });
+    look.href = document.querySelector("link[rel=stylesheet]").href;
+    page.head.replaceChildren(look);
+    page.body.innerHTML =
+      "<header><h1></h1><span></span><output title='Since the first slide was turned'></output></header>" +
+      "<main tabindex='0'></main><footer></footer>";
+    if (!speaker.courseKeys) speaker.addEventListener("keydown", (event) => pressInNotes(event));
+    speaker.courseKeys = true;
+    tell();
+  }
+
+  // The up and down arrows, Home and End scroll the notes; all else is as on the slides.
+  function pressInNotes(event) {
+    if (!["ArrowUp", "ArrowDown", "Home", "End", "s", "f"].includes(event.key)) press(event);
+  }
+
+  function tell() {
+    if (!speaker || speaker.closed) return;
+    const page = speaker.document;
+    const headline = (slide) => slide?.querySelector("h1, h2").innerHTML;
+    page.querySelector("h1").innerHTML = headline(slides[now]);
+    page.querySelector("header span").textContent = `${now + 1} / ${slides.length}`;
+    page.querySelector("main").innerHTML = slides[now].querySelector(".notes").innerHTML;
+    page.querySelector("main").scrollTop = 0;
+    page.querySelector("footer").innerHTML = `Next: ${headline(slides[now + 1]) ?? "the end"}`;
+    tick();
+  }
+
+  function tick() {
+    if (!speaker || speaker.closed) return;
+    const seconds = began === null ? 0 : Math.floor((Date.now() - began) / 1000);
+    const two = String(seconds % 60).padStart(2, "0");
+    speaker.document.querySelector("output").textContent = `${Math.floor(seconds / 60)}:${two}`;
+  }
+  setInterval(tick, 1000);
+
+  // As large as the slide allows ---------------------------------------------------------------------------------
+
+  // The ink of a tall formula may stand out of its box; what counts is whether the whole of it is inside the body.
+  const wide = (box) => box.scrollWidth > box.clientWidth + 1;
+  const over = (box) => wide(box) || box.scrollHeight > box.clientHeight + 1;
+
+  // Each part as wide as it may be, then all smaller, step by step, until the height suffices: --fit from 1 to 0.
+  function fitText(body) {
+    const parts = [...body.querySelectorAll(".formula, .table, .code, .points")].map((node) => ({ node, fit: 20 }));
+    const set = ({ node, fit }) => node.style.setProperty("--fit", fit / 20);
+    parts.forEach(set);
+    for (const part of parts) {
+      while (part.fit > 0 && wide(part.node)) {
+        part.fit--;
+        set(part);
+      }
+    }
+    const high = () => over(body) || parts.some(({ node }) => !node.matches(".formula") && over(node));
+    while (parts.some(({ fit }) => fit > 0) && high()) {
+      for (const part of parts) {
+        part.fit = Math.max(0, part.fit - 1);
+        set(part);
+      }
+    }
+  }
+
+  const bodies = [...document.querySelectorAll(".body")];
+  const fit = () => bodies.forEach(fitText);
+
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  const alive = (place) =>
+    new Promise((done) => {
+      const seen = () => place.querySelector(":scope > img") === null && done();
+      new MutationObserver(seen).observe(place, { childList: true });
+      seen();
+    });
+
+  const asked = Number(location.hash.slice(1));
+  go(asked > 0 ? asked - 1 : 0);
+  fit();
+  addEventListener("resize", fit);
+  const pictures = [...document.querySelectorAll(".shown > .course-figure")].map((picture) => picture.decode());
+  Promise.all([document.fonts.ready, ...[...document.querySelectorAll("[data-widget-model]")].map(alive)])
+    .then(frame)
+    .then(frame)
+    .then(() => {
+      fit();
+      return Promise.all(pictures);
+    })
+    .then(() => {
+      document.documentElement.dataset.ready = "true";
+    });
+}
