@@ -587,11 +587,11 @@ DiffusionPlayground()
 # <details><summary>What you should have seen</summary>
 #
 # The arrows are right first where $t$ is large: after 100 training steps those at $t = 500$ nearly coincide with the
-# ideal ones, and their mean squared error is less than a tenth of that at $t = 50$. *First the coarse, then the fine*,
-# in training as well. After 600 training steps more than seven in ten points end within 0.3 of the
-# moons' arcs; without training, fewer than one in ten. The loss falls at once and then stays close to the dotted line, the loss of the ideal arrows, which is not
-# 0. With three steps back some pieces of the moons stay empty. Ten steps bring about as many points near the moons as a
-# hundred do; section 7 asks the same of digits. (We tried three seeds.)
+# ideal ones, while those at $t = 50$ are hardly better than no arrows at all. *First the coarse, then the fine*, in
+# training as well. After 600 training steps more than seven in ten points end within 0.3 of the moons' arcs; without
+# training, fewer than one in ten. The loss falls at once and then stays close to the dotted line, the loss of the
+# ideal arrows, which is not 0. With three steps back some pieces of the moons stay empty. Ten steps bring about as
+# many points near the moons as a hundred do; section 7 asks the same of digits. (We tried three seeds.)
 #
 # </details>
 #
