@@ -946,7 +946,7 @@ print("No mean over 40 steps is more than 15 % above the one 20 steps before.")
 # minute on a plain laptop. Meanwhile watch the row of images below the curve: the ten digits 0, 1, …, 9, always from
 # the same noise, in five steps. When the loss seems to stand still, do they, too?
 
-# %% alt="Training curve of the diffusion model on digits: the loss falls steeply, then levels off. Below, ten generated digits, 0 to 9 in order, rough, most of them readable."
+# %% alt="Training curve of the diffusion model on digits: the loss falls steeply, then levels off. Below, ten generated digits, 0 to 9 in order, rough, some of them readable."
 steps_live = budget(220, 6000)
 with seeded(0):
     live_net = UNet(width=16, num_classes=10)
