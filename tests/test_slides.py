@@ -16,7 +16,12 @@ from course_utils.authoring.slides import Deck, marks_of, read_deck, statement
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 LECTURES = ROOT / "docs" / "site" / "lectures"
-MARKED = ["01_generative_vs_discriminative", "02_evaluation_metrics", "03_autoencoders", "04_vae"]  # a lecture of 45 minutes each
+MARKED = [  # a lecture of 45 minutes each
+    "01_generative_vs_discriminative",
+    "02_evaluation_metrics",
+    "03_autoencoders",
+    "04_vae",
+]
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 marked = pytest.mark.parametrize("name", MARKED)
 
