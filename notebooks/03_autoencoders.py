@@ -558,6 +558,9 @@ NoiseExplorer(denoiser, test, baseline=shipped)
 # Against noise the denoising autoencoder keeps the digit even beyond the level it was trained on, while for many images the plain one begins to lose it at about $\sigma = 0.6$. With a black patch the denoising one often does a little better. With lost pixels it is usually the *plain* one: compare the squared errors from $p = 0.4$ on. A likely reason: the denoising one has learned to average a pixel with its neighbours, and where many pixels of a stroke are black this average makes the stroke fade.
 #
 # </details>
+#
+# **Draw a digit of your own**, or a letter, and see what an autoencoder with 16 numbers makes of it: add a cell with
+# `from course_utils.explorers import DrawingExplorer; DrawingExplorer()`.
 
 # %% [markdown]
 # ## 7 · The space of codes

@@ -1246,6 +1246,9 @@ table(["rank", *range(1, 9), 16], [["squared change of the image", *change.tolis
 # the loss says that one number should have one *human* meaning, and without any labels or assumptions it cannot be
 # guaranteed (Locatello et al., 2019). Which change falls to which number may change with the seed.
 #
+# **Draw a digit of your own**, and see how this VAE changes it where a plain autoencoder copies it: add a cell with
+# `from course_utils.explorers import DrawingExplorer; DrawingExplorer()`.
+#
 # ## 11 · Its images are blurred (V3)
 #
 # How do you measure blur? Blur an image with a small Gaussian and see how much of it was lost: the energy of

@@ -990,6 +990,29 @@ Explorer(
 # </details>
 
 # %% [markdown]
+# ### Try it: play the game yourself
+#
+# The same game once more, but now your browser trains both players, without a kernel. Press *start again*, slow down,
+# and watch where the arrows lead. Then give $G$ five turns a round, set R1 to 0 and start again; then R1 to 20, and
+# start again. The net is the square of noise between −2 and 2 in both directions, as $G$ bends it: where does it tear
+# when the data come in eight pieces? (A player has two hidden layers of 48. R1 is taken on a quarter of each batch.)
+
+# %%
+from course_utils.explorers import GanPlayground
+
+GanPlayground()
+
+# %% [markdown]
+# <details><summary>What you should have seen</summary>
+#
+# With one turn each and a little R1, after 600 rounds all eight modes are covered, and more than half of the points are
+# near one. With five turns of $G$ and no penalty the points run together: after 300 rounds they cover two modes at
+# most. With R1 at 20, and all else the same, seven or eight are covered after 400 rounds. (We tried three seeds of
+# each.) The net cannot tear, since $G$ is continuous: between two modes it is stretched.
+#
+# </details>
+
+# %% [markdown]
 # ## 5 · Digits (N1)
 #
 # Now the same game with images. Both players become convolutional: the generator maps noise to 64 channels of 7 × 7 and
