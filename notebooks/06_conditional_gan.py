@@ -539,7 +539,7 @@ Explorer(
 #
 # </details>
 
-# %% [markdown] slide="A real 3 beside the label 7: the game does not show it, unless we do so on purpose" slide_points="Once the generator obeys, $p = q = 0$ at this pair: the best score is not defined there | The loss with **mismatched pairs** has three terms: | real pairs: $-\\,\\mathbb{E} \\log D(x, y)$ | generated images, half the weight: $-\\tfrac12\\, \\mathbb{E} \\log \\big(1 - D(G(z, y), y)\\big)$ | real images beside a wrong class $\\tilde{y}$: $-\\tfrac12\\, \\mathbb{E} \\log \\big(1 - D(x, \\tilde{y})\\big)$"
+# %% [markdown] slide="A real 3 beside the label 7: the game does not show it, unless we do so on purpose" slide_points="Real pairs count as true: $-\\,\\mathbb{E} \\log D(x, y)$ | Generated images count as false, with half the weight: $-\\tfrac12\\, \\mathbb{E} \\log \\big(1 - D(G(z, y), y)\\big)$ | **Mismatched pairs** are the other half, real images beside a wrong class $\\tilde{y}$: $-\\tfrac12\\, \\mathbb{E} \\log \\big(1 - D(x, \\tilde{y})\\big)$ | Without them, $p = q = 0$ at a wrong pair once the generator obeys: nothing holds its score"
 # ## 6 · A good image beside the wrong class (C2)
 #
 # Section 2 said that the discriminator *can* reject a real 3 under the label 7. Does it? Only where something pushes
@@ -555,7 +555,7 @@ Explorer(
 # First in the small world, with two images and two classes, and a generator that is already perfect, $q = p$. All
 # scores begin at 0.5, a little above the 0 of a fair answer, so that we can see which of them move.
 
-# %% slide="Nothing moves the score of a wrong pair, unless mismatched pairs are shown" slide_code="for _" slide_points="Two images, two classes, a perfect generator; all scores begin at 0.5 | False are the generator's pairs alone: a wrong pair stays at 0.5 | Or these and mismatched pairs, half each: it sinks below $-3$"
+# %% slide="Nothing moves the score of a wrong pair, unless mismatched pairs are shown" slide_code="for _" slide_points="Two images, two classes, a perfect generator; scores begin at 0.5 | False are the generator's pairs alone: a wrong pair stays at 0.5 | Or these and mismatched pairs, half each: it sinks below $-3$"
 p = torch.tensor([[0.5, 0.0], [0.0, 0.5]])  # image 0 always has the class 0, image 1 the class 1
 wrong = torch.tensor([[0.0, 0.5], [0.5, 0.0]])  # real images, each beside the other class
 
