@@ -482,7 +482,7 @@ assert pulls["minimax"][sure].max() < 0.01
 assert min(pulls[kind][sure].min() for kind in LOSSES if kind != "minimax") > 0.99
 print("At the far left the minimax pull is gone; the four others still pull.")
 
-# %% alt="How strongly five losses pull a score upwards. Minimax is flat at the left, where the image is seen through; non-saturating is flat at the right; least-squares is a falling line; hinge and Wasserstein are constant." slide="At points that D has seen through, minimax no longer pulls; the other losses do"
+# %% alt="How strongly five losses pull a score upwards. Minimax is flat at the left, where the image is seen through; non-saturating is flat at the right; least-squares is a falling line; hinge and Wasserstein are constant." slide="At points that D has seen through, minimax hardly pulls; the other losses do"
 fig, ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")
 for kind, marker in zip(LOSSES, ("", "", "", "", "s"), strict=True):
     ax.plot(scores.detach(), pulls[kind], marker=marker, markevery=15, ms=4, label=kind)
@@ -1193,7 +1193,7 @@ def judged(x: torch.Tensor) -> list[float]:
     return [fid(real=known, fake=seen.features), *precision_recall(real=known, fake=seen.features), readable]
 
 
-# %% tags=["N1", "nbval-ignore-output"] slide="Real digits lead in FID, precision and readability; in recall the shipped GAN does"
+# %% tags=["N1", "nbval-ignore-output"] slide="Real digits beat both GANs in FID, precision and readability, but not in recall"
 scores = {name: judged(x) for name, x in drawn.items()}
 real_row, ours, theirs = (
     scores[name] for name in ("real training images", "GAN, trained here", "GAN, shipped")
@@ -1341,7 +1341,7 @@ assert ratio["GAN, shipped"].min() > 0.75
 assert ratio["GAN, shipped"].max() < 1.25
 assert turns > 500 or ratio["GAN, trained here"][-1] > ratio["GAN, trained here"].min() + 0.1
 
-# %% alt="Power of each spatial frequency, real = 1. VAE, autoencoder and blurred images sink towards high frequencies; the shipped GAN stays near 1; the GAN trained here dips in the middle and rises at the end." slide="The VAE lacks the fine waves; the shipped GAN stays near real power at every scale"
+# %% alt="Power of each spatial frequency, real = 1. VAE, autoencoder and blurred images sink towards high frequencies; the shipped GAN stays near 1; the GAN trained here dips in the middle and rises at the end." slide="The VAE loses power in the fine waves; the shipped GAN stays near the real at each scale"
 fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 for (name, values), marker in zip(ratio.items(), "*osD^v", strict=True):
     ax.plot(range(1, 15), values, marker=marker, ms=4, label=name)
@@ -1584,7 +1584,7 @@ early, end = 3, 14  # the fourth and the last of fifteen moments
 assert growing_fid[end] < 0.5 * growing_fid[early]
 assert abs(recent[end] / recent[early] - 1) < 0.25
 
-# %% alt="Left, FID falls over the turns of training. Right, the discriminator's loss stays level meanwhile." slide="FID falls to less than half, while the discriminator's loss stays within a quarter"
+# %% alt="Left, FID falls over the turns of training. Right, the discriminator's loss stays level meanwhile." slide="FID falls to less than half, while the discriminator's loss ends within a quarter"
 fig, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained")
 left.plot(stops[3:], growing_fid[3:], "-o", ms=3)
 left.set(xlabel="turn", ylabel="FID of 500 images ↓", title="FID, lower is better", ylim=(0, None))

@@ -493,7 +493,7 @@ mixed = torch.lerp(walks[:, :, :, :1], walks[:, :, :, -1:], ts.view(9, 1, 1, 1))
 # To compare, we also mix the *pixels* of the two ends. On how many of the 90 walks between different digits does the
 # judge, at some $t$, read a digit that is neither of the two?
 
-# %% tags=["C1", "nbval-ignore-output"] slide="On a good part of the walks the judge reads a third digit, whichever way we mix" slide_points="Walks from each digit to each other: between the two embeddings, or between the pixels of the ends"
+# %% tags=["C1", "nbval-ignore-output"] slide="On a good part of the walks between embeddings the judge reads a third digit" slide_points="Walks from each digit to each other: between the two embeddings, or between the pixels of the ends"
 belief = see(walks.flatten(0, 3)).probs.unflatten(0, (10, 10, 2, 9))
 sure, read = belief.max(dim=-1)
 read_mixed = see(mixed.flatten(0, 3)).probs.argmax(dim=1).view_as(read)
@@ -690,7 +690,7 @@ assert after[4] > before[4]
 assert after[3] - before[3] < after[4] - before[4] - 0.05
 table(["images", *columns], [[name, *row] for name, row in outcome.items()])
 
-# %% [markdown] slide="Suspect 1: the new game ends elsewhere, but it drops unlikely pairs, not images" slide_formulas=[1] slide_points="$w(x, y)$: how likely a mismatched pair is; where labels leave no doubt, $q = p$ as before | A doubtful image is no longer drawn beside its unlikely label; beside its likely one it stays | Of the test images, by the judge's belief, more than 98 % would be kept: cleared"
+# %% [markdown] slide="Suspect 1: the new game ends elsewhere, but it drops unlikely pairs, not images" slide_formulas=[1] slide_points="$w(x, y)$: how likely a mismatched pair is; where labels leave no doubt, $q = p$ as before | A doubtful image is hardly drawn beside its unlikely label; beside its likely one it stays | Of the test images, by the judge's belief, more than 98 % would be kept: cleared"
 # The game whose discriminator uses the label also has the better generator: nearly all of its images are classified as
 # requested, FID is lower, and coverage is higher. Only **recall** does not follow: it gains less than coverage, and in
 # the run that we show it falls. (The script `benchmarks/labels.py` of this course played both games with three seeds:
