@@ -71,7 +71,7 @@ show_rows({"14 × 14 pixels": train.x[:12]})
 # And here is where the course is going. One of these rows is real. The other three come from models that are shipped with the
 # course and that you will build: a VAE (notebook 04), a GAN (05) and a diffusion model (07). Which row is real?
 
-# %% alt="Four rows of sixteen digits, A to D. All look like handwriting; some strokes in A are broken, those in C are soft."
+# %% alt="Four rows of sixteen digits, A to D. All look like handwriting; some strokes in A are broken, those in C are soft." slide="One of these rows was written by people, three were made by models: which is real?"
 from course_utils.pretrained import load_pretrained
 
 draw = torch.Generator().manual_seed(3)
@@ -82,7 +82,7 @@ some = test28.x[torch.randperm(1000, generator=draw)[:16]]
 show_rows({"row A": made["gan-mnist"], "row B": some,
            "row C": made["vae-mnist"], "row D": made["ddpm-4-steps-mnist"]})  # fmt: skip
 
-# %% [markdown]
+# %% [markdown] slide="A generative model learns how the data are spread, a discriminative one how to label them" slide_points="Nature draws pairs of image and label: $p(x, y)$ | **Generative**: learns $p(x) = \\sum_y p(x, y)$, or all of $p(x, y)$ | **Discriminative**: learns $p(y \\mid x) = p(x, y)\\, /\\, p(x)$ and nothing else"
 # <details><summary>Answer</summary>
 #
 # B is real. A is the GAN, C the VAE, D the diffusion model. Most readers find the VAE first: its strokes are soft. No one wrote the digits in A, C and D.
@@ -117,7 +117,7 @@ def draw_pairs(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 x, y = draw_pairs(400, seed=0)
 
-# %% [markdown]
+# %% [markdown] slide="The generative way: describe each class, then turn the description round" slide_points="Describe each class, $p(x \\mid y)$: here a Gaussian | Count how frequent it is, $p(y)$ | Bayes' rule: $p(y \\mid x) = p(y)\\, p(x \\mid y)\\, /\\, p(x)$"
 # **The generative way.** Estimate what each class looks like, $p(x \mid y)$: a mean for each class and the covariance
 # they share. Count how frequent each class is, $p(y)$. Together they are $p(x, y) = p(y)\, p(x \mid y)$. To classify,
 # **Bayes' rule** (베이즈 정리) turns it around: $p(y \mid x) = p(y)\, p(x \mid y) \,/\, p(x)$. For Gaussians this is called *linear
@@ -138,7 +138,7 @@ def log_p(x: torch.Tensor) -> torch.Tensor:  # log p(x), the sum over y
     return log_joint(x).logsumexp(dim=1)
 
 
-# %% [markdown]
+# %% [markdown] slide="The discriminative way: write the probability of the label down, and train it" slide_formulas=[1] slide_points="Training raises the probability of the right labels | How the $x$ themselves are spread appears nowhere in it | $w \\cdot x + b = 0$ is a straight line: the decision boundary"
 # **The discriminative way (D1).** Write $p(y \mid x)$ down directly, as a function with weights to train. The simplest is
 # **logistic regression** (로지스틱 회귀),
 #
@@ -179,7 +179,7 @@ assert best - 0.01 < by_gaussians < best + 0.02
 table(["classifier", "error"], [["the best possible", best], ["discriminative: logistic regression", by_logistic],
                                 ["generative: a Gaussian for each class", by_gaussians]])  # fmt: skip
 
-# %% alt="Two maps of the same points of two overlapping classes. Left, grey shows p(x), which fades towards the edges. Right, colour shows p(y = 1 | x): sure on both sides of a straight boundary, also in corners where no point lies."
+# %% alt="Two maps of the same points of two overlapping classes. Left, grey shows p(x), which fades towards the edges. Right, colour shows p(y = 1 | x): sure on both sides of a straight boundary, also in corners where no point lies." slide="The discriminative model is sure even in corners where no point lies"
 line = torch.linspace(-4.5, 4.5, 181)
 grid = torch.cartesian_prod(line, line)
 with torch.inference_mode():
@@ -251,7 +251,7 @@ def overlap(distance: float, spread: float, prior: float) -> tuple[Chart, list[f
     return chart(fig), [wrong.sum().item() * 12 / 480, min(prior, 1 - prior)]
 
 
-# %%
+# %% slide="Push two classes together: what error remains?"
 from course_utils.progress import counted
 
 distances, spreads, priors = (0, 1, 2, 3, 4), (1, 3), (0.1, 0.5)
@@ -298,7 +298,7 @@ level = true_log_p(x_new).quantile(0.01)
 assert (true_log_p(made) > level).double().mean() > 0.95
 print("More than 95 % of the generated points lie where 99 % of real points lie.")
 
-# %% [markdown]
+# %% [markdown] slide="Two different worlds are labelled alike: from the labels alone neither can be drawn" slide_points="World 1: two Gaussians. World 2: points spread evenly over a square | In both, labels are drawn from the same $p(y \\mid x)$ | A model trained in each: on average the two differ by less than 0.03"
 # Can we draw from $p(y \mid x)$ alone? No, and not because a clever method is missing: the information is not there. Here is a
 # second world. Its points $x$ lie evenly over a square, quite unlike ours, and each gets its label from *the same*
 # $p(y \mid x)$. We train a discriminative model in each world and compare the two.
@@ -342,7 +342,7 @@ def climb(start: torch.Tensor, name: str) -> torch.Tensor:
     return x.detach().clamp(-1, 1)
 
 
-# %% alt="Ten images that the classifier takes for 0 to 9, climbed to from grey, from black and from the mean digit, above ten real ones. Those from grey and black are patterns of noise; those from the mean look a little like digits."
+# %% alt="Ten images that the classifier takes for 0 to 9, climbed to from grey, from black and from the mean digit, above ten real ones. Those from grey and black are patterns of noise; those from the mean look a little like digits." slide="The classifier is sure of each climbed image; those from grey and black are noise"
 noise28 = 0.1 * torch.randn(40, 1, 28, 28, generator=draw)
 starts = {
     "from grey": noise28,
@@ -462,7 +462,7 @@ for world, (draw_world, x_test, y_test) in worlds.items():
             for name, make in kinds.items():
                 error[world][name][i, j] = 1 - make().fit(x_few, y_few).score(x_test, y_test)
 
-# %% alt="Two charts of the error against the number of labelled images of each digit, for naive Bayes and for logistic regression with and without a penalty. On real pixels naive Bayes is overtaken when labels are many; on independent pixels it stays in front."
+# %% alt="Two charts of the error against the number of labelled images of each digit, for naive Bayes and for logistic regression with and without a penalty. On real pixels naive Bayes is overtaken when labels are many; on independent pixels it stays in front." slide="Naive Bayes leads where it is right; on real digits logistic regression overtakes it"
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.4), sharey=True, layout="constrained")
 for ax, (world, errors) in zip(axes, error.items(), strict=True):
     for (name, values), style in zip(errors.items(), ("-o", "--s", ":^"), strict=True):
@@ -517,7 +517,7 @@ right["logistic regression, 4,000 labels"] = LogisticRegression(C=0.01, max_iter
     flat_test28, test28.y
 )  # fmt: skip
 
-# %% tags=["D3", "nbval-ignore-output"]
+# %% tags=["D3", "nbval-ignore-output"] slide="The curved boundary beats the flat one; the network, with more labels, beats both"
 right["support vector machine, 4,000 labels"] = SVC(C=10).fit(flat28, train28.y).score(flat_test28, test28.y)
 read = over_batches(classifier, test28.x).argmax(dim=1)
 right["convolutional network, 59,000 labels"] = (read == test28.y).double().mean().item()
@@ -527,7 +527,7 @@ assert curved > linear + 0.03
 assert network > curved + 0.02
 table(["classifier", "share of test digits classified correctly"], list(right.items()))
 
-# %% [markdown]
+# %% [markdown] slide="With no second class, a boundary is drawn around the normal data" slide_formulas=[1] slide_points="Each training image raises a small hill; the level line $f(x) = 0$ is the boundary | It leaves about a share $\\nu$ of the training data outside"
 # With equal labels the curved boundary beats the flat one. How much of the network's lead is due to its features and how much to its
 # labels, this table cannot say: it has more of both.
 #
@@ -556,7 +556,7 @@ around = OneClassSVM(nu=0.1, gamma=0.1).fit(inside)
 side = torch.linspace(-5, 9, 120)
 f = around.decision_function(torch.cartesian_prod(side, side)).reshape(120, 120).T
 
-# %% tags=["D3"] alt="Images of 0 as dots and of other digits as crosses, in a plane. A closed black line is drawn tight around most dots; most crosses lie outside."
+# %% tags=["D3"] alt="Images of 0 as dots and of other digits as crosses, in a plane. A closed black line is drawn tight around most dots; most crosses lie outside." slide="Drawn from zeros alone, the line leaves most other digits outside" slide_points="About a tenth of the zeros lie outside, as asked | To two coordinates, the crosses inside look like a 0 | With all 196 pixels it does better than the distance to the mean, for each digit"
 fig, ax = plt.subplots(figsize=(4.6, 3.5), layout="constrained")
 ax.contourf(side, side, f, levels=[0, 1e9], colors=["#dde8f3"])
 ax.contour(side, side, f, levels=[0], colors="black")
@@ -614,7 +614,7 @@ table(
     [[name, *a.tolist(), a.mean().item()] for name, a in area.items()],
 )
 
-# %% alt="Four rows of ten digits, sorted by the score of anomaly: the most normal 3s, the most unusual 3s, other digits that look most like a 3, and others that look least like one."
+# %% alt="Four rows of ten digits, sorted by the score of anomaly: the most normal 3s, the most unusual 3s, other digits that look most like a 3, and others that look least like one." slide="What passes as a 3 has a 3's curves; the 3s that raise an alarm are unusual"
 by_score = scores[3]["one-class SVM"].argsort()
 threes, rest = by_score[test.y[by_score] == 3], by_score[test.y[by_score] != 3]
 show_rows({"3s, most normal first": test.x[threes[:10]], "3s, most anomalous first": test.x[threes.flip(0)[:10]],
@@ -655,7 +655,7 @@ shuffled = torch.stack(
 )
 shuffled = shuffled.view_as(train.x)
 
-# %% tags=["G2"] alt="Three rows: pixels drawn at random, which are grey grain; each pixel from another digit, which are shapeless heaps in the middle; and real digits."
+# %% tags=["G2"] alt="Three rows: pixels drawn at random, which are grey grain; each pixel from another digit, which are shapeless heaps in the middle; and real digits." slide="Pixels drawn one by one, even with the right greys, hardly ever make a digit"
 chances = {"digits": share_readable(test.x), "random pixels": share_readable(noise[:1000])}
 chances["each pixel from another digit"] = share_readable(shuffled[:1000])
 assert chances["digits"] > 0.8
@@ -674,7 +674,7 @@ show_rows(
 # along which images vary most; keep the coordinates along these and throw away the rest. What share of the variance is kept?
 
 
-# %% tags=["G2"] alt="Share of the variance that is kept against the numbers kept, of 196. For digits the curve rises steeply and is high at 16; with pixels from different digits it rises slowly, with random pixels it is nearly straight."
+# %% tags=["G2"] alt="Share of the variance that is kept against the numbers kept, of 196. For digits the curve rises steeply and is high at 16; with pixels from different digits it rises slowly, with random pixels it is nearly straight." slide="Sixteen of 196 numbers keep most of the digits' variance, and little of the noise's"
 def kept(x: torch.Tensor) -> torch.Tensor:
     centred = x.flatten(1) - x.flatten(1).mean(dim=0)
     variance = torch.linalg.svdvals(centred) ** 2
@@ -743,7 +743,7 @@ def dimension(x: torch.Tensor) -> float:
     return len(x) / (r[:, 2] / r[:, 1]).log().sum().item()
 
 
-# %% tags=["G2", "nbval-ignore-output"]
+# %% tags=["G2", "nbval-ignore-output"] slide="By the distances between them, digits seem to have about ten dimensions, not 196" slide_points="$\\hat{d} = N / \\sum_i \\log\\,(r_2(i)\\, /\\, r_1(i))$, from the nearest and second nearest | An order of magnitude: where the dimension is high, the estimate is too low"
 five = torch.randn(4000, 5, generator=draw) @ torch.randn(5, 196, generator=draw)
 d_hat = {"5 numbers, bent": dimension(five.sin()), "digits": dimension(train.x),
          "each pixel from another digit": dimension(shuffled), "random pixels": dimension(noise)}  # fmt: skip
@@ -766,7 +766,7 @@ table(["data (196 pixels)", "estimated dimension"], list(d_hat.items()))
 #
 # The second half builds five of them.
 
-# %% [markdown]
+# %% [markdown] slide="To make the data likely is to bring the model's density close to theirs" slide_formulas=[1] slide_points="The entropy $H(p)$ of the data does not depend on the model | $\\mathrm{KL}(p \\,\\|\\, p_\\theta) \\geq 0$, and it is 0 only if $p_\\theta = p$"
 # ## 7 · One aim: make the data likely (G1)
 #
 # Let $p_\theta(x)$ be a model's density, with weights $\theta$. The usual aim is **maximum likelihood** (최대 가능도): choose the $\theta$ under which the
@@ -791,7 +791,7 @@ widths = torch.linspace(1.2, 4, 57)
 likelihood = torch.stack([torch.distributions.Normal(0, w).log_prob(drawn).mean() for w in widths])
 kl = torch.stack([(p * (p / normal(0, w)).log()).sum() * ds for w in widths])
 
-# %% tags=["G1"] alt="Left, the mean log-likelihood and −H(p) − KL against the spread of the model: one curve on the other, with one maximum. Right, the data's density has two bumps, and the most likely single Gaussian spreads over both and over the gap between them."
+# %% tags=["G1"] alt="Left, the mean log-likelihood and −H(p) − KL against the spread of the model: one curve on the other, with one maximum. Right, the data's density has two bumps, and the most likely single Gaussian spreads over both and over the gap between them." slide="The most likely single Gaussian covers both bumps, and the gap between them"
 assert (likelihood + entropy + kl).abs().max() < 0.03
 assert abs(widths[likelihood.argmax()] - widths[kl.argmin()]) < 0.11
 fig, (left, right_) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
@@ -805,7 +805,7 @@ right_.set(xlabel="x", ylabel="density", ylim=(0, 0.42))
 right_.legend(frameon=False)
 plt.show()
 
-# %% [markdown]
+# %% [markdown] slide="The score does not see the constant that is out of reach" slide_formulas=[1, 2] slide_points="Any network can be an energy: $p_\\theta(x) = e^{-E_\\theta(x)} / Z_\\theta$. Only $Z_\\theta$ is out of reach | Steps along the score, each with a little noise, draw samples (Langevin)"
 # The two curves on the left coincide, and have their maximum at the same spread. On the right, what maximum likelihood does with a model that is too simple: it covers *both* bumps, and makes the empty middle likely too. (We fixed the mean at 0. Maximum likelihood would put it there anyway, at the mean of the data.) Missing data costs more than
 # inventing some. We will meet that again in blurred images.
 #
@@ -857,7 +857,7 @@ def near(x: torch.Tensor) -> tuple[float, int, float]:
     return hit.double().mean().item(), len(which[hit].unique()), distance[hit].square().mean().sqrt().item()
 
 
-# %% tags=["G3"] alt="Left, arrows of the score lead to eight centres on a ring. Middle, points spread evenly over a square. Right, after 500 steps, they lie in eight clusters on the ring."
+# %% tags=["G3"] alt="Left, arrows of the score lead to eight centres on a ring. Middle, points spread evenly over a square. Right, after 500 steps, they lie in eight clusters on the ring." slide="Steps along the score, with a little noise, lead nearly all points to the eight centres"
 share_near, reached, radius = near(walked)
 assert share_near > 0.9
 assert reached == 8
@@ -873,7 +873,7 @@ for ax, title in zip(axes, ("the score", "2,000 random points …", "… after 5
 axes[0].set_ylabel("$x_2$")
 plt.show()
 
-# %% [markdown]
+# %% [markdown] slide="Five families turn random numbers into data, each in its own way" slide_points="**VAE**: a decoder makes $x$ from a code, an encoder guesses the code | **GAN**: a generator tries to fool a discriminator | **Diffusion**: learn to remove noise, then remove it in many small steps | **Flow**: an invertible map between $z$ and $x$; its density is exact | **Autoregressive**: one piece after another; its density is exact"
 # The arrows know nothing of $Z$, and they lead almost every point home. The noise keeps the points from piling up at the peaks: they end about as widely spread around each centre as the data. How many end in each cluster is another matter: few ever cross from one to another, so it is decided by where they started. The many noise levels of diffusion cure that (07). A network can learn the score from data alone, by removing noise: notebook 03 shows
 # how, and diffusion (07) lives on it.
 #
@@ -971,7 +971,7 @@ class GAN(nn.Module):
 # out which $\epsilon$ that implies, and mix the two again with a little less noise. Notebook 07 has the theory.
 
 
-# %%
+# %% slide="Diffusion samples: guess the image, then mix again with a little less noise" slide_code="def sample"
 class Diffusion(nn.Module):
     def __init__(self, net: nn.Module, d: int, T: int = 50):
         super().__init__()
@@ -997,7 +997,7 @@ class Diffusion(nn.Module):
         return x
 
 
-# %% [markdown]
+# %% [markdown] slide="A flow can be undone, so its density follows from a change of variables" slide_formulas=[1] slide_points="Coupling: $x_a$ stays, $x_b \\leftarrow x_b\\, e^{s(x_a)} + t(x_a)$ | The way back needs no inverse of the networks $s$ and $t$"
 # ### Flow (G3)
 #
 # A flow is an **invertible** map $z = f(x)$. Densities follow the *change of variables* (변수 변환): where $f$ stretches a small volume, the density of $x$ is larger by the same factor, the absolute determinant of the matrix of derivatives (Jacobian, 야코비 행렬),
@@ -1024,7 +1024,7 @@ assert torch.allclose(by_hand, flow.log_prob(point[None])[0], atol=1e-3)
 assert torch.allclose(flow.inverse(z[None])[0], point, atol=1e-3)
 print("The flow's density is that of the change of variables, and its map can be undone.")
 
-# %% [markdown]
+# %% [markdown] slide="Autoregression multiplies classifiers: each piece is predicted from those before" slide_formulas=[1] slide_points="Masked convolutions compute all factors at once | Drawing goes one pixel at a time"
 # ### Autoregressive (G3)
 #
 # Any distribution can be written as a product, one coordinate (or pixel) after another:
@@ -1128,7 +1128,7 @@ for name in ("diffusion", "flow", "autoregressive"):
 table(["points of", "share near a centre", "centres reached", "root mean square distance to the centre"],
       [[name, *row] for name, row in found.items()])  # fmt: skip
 
-# %% alt="Real points in eight clusters on a ring, and samples of a VAE, a GAN, diffusion, a flow and an autoregressive model. All find the ring; the VAE leaves points inside, the GAN and the flow leave threads between the clusters."
+# %% alt="Real points in eight clusters on a ring, and samples of a VAE, a GAN, diffusion, a flow and an autoregressive model. All find the ring; the VAE leaves points inside, the GAN and the flow leave threads between the clusters." slide="All five find the ring, and each is wrong in its own way"
 fig, axes = plt.subplots(1, 6, figsize=(12, 2.5), sharex=True, sharey=True, layout="constrained")
 ends = {"real": held_out[:1000]} | {name: film[-1] for name, film in films.items()}
 for ax, (name, x) in zip(axes, ends.items(), strict=True):
@@ -1168,7 +1168,7 @@ print("The flow's density integrates to 1; the autoregressive probabilities sum 
 # %% [markdown]
 # So the two can be compared with the truth on new data: the mean of $\log p(x)$ over 5,000 held-out points, the **log-likelihood** (로그 가능도), in nats. No model can do better than the true density, except by chance; the gap to it is the KL divergence $\mathrm{KL}(p \,\|\, p_\theta)$. For the autoregressive model we divide the probability of a pair of levels by the area of its cell. For the VAE we have only a lower bound. A single Gaussian, fitted to the data, is the baseline.
 
-# %% tags=["G3-likelihood", "nbval-ignore-output"]
+# %% tags=["G3-likelihood", "nbval-ignore-output"] slide="Flow and autoregression give their density: both beat one Gaussian on new points"
 one = MultivariateNormal(torch.zeros(2), torch.cat([x for (x,) in ring]).T.cov())
 with torch.inference_mode():
     log_likelihood = {
@@ -1255,7 +1255,7 @@ digit_films["autoregressive"] = learn("autoregressive")
 # per image and ought to fall. The flow's may be negative: its numbers vary continuously, and a density, unlike a probability, can be above 1. The GAN's two are in a contest. When the discriminator can only guess, its loss is
 # $2 \log 2 \approx 1.39$ and the generator's $\log 2 \approx 0.69$. Both hover about there and tell you little about the images. So look at them.
 
-# %% alt="Rows of sixteen digits: real ones, and samples of the five families. VAE and diffusion are soft, the GAN's are blocky, the flow's grainy, the autoregressive model's sharp, but often no digit."
+# %% alt="Rows of sixteen digits: real ones, and samples of the five families. VAE and diffusion are soft, the GAN's are blocky, the flow's grainy, the autoregressive model's sharp, but often no digit." slide="After a short training, each family's digits have a look of their own"
 draw = torch.Generator().manual_seed(9)
 new = {
     name: plans[name][0].sample(200, generator=draw).view(-1, 1, 14, 14).clamp(-1, 1)
@@ -1267,7 +1267,7 @@ show_rows({"real": test.x[:16]} | {name: x[:16] for name, x in new.items()}, sca
 # How many can be read? Two rows are a scale: each pixel drawn by itself, and the shipped GAN of section 1, which had
 # more time and a better network (its 28 × 28 pixels reduced to 14 × 14, then judged like all others).
 
-# %% tags=["G3-digits", "nbval-ignore-output"]
+# %% tags=["G3-digits", "nbval-ignore-output"] slide="The shipped GAN is read more often than the small one: no verdict on the families"
 readable = {"real test images": chances["digits"]} | {name: share_readable(x) for name, x in new.items()}
 readable["each pixel from another digit"] = chances["each pixel from another digit"]
 shipped = resize(load_pretrained("gan-mnist", "cpu").sample(200, generator=draw), 14)
@@ -1291,7 +1291,7 @@ table(["images", "share readable"], list(readable.items()))
 # Models with a likelihood can be compared in another way, in *bits per pixel*: how many bits per pixel does it take to store a test image with the model's help? It is the negative log-likelihood to base 2, divided by the number of pixels. For the flow this is an upper bound, because of
 # dequantisation. 8 levels need 3 bits without a model. A model of independent pixels, which only counts how often each has each level, is the baseline.
 
-# %% tags=["G3-bits", "nbval-ignore-output"]
+# %% tags=["G3-bits", "nbval-ignore-output"] slide="The autoregressive model needs fewer bits than the flow, yet is read about as often"
 from course_utils.likelihood import dequantise, quantise
 
 k_train, k_test = (quantise(images.x, 8).flatten(1) for images in (train, test))
@@ -1339,7 +1339,7 @@ panels = [Panel(name, torch.stack([as_picture(x) for x in film]), by, group="in 
 panels += [Panel(name, torch.stack([as_sheet(x) for x in film]), by, group="digits")
            for name, film in digit_films.items()]  # fmt: skip
 
-# %%
+# %% slide="Which family finds the ring first?" slide_part="in the plane"
 slider = Slider(by[0], [f"{share:.0%}" for share in moments], play=True, interval=0.8)
 Explorer(
     [slider],
@@ -1365,7 +1365,7 @@ Explorer(
 # A model that stored the 4,000 training images and showed one of them each time would look perfect. It would have learned nothing. A generative model should learn the *distribution* and draw *new* samples from it. To test that, find for each generated image the nearest training image, by the distance between
 # their pixels. Then do the same for real test images, which surely are not copies. Here are ten from the diffusion model, with the nearest training images.
 
-# %% alt="Ten digits of the diffusion model above the nearest training image of each: alike, but none the same."
+# %% alt="Ten digits of the diffusion model above the nearest training image of each: alike, but none the same." slide="Ten generated digits beside their nearest training images: alike, but are they copies?"
 x = new["diffusion"]
 nearest = torch.cdist(x.flatten(1), train.x.flatten(1)).argmin(dim=1)
 show_rows({"generated": x[:10], "nearest training image": train.x[nearest[:10]]})
@@ -1433,7 +1433,7 @@ for measure in (two_nearest, two_nearest_moved):
         suspicious[name].append((r < limit).double().mean().item())
 distance = {name: two_nearest(x)[:, 0] for name, x in groups.items()}
 
-# %% tags=["G1", "nbval-ignore-output"]
+# %% tags=["G1", "nbval-ignore-output"] slide="Each test lets some copies pass; of the models' images both suspect few"
 assert max(share for name in new for share in suspicious[name]) < 0.1
 slight, noisier, paler, blurred, moved = (suspicious[name] for name in copyists)
 assert min(slight) > 0.95
@@ -1478,7 +1478,7 @@ assert all(0.8 < median[name] / median["test images"] < 1.2 for name in ("VAE", 
 #
 # The first use of a generative model is to make new images. Here are sixty from the diffusion model, not selected.
 
-# %% tags=["G4", "nbval-ignore-output"] alt="Sixty digits from the diffusion model, not selected: many can be read, some are soft or shapeless."
+# %% tags=["G4", "nbval-ignore-output"] alt="Sixty digits from the diffusion model, not selected: many can be read, some are soft or shapeless." slide="Sixty new digits, not selected; over 1,000, the digits come less evenly than they should"
 fresh = diffusion.sample(1000, generator=draw).view(-1, 1, 14, 14).clamp(-1, 1)
 good = reads_enlarged(enlarge(fresh))
 read_as = over_batches(classifier, enlarge(fresh)).argmax(dim=1)
@@ -1498,7 +1498,7 @@ table(
     ["1,000 images", "share that would have to change"], [["the model", off], ["faithful draws", by_chance]]
 )
 
-# %% [markdown]
+# %% [markdown] slide="What else generative models are used for, and where you will see it" slide_points="**Images of a given kind**: draw from $p(x \\mid y)$ (06, 07) | **Data augmentation**: train a classifier on generated images, too (06) | **Super-resolution**, **inpainting**: draw given a small image, or the rest (07) | **Style transfer**: noise half way, denoise under another condition (08) | **An image from a sentence**: draw from $p(x \\mid \\text{text})$ (08)"
 # All ten digits are among the readable ones. The table compares how often the classifier sees each digit with how often it should, one time in ten: what share of the images would
 # have to change their digit? Even faithful draws do not come out quite even. The model is clearly worse than that: it does not have the right shares yet.
 #

@@ -82,7 +82,7 @@ show_rows({"real": test.x[:10], "generated": generated[:10]})
 # it in squared error $\lVert x - x' \rVert^2$, the sum of the squared differences over the pixels: another real image of
 # the same digit, or the grey mean of all digits?
 
-# %% tags=["M1", "nbval-ignore-output"] alt="Ten digits, another image of the same digit under each, and under that the mean of all digits, a grey smear."
+# %% tags=["M1", "nbval-ignore-output"] alt="Ten digits, another image of the same digit under each, and under that the mean of all digits, a grey smear." slide="Judged against one real image, the grey mean beats another image of the same digit"
 mean_image = train.x.mean(dim=0, keepdim=True)
 same_digit = test.x.roll(10, dims=0)  # the classes come in turn, 0 … 9, 0 … 9
 error = {
@@ -132,7 +132,7 @@ with torch.inference_mode():
 brought = {"copies of A": seen.features[half_a], "half B: new real images": seen.features[half_b]}
 brought["the autoencoder's samples"] = many
 
-# %% tags=["M1", "nbval-ignore-output"]
+# %% tags=["M1", "nbval-ignore-output"] slide="Against the training data, a model that copies them looks perfect" slide_points="The held-out test images do not expose it either: a copy of a real image *is* a real image"
 to_a = {name: gap(f, seen.features[half_a]) for name, f in brought.items()}
 by_half = [[gap(seen.features[half], unseen.features) for half in split] for split in splits]
 to_test = dict(zip(brought, torch.tensor(by_half).mean(dim=0).tolist(), strict=False))
@@ -193,7 +193,7 @@ table(
 # Then let people judge. Ten of these twenty images are real; the others went through an autoencoder. Write the numbers
 # of the ten that you take for real into the cell below the figure, and let a neighbour do the same.
 
-# %% alt="Twenty digits in a row, numbered, under the question which ten are real. They are hard to tell apart."
+# %% alt="Twenty digits in a row, numbered, under the question which ten are real. They are hard to tell apart." slide="Ten of these digits are real, ten went through an autoencoder: which?" slide_points="Two people, two lists: judgement by people is subjective, slow and expensive"
 order = torch.randperm(20, generator=seeded(7))
 pool = torch.cat([test.x[30:40], over_batches(autoencoder, test.x[30:40])])[order]
 fig, ax = plt.subplots(figsize=(10, 1.1), layout="constrained")
@@ -224,7 +224,7 @@ else:
 # shuffle the pixels of all images, each time in the same way:
 
 
-# %% alt="Two rows, A and B, of ten images whose pixels were shuffled: white dots on black, in which nothing can be read."
+# %% alt="Two rows, A and B, of ten images whose pixels were shuffled: white dots on black, in which nothing can be read." slide="With shuffled pixels we are laymen: which row is real?" slide_points="A classifier of digits guesses, too: fewer than one in five are right | Who knows 4,000 shuffled digits names more than 85 % by the nearest: the information is there"
 def shuffled(x: torch.Tensor) -> torch.Tensor:
     return x.flatten(1)[:, torch.randperm(784, generator=seeded(0))].view_as(x)
 
@@ -260,7 +260,7 @@ table(["judge", "share of shuffled test images named correctly"], list(right.ite
 # Neither implies the other. Four sets of 1,000 images each, made from real training images, show all combinations: all
 # digits or only 0, 1 and 2; sharp or blurred.
 
-# %% alt="Four sets of digits: sharp and varied; sharp, but only 0, 1 and 2; blurred and varied; blurred and only 0, 1 and 2."
+# %% alt="Four sets of digits: sharp and varied; sharp, but only 0, 1 and 2; blurred and varied; blurred and only 0, 1 and 2." slide="Fidelity and diversity: neither implies the other"
 few = train.x[train.y < 3][:1000]
 sets = {
     "sharp, varied": train.x[:1000],
@@ -304,7 +304,7 @@ assert looks["soft, varied"].probs.mean(dim=0)[8] > 0.2
 table(["set", "fidelity: share read with certainty", "diversity: classes"],
       [[name, good[name], broad[name]] for name in sets])  # fmt: skip
 
-# %% [markdown]
+# %% [markdown] slide="Inception Score: be sure about each image, and undecided about the set" slide_formulas=[1] slide_points="A good image: $p(y \\mid x)$ is a single high bar | A varied set: $p(y)$, the mean of these, is flat | From 1 to the number of classes; higher is better"
 # The first column separates sharp from soft, the second varied from narrow. Keep these four sets in mind: each metric
 # below will have to say something about them.
 #
@@ -320,7 +320,7 @@ table(["set", "fidelity: share read with certainty", "diversity: classes"],
 # where $p = q$ and grows as they differ. The name comes from the classifier of the paper, the Inception network with its
 # 1,000 classes of photographs. Ours has ten classes of digits; the formula is the same.
 
-# %% alt="Bar charts for the four sets. Above, the classifier's answer to one image: a single high bar for the sharp sets, several for the soft ones. Below, its mean answer: flat over ten classes where the set is varied, three high bars where it is narrow."
+# %% alt="Bar charts for the four sets. Above, the classifier's answer to one image: a single high bar for the sharp sets, several for the soft ones. Below, its mean answer: flat over ten classes where the set is varied, three high bars where it is narrow." slide="Only sharp and varied has one high bar above and a flat floor below"
 fig, axes = plt.subplots(2, 4, figsize=(8, 3.4), layout="constrained", sharey="row", sharex=True)
 for (upper, lower), (name, look) in zip(axes.T, looks.items(), strict=True):
     uncertain = look.probs.max(dim=1).values.argsort()[len(look.probs) // 10]
@@ -350,7 +350,7 @@ plt.show()
 #
 # In code it is three lines. The check compares it with the result by hand, and with the package on our four sets.
 
-# %%
+# %% slide="Inception Score from scratch: three lines, and a case by hand" slide_points="Four images, two classes: two answers are sure, (1, 0) and (0, 1), two are (½, ½) | By hand: $p(y)$ = (½, ½), and $\\mathrm{IS} = e^{\\frac12 \\log 2} = \\sqrt 2$" slide_code="def my_inception_score"
 from course_utils.metrics import inception_score
 
 
@@ -388,7 +388,7 @@ table(["set", "IS (1 … 10)"], list(scores.items()))
 # Turn the digits upside down, or print them black on white. They are as sharp and varied as before. And add some grey
 # drawings of shapes, flawless ones:
 
-# %% tags=["M4", "nbval-ignore-output"] alt="Ten digits; the same upside down; the same black on white; and grey drawings of shapes."
+# %% tags=["M4", "nbval-ignore-output"] alt="Ten digits; the same upside down; the same black on white; and grey drawings of shapes." slide="What its classifier was never taught, Inception Score misjudges"
 shapes = load_images("scenes", "test", size=28, n=1000).x.mean(dim=1, keepdim=True)
 unfamiliar = {
     "digits": test.x,
@@ -411,7 +411,7 @@ table(["set", "IS"], list(unfamiliar_scores.items()))
 # A generator that can make only ten images, one for each digit, has *collapsed* (**mode collapse**, 모드 붕괴). Take the
 # training image of each class that the classifier is surest of, and repeat it a hundred times.
 
-# %% tags=["M4", "nbval-ignore-output"] alt="Ten digits, one of each class, very clear: all that this generator can make."
+# %% tags=["M4", "nbval-ignore-output"] alt="Ten digits, one of each class, very clear: all that this generator can make." slide="Ten images, each repeated a hundred times, score higher than 1,000 real ones"
 surest = [(seen.probs[:, digit] * (train.y == digit)).argmax() for digit in range(10)]
 ten = train.x[torch.stack(surest)]
 collapsed_score = inception_score(see(ten.repeat(100, 1, 1, 1)).probs, splits=1).mean
@@ -501,7 +501,7 @@ table(["200 images", "IS"], list(rivals.items()))
 # %% [markdown]
 # Move the slider through the attack, or press play. What do you see happen to the images, and what to the score?
 
-# %%
+# %% slide="Noise under attack: what does the score do?"
 from course_utils.explorers import Explorer, Panel, Readout, Slider
 
 shown = range(0, 21, 2)
@@ -521,7 +521,7 @@ Explorer(
     index=[len(shown) - 1],
 )
 
-# %% [markdown]
+# %% [markdown] slide="FID takes real and generated features each as a Gaussian, and compares the two" slide_formulas=[1] slide_points="Features $f(x)$ from a classifier: here 128 numbers an image | First term: how far apart the centres lie; second: how much the clouds differ in shape | In one dimension: $(\\mu_r - \\mu_g)^2 + (\\sigma_r - \\sigma_g)^2$"
 # <details><summary>What you should have seen</summary>
 #
 # Ripples run through the noise, as in a woodcut, but no digit appears: even at the end each image is more than twice as
@@ -612,7 +612,7 @@ misled |= {
 }
 misled_fids = {name: fid(real=real, fake=fake) for name, (fake, _, real) in misled.items()}
 
-# %% tags=["M5", "nbval-ignore-output"]
+# %% tags=["M5", "nbval-ignore-output"] slide="What misled Inception Score does not mislead FID: it compares with real images"
 assert misled_fids["ten images, repeated"] > 10 * fids["sharp, varied"]
 assert misled_fids["misses the point: upright"] > 5 * misled_fids["as wanted: upside down"]
 assert misled_fids["noise, attacked"] > 10 * misled_fids["training images"]
@@ -625,7 +625,7 @@ table(["set", "images", "compared with", "FID"],
 #
 # The next figure shows what FID compares. Its axes are the two directions in which the real features vary most. Each panel shows the real test images (dots) and one other set (crosses). The ellipses are the fitted Gaussians, drawn at two standard deviations: solid for the real images, dashed for the other set.
 
-# %% alt="Three scatter plots of features with an ellipse for each set. Other real images: the ellipses coincide. Blurred ones: the cloud has moved and shrunk. Three classes only: three clumps and a narrower, tilted ellipse."
+# %% alt="Three scatter plots of features with an ellipse for each set. Other real images: the ellipses coincide. Blurred ones: the cloud has moved and shrunk. Three classes only: three clumps and a narrower, tilted ellipse." slide="Other real images share the ellipse; blurred ones, or three classes only, have another" slide_points="A high FID does not say what is wrong, and copies score about as well as new real images"
 mean_r, cov_r = unseen.features.mean(dim=0), unseen.features.T.cov()
 directions = torch.linalg.eigh(cov_r).eigenvectors[:, -2:].flip(1)  # (128, 2)
 circle = torch.linspace(0, 2 * torch.pi, 100)
@@ -735,7 +735,7 @@ assert fid_floor[0].mean() > 5 * fid_floor[-1].mean()
 assert (kid_floor.mean(dim=1).abs() < 3 * kid_floor.std(dim=1) / 4).all()  # of 16 draws
 assert kid_floor[0].std() > 5 * kid_floor[-1].std()
 
-# %% alt="Two charts of real images against other real images. FID falls as the number of images grows, and for few it lies above the line of a blurred set. KID stays around zero, with wide bars for few images."
+# %% alt="Two charts of real images against other real images. FID falls as the number of images grows, and for few it lies above the line of a blurred set. KID stays around zero, with wide bars for few images." slide="Real against real: FID punishes small numbers, KID stays around zero" slide_points="Counted unequally, perfect images (100 of them) lose to 1,000 blurred ones"
 fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
 for ax, name, values in zip(axes, ("FID", "KID, times 1,000"), (fid_floor, kid_floor), strict=True):
     ax.errorbar(numbers, values.mean(dim=1), values.std(dim=1), marker="o", capsize=3)
@@ -773,7 +773,7 @@ resized = {
     "every second pixel": through_14(base, mode="nearest"),
 }
 
-# %% tags=["M5", "nbval-ignore-output"] alt="The same ten digits reduced and enlarged in three ways. The rows differ only in how soft the strokes are."
+# %% tags=["M5", "nbval-ignore-output"] alt="The same ten digits reduced and enlarged in three ways. The rows differ only in how soft the strokes are." slide="The same images, resized in another way, have an FID of their own"
 by_filter = {name: see(x).features for name, x in resized.items()}
 from_antialiased = {name: fid(real=by_filter["antialiased, 4 × 4"], fake=f) for name, f in by_filter.items()}
 assert (
@@ -809,7 +809,7 @@ verdicts = {
     for judge, embed in counted(judges.items(), "judges")
 }
 
-# %% tags=["M5", "nbval-ignore-output"]
+# %% tags=["M5", "nbval-ignore-output"] slide="To one network noise is far worse than blur, to another it is harmless"
 by_classifier, by_denoiser, by_itself = verdicts.values()
 assert by_classifier["noise, σ = 0.4"] > 3 * by_classifier["blur, σ = 1"]
 assert by_denoiser["noise, σ = 0.4"] < 0.7 * by_denoiser["blur, σ = 1"]
@@ -820,7 +820,7 @@ assert by_itself["the autoencoder's samples"] < by_itself["real training images"
 table(["FID to the test images, by", *verdicts],
       [[name, *(row[name] for row in verdicts.values())] for name in on_trial])  # fmt: skip
 
-# %% [markdown]
+# %% [markdown] slide="An FID is a number only together with its recipe" slide_points="The recipe: network, resizing, reference images, number of images | *No FID of this course can be compared with one in a paper* | Equal $N$, and real against real beside it | Whether an image fits its text, FID does not know: CLIPScore does"
 # Read it by columns; the scales have nothing to do with each other. To the classifier, noise is far worse than blur. To the
 # denoising autoencoder it is harmless, hardly different from real images, because that network has learned not to see it.
 #
@@ -875,7 +875,7 @@ pair_fid = {name: fid(real=unseen.features, fake=look.features) for name, look i
 pair_good = {name: fidelity(look.probs) for name, look in pair.items()}
 pair_broad = {name: diversity(look.probs) for name, look in pair.items()}
 
-# %% tags=["M6", "nbval-ignore-output"] alt="Above, digits from 0 to 6 only, well drawn; below, all digits, many of them broken."
+# %% tags=["M6", "nbval-ignore-output"] alt="Above, digits from 0 to 6 only, well drawn; below, all digits, many of them broken." slide="Two models with the same FID: one sharp but narrow, one varied but broken"
 assert abs(pair_fid["0 to 6 only"] / pair_fid["broken, all digits"] - 1) < 0.02
 assert pair_good["0 to 6 only"] > pair_good["broken, all digits"] + 0.3
 assert pair_broad["broken, all digits"] > pair_broad["0 to 6 only"] + 1
@@ -883,7 +883,7 @@ show_rows({"0 to 6 only": narrow[:12], "broken, all digits": poor[:12]}, scale=0
 table([f"model (s = {s:.2f})", "FID", "fidelity", "diversity"],
       [[name, pair_fid[name], pair_good[name], pair_broad[name]] for name in pair])  # fmt: skip
 
-# %% [markdown]
+# %% [markdown] slide="Precision: how much of what was marked is right. Recall: how much was found" slide_formulas=[1] slide_points="TP: 3s that the detector of 3s marks | FP: other digits that it marks; FN: 3s that it misses"
 # To FID the two are the same. The simple measures of section 2 tell them apart, but they only know the ten classes. The
 # next section builds measures of fidelity and diversity that need no classes at all.
 #
@@ -912,7 +912,7 @@ assert detectors[0.5][0] == 1 > 0.9 > detectors[0.02][0]
 assert detectors[0.02][1] > 0.75 > detectors[0.5][1]
 table(["threshold", "precision", "recall"], [[str(threshold), *row] for threshold, row in detectors.items()])
 
-# %% [markdown]
+# %% [markdown] slide="For images: balls that reach to the third neighbour make points a region" slide_formulas=[1, 2]
 # What the strict detector marks is here always a 3 (a precision of 1.00), but it misses many of them; the generous one finds more and errs more.
 #
 # ### The generative kind (M7)
@@ -973,7 +973,7 @@ assert max(places["soft, varied"].recall, places["soft, narrow"].recall) < 0.2
 assert places["0 to 6 only"].precision > places["broken, all digits"].precision + 0.2
 assert places["broken, all digits"].recall > places["0 to 6 only"].recall + 0.1
 
-# %% alt="Seven sets placed by recall and precision. Sharp and varied is at the upper right; sharp and narrow is as high, but farther left; the broken set is farther right, but lower; both soft sets are at the lower left."
+# %% alt="Seven sets placed by recall and precision. Sharp and varied is at the upper right; sharp and narrow is as high, but farther left; the broken set is farther right, but lower; both soft sets are at the lower left." slide="Precision and recall set apart two models of the same FID"
 fig, ax = plt.subplots(figsize=(6, 3.8), layout="constrained")
 for marker, (name, place) in zip("osD^vP*", places.items(), strict=True):
     ax.scatter(place.recall, place.precision, s=50, marker=marker)
@@ -1031,7 +1031,7 @@ def toy_sets(shift: float, outlier: str) -> tuple[torch.Tensor, torch.Tensor]:
     return real_points, fake
 
 
-# %% tags=["M7"] alt="Eight plots of a real and a generated cloud with balls around the points of one of them. A narrow cloud has high precision and low recall; a moved one has neither; one outlier's huge ball swallows many points and raises a score."
+# %% tags=["M7"] alt="Eight plots of a real and a generated cloud with balls around the points of one of them. A narrow cloud has high precision and low recall; a moved one has neither; one outlier's huge ball swallows many points and raises a score." slide="A narrow cloud has little recall; one outlier's ball is huge, and a score rises"
 stories = {"a narrow cloud": (0.0, "none"), "the same, moved": (4.0, "none"),
            "one generated outlier": (0.0, outliers[2]), "moved, one real outlier": (4.0, outliers[1])}  # fmt: skip
 fig, axes = plt.subplots(2, 4, figsize=(10, 4.1), layout="constrained")
@@ -1076,7 +1076,7 @@ for shift, k, outlier in counted(settings, "settings"):
         ax.set_ylabel("feature 2", fontsize=8)
         frames[around_real].append(chart(fig))
 
-# %%
+# %% slide="Shift the cloud, add an outlier: what notices it?"
 controls = [Slider("shift of the generated cloud", shifts), Slider("k", ks), Choice("outlier", outliers)]
 by, sizes = tuple(control.name for control in controls), (len(shifts), len(ks), len(outliers))
 panels = [
@@ -1134,7 +1134,7 @@ with_junk = {
     for n, f in spoiled.items()
 }
 
-# %% tags=["M8", "nbval-ignore-output"]
+# %% tags=["M8", "nbval-ignore-output"] slide="One image of noise among 400 lifts recall above one half; FID hardly moves"
 assert with_junk[0][1] < 0.2
 assert with_junk[1][1] > 0.5
 assert max(abs(with_junk[n][2] / with_junk[0][2] - 1) for n in counts) < 0.1
@@ -1178,7 +1178,7 @@ four_fids = torch.tensor([[fid(real=unseen.features, fake=f) for f in row] for r
 assert (recalls[:, -1] > recalls[:, 0] + 0.25).all()
 assert ((four_fids[:, -1] / four_fids[:, 0] - 1).abs() < 0.1).all()
 
-# %% alt="Recall against how far four of 400 embeddings were moved: in all three draws it rises from little to more than half."
+# %% alt="Recall against how far four of 400 embeddings were moved: in all three draws it rises from little to more than half." slide="Four of 400 embeddings, moved to other digits, lift recall in all three draws" slide_points="At the end each is the embedding of a flawless real digit | Lonely points have large balls | FID changes by less than a tenth"
 fig, ax = plt.subplots(figsize=(4.5, 2.8), layout="constrained")
 for draw, marker in enumerate("os^"):
     ax.plot(ways, recalls[draw], marker=marker, label=f"draw {draw + 1}")
@@ -1233,7 +1233,7 @@ itself = {(name, k): against_itself(source, k) for name, source in sources.items
 recall_at_3, coverage_at_3 = (torch.stack([itself[name, 3][i] for name in sources]) for i in (1, 3))
 coverage_at_5 = torch.stack([itself[name, 5][3] for name in sources])
 
-# %% tags=["M8", "nbval-ignore-output"]
+# %% tags=["M8", "nbval-ignore-output"] slide="Two draws of the same digits do not score 1; coverage has a value known beforehand"
 assert abs(itself["real digits", 3][0] - 0.88) < 0.03
 assert recall_at_3.max() - recall_at_3.min() > 0.3
 assert (coverage_at_3 - (1 - 2**-3)).abs().max() < 0.05
@@ -1273,7 +1273,7 @@ trials = {
     for name, f in trials.items()
 }
 
-# %% tags=["M8", "nbval-ignore-output"]
+# %% tags=["M8", "nbval-ignore-output"] slide="Where recall jumps, coverage stays; but coverage needs fidelity, too"
 ones, noisy_ones, moved_ones, sharp_model, poor_model = trials.values()
 assert max(abs(noisy_ones[2] - ones[2]), abs(moved_ones[2] - ones[2])) < 0.03
 assert poor_model[0] > sharp_model[0] + 0.1
@@ -1321,7 +1321,7 @@ times = {
 growth = {name: row[-1] / row[0] for name, row in times.items()}
 assert growth["precision_recall"] > 1.5 * growth["fid"]
 
-# %% alt="Processor time against the number of images, both logarithmic. Precision and recall rise more steeply than FID, less steeply than N²."
+# %% alt="Processor time against the number of images, both logarithmic. Precision and recall rise more steeply than FID, less steeply than N²." slide="From 500 to 4,000 images, the time of precision and recall grows more than FID's"
 fig, ax = plt.subplots(figsize=(5, 2.8), layout="constrained")
 square = [times["precision_recall"][0] * (n / 500) ** 2 for n in numbers_of_images]
 lines = {"precision and recall": times["precision_recall"], "growing as N²": square, "FID": times["fid"]}
@@ -1357,7 +1357,7 @@ in_features = {name: distance(x, test.x).mean().item() for name, x in changes.it
 one_pixel, *others = changes
 blurred, noisy = others
 
-# %% tags=["M9", "nbval-ignore-output"] alt="Ten digits; the same shifted by one pixel; blurred; and with noise. The shifted ones look the same as the originals."
+# %% tags=["M9", "nbval-ignore-output"] alt="Ten digits; the same shifted by one pixel; blurred; and with noise. The shifted ones look the same as the originals." slide="A shift by one pixel is the largest change in pixels, the smallest in features"
 assert in_pixels[one_pixel] > 1.5 * max(in_pixels[name] for name in others)
 assert in_features[one_pixel] < 0.3 * min(in_features[name] for name in others)
 assert in_features[noisy] > 2 * in_features[blurred]
@@ -1365,7 +1365,7 @@ show_rows({"original": test.x[:10]} | {name: x[:10] for name, x in changes.items
 table(["what was done", "squared distance of pixels", "squared distance of features"],
       [[name, in_pixels[name], in_features[name]] for name in changes])  # fmt: skip
 
-# %% [markdown]
+# %% [markdown] slide="Perceptual path length: how much does an image change in a tiny step?" slide_formulas=[1] slide_points="$D$ is the squared distance of features, $g$ the decoder | Divided by $\\epsilon^2$, as a squared distance shrinks with the square of the step"
 # A shift by one pixel, which nobody notices, is by far the largest change in pixels and by far the smallest in
 # features. A distance in the features of a network is called a **perceptual distance** (지각적 거리). The one that papers
 # use is *LPIPS* (Zhang et al., 2018): differences of the features of several layers, weighted so that they agree with
@@ -1409,7 +1409,7 @@ print("The package's perceptual_path_length agrees.")
 # The third answers each code with the nearest *training image*, a real digit each time, and jumps from one to the next.
 # The fourth cross-fades the pixels of the two images. The last always shows the mean of all digits.
 
-# %% alt="Five rows of images along a path from a 4 to a 3: decoded 16-number codes, decoded 2-number codes, nearest training images, which jump, a cross-fade with both digits visible, and the mean of all digits, which never changes."
+# %% alt="Five rows of images along a path from a 4 to a 3: decoded 16-number codes, decoded 2-number codes, nearest training images, which jump, a cross-fade with both digits visible, and the mean of all digits, which never changes." slide="Five decoders on the way between two images: which is the smoothest?"
 train_codes = over_batches(autoencoder.encode, train.x)
 plane = load_pretrained("autoencoder-2d-mnist", "cpu")
 decoders = {
@@ -1444,7 +1444,7 @@ with torch.inference_mode():
 halfway_fid = {name: fid(real=unseen.features, fake=f) for name, f in halfway.items()}
 lengths = {name: [length(name, 0.1), length(name, 0.01)] for name in counted(decoders, "decoders")}
 
-# %% tags=["M9", "nbval-ignore-output"]
+# %% tags=["M9", "nbval-ignore-output"] slide="The smooth space has shorter paths than the rough one; ignoring the code scores 0"
 assert lengths["16-D codes"][1] < 0.5 * lengths["2-D codes"][1]
 assert lengths["16-D codes"][1] < 0.3 * lengths["nearest image"][1]
 assert lengths["nearest image"][1] > 3 * lengths["nearest image"][0]
@@ -1490,7 +1490,7 @@ table(["decoder", "PPL, mean of four draws", "spread", "FID halfway"],
 #
 # (The slider $N$ sets the number of images. The laboratory uses $k = 3$ for precision and recall, $k = 5$ for density and coverage.) The table below it shows nine settings. Try it yourself first.
 
-# %%
+# %% slide="Spoil the images: what does each metric say?"
 from course_utils.explorers import MetricsExplorer
 
 laboratory = MetricsExplorer(
@@ -1556,7 +1556,7 @@ assert abs(lab["an outlier"]["recall"] - fine["recall"]) < 0.02
 assert balls["an outlier"][0] < 0.85 * balls["one class, an outlier"][0]
 assert balls["an outlier"][1] < 0.01 < 0.1 < balls["one class, an outlier"][1]
 
-# %% [markdown]
+# %% [markdown] slide="Report one overall number and both sides, with real against real, and look" slide_points="**FID**: the one overall number, always with its recipe; **KID** for small sets | **Precision, recall, density, coverage**: *why* an FID is bad | **Distance to the nearest training image**: before you claim novelty | All see through the eyes of one network: take features that fit your images | Look at the images: no number replaces it"
 # <details><summary>What you should have seen</summary>
 #
 # 1. 100 different images instead of 1,000: IS stays, FID more than doubles.

@@ -60,7 +60,7 @@ from course_utils.viz import show_images, show_rows, table
 train, test = load_images("digits", "train"), load_images("digits", "test")
 show_images(train.x[:20], title="twenty of the 4,000 training images")
 
-# %% [markdown]
+# %% [markdown] slide="Squeeze an image into a few numbers, and learn to draw it again from them" slide_formulas=[1, 2] slide_points="No label appears in the loss | $d$ is much smaller than 784: the network cannot copy the image through"
 # ## 2 · The idea
 #
 # Two networks, one after the other:
@@ -86,7 +86,7 @@ show_images(train.x[:20], title="twenty of the 4,000 training images")
 # to 32; and two linear layers down to the code. We choose $d = 16$. The comments give the output shape of each
 # layer.
 
-# %%
+# %% slide="The encoder narrows 784 pixels to 16 numbers" slide_code="encoder ="
 with seeded(0):  # layers draw their first weights at random; this makes them the same each time
     encoder = nn.Sequential(
         nn.Conv2d(1, 32, 4, stride=2, padding=1),  # (N, 32, 14, 14)
@@ -133,7 +133,7 @@ with seeded(1):
 # The loss is the formula above, in code. The sum runs over channel, row and column, the mean over the batch.
 
 
-# %%
+# %% slide="The loss in code: summed over the pixels, averaged over the batch" slide_points="The sum runs over channel, row and column | The target is the input itself: no label is needed" slide_code="def loss"
 def loss(x: torch.Tensor) -> torch.Tensor:
     x_hat = decoder(encoder(x))
     return ((x - x_hat) ** 2).sum(dim=(1, 2, 3)).mean()
@@ -193,7 +193,7 @@ print("Our loop and the package's arrive at the same loss.")
 # makes of them. Watch for two moments: when the blur first differs from image to image, and when you can read it.
 
 
-# %% alt="Training curve: the squared error of each batch, and its running mean, which falls steeply, slows down near 200, and falls on. Below, ten test images and their reconstructions, most of them the same digit with softer strokes."
+# %% alt="Training curve: the squared error of each batch, and its running mean, which falls steeply, slows down near 200, and falls on. Below, ten test images and their reconstructions, most of them the same digit with softer strokes." slide="At first the code says little more than the mean image; then it tells images apart"
 def train_live(model: Autoencoder, x: torch.Tensor) -> float:
     def both_rows(ax: plt.Axes) -> None:
         show_rows({"input": x, "output": over_batches(model, x)}, ax=ax)
@@ -216,7 +216,7 @@ assert plain_loss < 80
 #
 # Below, images that the network has never seen, and what comes back after each has been squeezed into 16 numbers.
 
-# %% alt="Ten test digits above their reconstructions from 16 numbers. Most are the same digit with softer strokes; a few have become another one."
+# %% alt="Ten test digits above their reconstructions from 16 numbers. Most are the same digit with softer strokes; a few have become another one." slide="Sixteen numbers bring most digits back, with softer strokes"
 reconstruct = autoencoder.cpu().reconstruct
 some = test.x[:10]
 with torch.inference_mode():
@@ -251,7 +251,7 @@ by_mean = train.x.mean(dim=0).expand_as(test.x)
 # And how much do more data and more steps help? The course ships the same network trained on 59,000 MNIST digits
 # for 8,000 steps with batches of 256 (`autoencoder-mnist`). The 1,000 test images here were kept away from it.
 
-# %% tags=["A1", "nbval-ignore-output"]
+# %% tags=["A1", "nbval-ignore-output"] slide="With 16 numbers the autoencoder errs less than PCA, the best linear way"
 from course_utils.pretrained import load_pretrained
 
 shipped = load_pretrained("autoencoder-mnist", "cpu")
@@ -262,7 +262,7 @@ assert errors["trained here"] < 0.9 * errors["PCA"]
 assert errors["shipped"] < 0.4 * errors["PCA"]
 table(["reconstruction", "squared error per image"], list(errors.items()))
 
-# %% alt="Ten digits and their reconstructions. PCA leaves grey traces around blurred strokes; the autoencoder trained here gives clear digits on black; the shipped one comes closest."
+# %% alt="Ten digits and their reconstructions. PCA leaves grey traces around blurred strokes; the autoencoder trained here gives clear digits on black; the shipped one comes closest." slide="PCA leaves grey traces; the autoencoder has learned that the ground is black"
 show_rows(
     {"image": some} | {name: x_hat[:10] for name, x_hat in decoded.items() if name != "always the mean"}
 )
@@ -313,7 +313,7 @@ assert (means["code, shipped"][:3] > baseline[:3] + 0.05).all()
 assert means["code, trained here"][:3].mean() > baseline[:3].mean() + 0.01
 print("With few labels per class, both codes beat pixels and PCA.")
 
-# %% alt="Share of test digits classified correctly against labelled images per class, for pixels, PCA and two codes. All rise; the shipped code is highest throughout, the code trained here second."
+# %% alt="Share of test digits classified correctly against labelled images per class, for pixels, PCA and two codes. All rise; the shipped code is highest throughout, the code trained here second." slide="With few labels, a code learned without labels is a better start than pixels or PCA"
 fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
 for marker, (name, values) in zip("osD^", reached.items(), strict=True):
     ax.errorbar(label_counts, values.mean(dim=1), values.std(dim=1), marker=marker, capsize=3, label=name)
@@ -357,14 +357,14 @@ def errors_of_noisy(sigma: float) -> dict[str, float]:
     return {name: squared_error(x, test.x).mean().item() for name, x in cleaned.items()}
 
 
-# %% tags=["A1", "nbval-ignore-output"]
+# %% tags=["A1", "nbval-ignore-output"] slide="A blur, which knows nothing of digits, beats the shipped autoencoder at weak noise"
 weak, strong = errors_of_noisy(0.5), errors_of_noisy(1.0)
 assert weak["autoencoder, shipped"] < 0.5 * min(weak["left as it is"], weak["always the mean"])
 assert weak["blur"] < weak["autoencoder, shipped"]
 assert min(strong["blur"], strong["PCA, 16 numbers"]) < 0.7 * strong["autoencoder, shipped"]
 table(["squared error per image", "σ = 0.5", "σ = 1"], [[name, weak[name], strong[name]] for name in weak])
 
-# %% alt="Ten digits, the same under noise, and what the autoencoder makes of the noisy ones: no grain, but some digits have changed shape."
+# %% alt="Ten digits, the same under noise, and what the autoencoder makes of the noisy ones: no grain, but some digits have changed shape." slide="Through the code the grain is gone, but some digits change their shape"
 x_tilde = noisy(some, 0.5)
 show_rows(
     {
@@ -374,7 +374,7 @@ show_rows(
     }
 )
 
-# %% [markdown]
+# %% [markdown] slide="The encoder sees a corrupted image; the error is measured against the clean one" slide_formulas=[1] slide_points="Nothing else changes: same network, same images | The corruption $q$ is drawn anew each time"
 # The third row, from the shipped autoencoder, has no grain left, and at $\sigma = 0.5$ its error is less than half that of the noisy image. But compare the rows: some digits became other shapes. And the table is sobering. A blur, which knows nothing of digits, does better, and at $\sigma = 1$ so does PCA. PCA has not seen noise either, but it is a projection: of the noise in 784 directions it keeps only that in 16, which adds about $16\,\sigma^2$ to its error. A nonlinear encoder has no such guarantee: nothing in its training says where a noisy image should go. A narrow code removes the grain; it does not ensure that the right digit comes out. But that can be taught.
 #
 # ## 6 · The denoising autoencoder (A2)
@@ -388,7 +388,7 @@ show_rows(
 # $q(\tilde{x} \mid x)$ is the **corruption** (손상): a random way to damage an image, drawn anew each time. Three
 # kinds:
 
-# %% alt="Ten digits clean, with Gaussian noise, with many pixels set to black, and with a black square over a part of the image."
+# %% alt="Ten digits clean, with Gaussian noise, with many pixels set to black, and with a black square over a part of the image." slide="Three ways to corrupt an image: noise, lost pixels, a covered patch"
 kinds = {"gaussian": 0.5, "dropout": 0.4, "patch": 0.15}
 draw = torch.Generator().manual_seed(2)
 rows = {f"{kind}, {level}": corrupt(some, kind, level, generator=draw) for kind, level in kinds.items()}
@@ -427,7 +427,7 @@ table(["trained on", "loss at the end"],
 # The table shows the loss of the last batch, the same 16 images for all three. Here both end higher than the plain one, as expected: their task is harder. Now clean up noise with $\sigma = 1$, half of the way
 # from black to white, beside the plain autoencoder and the blur.
 
-# %% tags=["A2", "nbval-ignore-output"] alt="Digits under strong noise. The plain autoencoder makes confused shapes of them, the blur grey blotches, the denoising autoencoder clean digits, most of them those of the last row, the clean originals."
+# %% tags=["A2", "nbval-ignore-output"] alt="Digits under strong noise. The plain autoencoder makes confused shapes of them, the blur grey blotches, the denoising autoencoder clean digits, most of them those of the last row, the clean originals." slide="Under strong noise the plain autoencoder is lost; the denoising one draws clean digits"
 on_noise.cpu(), on_dropout.cpu()
 x_tilde = noisy(test.x, 1.0)
 plain, denoised = over_batches(autoencoder, x_tilde), over_batches(on_noise, x_tilde)
@@ -442,7 +442,7 @@ print(f"best of the simple ways ({simplest}): {simple:.0f}")
 show_rows({"with noise": x_tilde[:10], "autoencoder": plain[:10], "blur": blur(x_tilde[:10], best_blur(1.0)),
            "denoising autoencoder": denoised[:10], "clean": some});  # fmt: skip
 
-# %% [markdown]
+# %% [markdown] slide="A robust code: a damaged image lands near the clean one" slide_formulas=[1] slide_points="$r = 0$: the code does not notice the damage | $r = 1$: it moves as far as to another image | Divided by the distance between images, since the scale of a code is arbitrary"
 # The plain autoencoder is lost here. The denoising one draws clean digits, most of these ten the right ones (not all: look at the 4). Over all test images its error is at least 15 % below that of every simple way, after less than a minute of training.
 #
 # ### Its code is robust (A2)
@@ -475,7 +475,7 @@ def moved(model: Autoencoder, x_tilde: torch.Tensor) -> float:
     return ((z_tilde - z).norm(dim=1).mean() / unit).item()
 
 
-# %% tags=["A2", "nbval-ignore-output"]
+# %% tags=["A2", "nbval-ignore-output"] slide="Each code is robust to the damage it was trained on, and pays for it with the other"
 models = {"autoencoder": autoencoder, "denoising, noise": on_noise, "denoising, dropout": on_dropout}
 r = {name: {what: moved(model, x) for what, x in deformed.items()} for name, model in models.items()}
 assert r["denoising, noise"]["noise 0.5"] < 0.6 * r["autoencoder"]["noise 0.5"]
@@ -486,7 +486,7 @@ for unseen in ("patch of 5 %", "shift up to 1 pixel"):
     assert max(row[unseen] for row in r.values()) < 1.7 * min(row[unseen] for row in r.values())
 table(["r of", *deformed], [[name, *values.values()] for name, values in r.items()])
 
-# %% [markdown]
+# %% [markdown] slide="The best denoiser is an arrow towards the data: the score" slide_formulas=[1] slide_points="For one noisy point there are many answers; for squared error the best is their mean | So each place $\\tilde{x}$ gets an arrow, from it to that mean"
 # Read the table by columns. Against noise, the one that saw noise moves least by far; against lost pixels, the
 # one that saw lost pixels. For a patch and a shift, which none of them saw, the three differ much less (the check allows a factor of 1.7). And each of the
 # two is disturbed *more* than the plain autoencoder by the other's damage: the one trained on dropout is thrown off
@@ -530,7 +530,7 @@ with Watch(steps, show_sent) as step_done:
         adam.step()
         step_done(loss_here.item())
 
-# %% tags=["A2", "nbval-ignore-output"] alt="Arrows over points on two half moons, learned on the left, exact on the right. Both point to the moons and agree near them; in the corners the learned ones differ."
+# %% tags=["A2", "nbval-ignore-output"] alt="Arrows over points on two half moons, learned on the left, exact on the right. Both point to the moons and agree near them; in the corners the learned ones differ." slide="Where noisy points lie, the learned arrows agree well with the exact ones"
 
 
 def exact_score(x_tilde: torch.Tensor) -> torch.Tensor:
@@ -566,7 +566,7 @@ plt.show()
 # image and a kind of corruption, and move the level. Watch where the reconstruction stops being the same digit.
 # Which of the two models copes better with lost pixels?
 
-# %%
+# %% slide="Where does it stop being the same digit?"
 from course_utils.explorers import LatentExplorer, NoiseExplorer
 
 denoiser = load_pretrained("denoising-autoencoder-mnist", "cpu")
@@ -599,7 +599,7 @@ NoiseExplorer(denoiser, test, baseline=shipped)
 #
 # A *spherical* one (구면 보간) goes along an arc around the origin. Here there is no strong reason for it: the extra term only keeps the codes from running off. In the next notebook there will be one.
 
-# %%
+# %% slide="Drag over the plane: what lies between digits?" slide_part="Drag over the latent space"
 plane = load_pretrained("autoencoder-2d-mnist", "cpu")
 LatentExplorer(plane, test, live=True)
 
@@ -613,7 +613,7 @@ LatentExplorer(plane, test, live=True)
 # %%
 LatentExplorer(shipped, test)
 
-# %% [markdown]
+# %% [markdown] slide="To draw a new digit we need a code: which one?" slide_points="Nothing in the loss says how the codes should lie | A simple guess: fit one Gaussian to the codes of the training images, and draw from it | The judge: **readable** is what a classifier is sure of *and* what lies as near to a training image as real ones do"
 # ## 8 · Why this is not a generative model yet (A3)
 #
 # To make a *new* digit we would need a code to decode. Which one? Nothing in the loss of the 16-number model says
@@ -642,7 +642,7 @@ def is_readable(x: torch.Tensor) -> torch.Tensor:
     return (sure > 0.95) & (distance(features) <= limit)
 
 
-# %% tags=["A3", "nbval-ignore-output"]
+# %% tags=["A3", "nbval-ignore-output"] slide="Reconstructions are read far more often than images from random codes"
 draw = torch.Generator().manual_seed(6)
 with torch.inference_mode():
     drawn = shipped.sample(1000, generator=draw)
@@ -667,7 +667,7 @@ from course_utils.features import readability
 readable = is_readable(drawn)
 assert torch.equal(readability(train.x, test.x)(drawn), readable)
 
-# %% alt=["Twenty images decoded from random codes that the judge can read: digits, some a little odd.", "Twenty images decoded from random codes that the judge cannot read: fragments and mixtures of digits."]
+# %% alt=["Twenty images decoded from random codes that the judge can read: digits, some a little odd.", "Twenty images decoded from random codes that the judge cannot read: fragments and mixtures of digits."] slide="Random codes decode to some digits, and to many fragments and mixtures" slide_points="Above, twenty that the judge can read; below, twenty that it cannot"
 show_images(drawn[readable][:20], columns=20, title="random codes: readable")
 show_images(drawn[~readable][:20], columns=20, title="random codes: not readable")
 
@@ -678,7 +678,7 @@ show_images(drawn[~readable][:20], columns=20, title="random codes: not readable
 #
 # Holes can be measured: how far is a code from the nearest code of a training image?
 
-# %% tags=["A3", "nbval-ignore-output"]
+# %% tags=["A3", "nbval-ignore-output"] slide="Random codes lie farther from the known ones; the farther half is read less often"
 from course_utils.metrics import auroc
 
 known_codes, test_codes = (over_batches(shipped.encode, x) for x in (train.x, test.x))
@@ -700,7 +700,7 @@ table(["random codes", "share readable"], [["the nearer half", hits[0]], ["the f
 # So is it the autoencoder that fails, or our guess? A better guess is a **mixture** (혼합 모형) of Gaussians, several small
 # clouds instead of one large one. Its images might be mere copies of the 4,000 images to whose codes it was fitted; so the table also shows the distance in pixel space from an image to the nearest of these, on average. (One Gaussian is the guess from before, fitted again to these 4,000.)
 
-# %% tags=["A3", "nbval-ignore-output"]
+# %% tags=["A3", "nbval-ignore-output"] slide="Codes from ten small clouds are read far more often than codes from one large one"
 from sklearn.mixture import GaussianMixture
 
 codes = known_codes.double().numpy()
@@ -752,7 +752,7 @@ for name, shift in (("same digit", 10), ("different digits", 1)):
     walks[f"{name}: codes"] = along(z, shift, lambda z: over_batches(shipped.decode, z))
     walks[f"{name}: pixels"] = along(ends, shift, lambda x: x)
 
-# %% tags=["A3"] alt="Share of readable images along the way between two images. Between codes of the same digit it stays high; between different digits it dips deeply in the middle, for codes less than for mixed pixels."
+# %% tags=["A3"] alt="Share of readable images along the way between two images. Between codes of the same digit it stays high; between different digits it dips deeply in the middle, for codes less than for mixed pixels." slide="Between codes of different digits, fewer images half-way can be read"
 assert walks["same digit: codes"][3] > walks["same digit: pixels"][3] + 0.05
 assert walks["different digits: codes"][3] < 0.7 * walks["different digits: codes"][0]
 
@@ -764,7 +764,7 @@ ax.set(xlabel="t, from one image (0) to the other (1)", ylabel="share readable",
 ax.legend(frameon=False, bbox_to_anchor=(1, 1))
 plt.show()
 
-# %% [markdown]
+# %% [markdown] slide="Two roads lead from here; and five questions to think about" slide_points="**The VAE** builds the prior into the training (04); **latent diffusion** learns it afterwards (08) | What would happen with $d = 784$? | Without activation functions, which known method do you get? | Why are reconstructions soft at the edges? | What does a denoiser learn if the noise leaves nothing of the image?"
 # Along the codes between two images of the same digit hardly anything is lost, and half-way the decoded codes are
 # readable more often than the mixed pixels. This fits the picture of one island per digit in the space of 16 numbers.
 # Between different digits far fewer are readable half-way, as if the way led through empty regions. Here too the

@@ -221,7 +221,7 @@ def _wrapping(formula: str) -> str:
     At a wide space it does. What would fall between two brackets stays together.
     """
     lines, wide = [""], [False]
-    for piece in re.split(r"(\n|\\qquad)", formula.strip().removesuffix(r"\ .").rstrip(".,; ")):
+    for piece in re.split(r"(\n(?!\s*\{)|\\qquad)", formula.strip().removesuffix(r"\ .").rstrip(".,; ")):
         pairs = (("{", "}"), (r"\left", r"\right"))
         if piece not in ("\n", r"\qquad"):
             lines[-1] += piece

@@ -134,7 +134,15 @@
         set(part);
       }
     }
-    const high = () => over(body) || parts.some(({ node }) => !node.matches(".formula") && over(node));
+    const shown = body.querySelector(".shown:has(> .formula)");
+    const formulas = [...(shown?.children ?? [])];
+    const out = () => {
+      const room = shown?.getBoundingClientRect();
+      const boxes = formulas.map((node) => node.getBoundingClientRect());
+      return boxes.some(({ top, bottom }) => top < room.top - 1 || bottom > room.bottom + 1);
+    };
+    const boxed = parts.filter(({ node }) => node.matches(".table, .code"));
+    const high = () => over(body) || out() || boxed.some(({ node }) => over(node));
     while (parts.some(({ fit }) => fit > 0) && high()) {
       for (const part of parts) {
         part.fit = Math.max(0, part.fit - 1);
