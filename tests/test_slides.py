@@ -16,7 +16,7 @@ from course_utils.authoring.slides import Deck, marks_of, read_deck, statement
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 LECTURES = ROOT / "docs" / "site" / "lectures"
-MARKED = ["04_vae"]  # a lecture of 45 minutes each
+MARKED = ["04_vae", "07_diffusion", "08_latent_diffusion"]  # a lecture of 45 minutes each
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 marked = pytest.mark.parametrize("name", MARKED)
 

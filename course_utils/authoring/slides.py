@@ -126,7 +126,7 @@ def read_deck(ipynb: Path, out: Path) -> Deck:
             except NotebookError as error:
                 raise NotebookError(f"{py.name}, cell {number + 1}, “{headline}”: {error}") from None
             said = [pages.hint] if pages.hint else []
-            shown = headline, CLAIMS.sub("", headings[0]) if headings else section, body
+            shown = headline, CLAIMS.sub("", _heading(cell.source, marks[number], headings) or section), body
         if headings:
             section = CLAIMS.sub("", headings[-1])
         if number and cell.cell_type == "markdown":
@@ -205,6 +205,13 @@ def _part(state: dict[str, Any], heading: str) -> dict[str, Any]:
     return state | moved
 
 
+def _heading(source: str, mark: Mark, headings: list[str]) -> str:
+    """What a slide of this cell stands under: the last heading above its first formula, or the cell's first one."""
+    if mark.formulas or not mark.points:
+        headings = HEADING.findall(source.partition("$$")[0])[-1:] or headings
+    return headings[0] if headings else ""
+
+
 def _formulas(source: str, mark: Mark) -> str:
     found = [match["block"] for match in MATH.finditer(source) if match["block"]]
     chosen = mark.formulas if mark.formulas is not None else () if mark.points else range(1, len(found) + 1)
@@ -262,7 +269,11 @@ def statement(source: str, beginning: str) -> str:
 def _table(text: str) -> str:
     """A table whose first column is not squeezed by the others."""
     widest = max((len(line.split("|")[1].strip()) for line in text.split("\n") if "|" in line), default=0)
-    return f'<div class="table" style="--first: {min(widest, 20)}ch">{markdown_to_html(text)}</div>'
+    return f'<div class="table" style="--first: {min(widest, 20)}ch">{markdown_to_html(_together(text))}</div>'
+
+
+def _together(text: str) -> str:
+    return re.sub(" ([×=<>]) ", "\u00a0\\1\u00a0", text)
 
 
 def _inline(text: str) -> str:
@@ -305,7 +316,7 @@ def page_of(deck: Deck) -> str:
     sections = []
     for number, slide in enumerate(deck.slides, 1):
         level = "h1" if number == 1 else "h2"
-        headline = re.sub(" ([×=<>]) ", "\u00a0\\1\u00a0", slide.headline)
+        headline = _together(slide.headline)
         place = (
             f"<span>{formulas(html.escape(slide.section))}</span><span>{number} / {len(deck.slides)}</span>"
         )

@@ -134,7 +134,8 @@
         set(part);
       }
     }
-    const high = () => over(body) || parts.some(({ node }) => !node.matches(".formula") && over(node));
+    const out = (formula) => formula.getBoundingClientRect().bottom > formula.parentElement.getBoundingClientRect().bottom + 1;
+    const high = () => over(body) || parts.some(({ node }) => (node.matches(".formula") ? out(node) : over(node)));
     while (parts.some(({ fit }) => fit > 0) && high()) {
       for (const part of parts) {
         part.fit = Math.max(0, part.fit - 1);

@@ -36,6 +36,7 @@
     const box = node.getBoundingClientRect();
     if (!seen(node) || !box.width) continue;
     whole(box, node, node.tagName === "CANVAS" ? 8 : 2);
+    if (node.closest(".formula")) boxes.push([box, node]);
     if (node.complete === false || node.naturalWidth === 0) faults.push(`not there: ${name(node)}`);
   }
   for (const [k, [a, node]] of boxes.entries()) {
