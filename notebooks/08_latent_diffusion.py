@@ -1560,7 +1560,7 @@ map_sizes = {
     "codes": heard_at(ldm.diffusion),
 }
 
-# %% tags=["L1-parts"] slide="Stable Diffusion 1.5 has the same parts, larger" slide_points="**Autoencoder**: $f = 8$, 4 channels; here $f = 4$, 4 channels | **Codes**: 64 × 64 × 4 for 512 × 512 pixels; here 16 × 16 × 4 for 64 × 64 | **U-Net**: 0.86 billion weights; here 0.003 | **Text encoder**: CLIP, 77 tokens; here trained along, 16 tokens | Words get in by cross-attention, in both"
+# %% tags=["L1-parts"] slide="Stable Diffusion has the same parts, larger" slide_points="**Autoencoder** of version 1.5: $f = 8$, 4 channels; here $f = 4$, 4 channels | **Codes**: 64 × 64 × 4 for 512 × 512 pixels; here 16 × 16 × 4 for 64 × 64 | **U-Net**: 0.86 billion weights; here 0.003 | **Text encoder**: CLIP, 77 tokens; here trained along, 16 tokens | Words get in by cross-attention, in both"
 numbers = [test.x[0].numel(), codes[4][0].numel()]
 assert numbers == [12288, 1024]
 assert map_sizes == {"pixels": [16, 32], "codes": [4, 8]}
