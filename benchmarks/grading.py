@@ -5,7 +5,7 @@
 
 Three classes, each of a hundred students: one in which everybody hands in the solution, one in which each exercise of
 each student is right, plausibly wrong (one of `hwNN_wrong.py`) or untouched with chances of 6 : 3 : 1, and one in
-which everything is wrong. In each the eight homeworks take turns. An exercise that uses a function of an earlier one
+which everything is wrong. In each the homeworks take turns. An exercise that uses a function of an earlier one
 fails with it, as in the student's own notebook. `course homework grade` is run as its README says; the time is that of
 the whole command. Memory is the proportional share of every process (PSS), summed, looked at twice a second.
 """

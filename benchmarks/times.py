@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from machine import as_a_reader, header  # sets the number of threads, which libraries read when loaded
@@ -35,12 +36,14 @@ DEAREST = 3  # cells that are named
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell's first line, its seconds, when it ended, and whether it shows a picture or something to drag."""
+    """A code cell's first line, its seconds, when it ended, whether it shows a picture or something to drag, and the
+    longest time in which nothing changed on the page."""
 
     line: str
     seconds: float
     ended: float
     shows: bool
+    silent: float
 
 
 def speeds() -> dict[str, float]:
@@ -69,15 +72,16 @@ def run(py: Path) -> list[Cell]:
     """The cells of a notebook's source, run in a fresh kernel."""
     from course_utils.authoring import kernel, notebooks
 
-    nb, cells, last = notebooks.parse(py.read_text(encoding="utf-8")), [], 0.0
+    nb, cells, seen = notebooks.parse(py.read_text(encoding="utf-8")), [], [0.0]
 
     def done(cell: NotebookNode, now: float) -> None:
-        nonlocal last
-        cells.append(Cell(cell.source.splitlines()[0], now - last, now, notebooks.shows(cell)))
-        last = now
+        seen.append(now)
+        silent = max(later - earlier for earlier, later in pairwise(seen))
+        cells.append(Cell(cell.source.splitlines()[0], now - seen[0], now, notebooks.shows(cell), silent))
+        seen[:] = [now]
 
     with as_a_reader():
-        kernel.run(nb, py.with_suffix(".ipynb"), done=done)
+        kernel.run(nb, py.with_suffix(".ipynb"), done=done, shown=seen.append)
     return cells
 
 
@@ -101,14 +105,18 @@ def report(files: list[Path]) -> Iterator[str]:
         )
     factor = max(factors)
     yield f"- Seconds on a plain laptop: those here, times {factor:.2f}\n"
-    yield "| notebook | seconds here | on a laptop | its first picture | its dearest cells |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield "| notebook | seconds here | on a laptop | its first picture | longest silence | its dearest cells |"
+    yield "| --- | --- | --- | --- | --- | --- |"
     for py, cells in runs.items():
         first = next(cell.ended for cell in cells if cell.shows)
         dearest = sorted(cells, key=lambda cell: cell.seconds)[: -DEAREST - 1 : -1]
         named = "; ".join(f"{factor * cell.seconds:.0f}: `{cell.line[:60]}`" for cell in dearest)
         total = cells[-1].ended
-        yield f"| {py.stem[:2]} | {total:.0f} | {factor * total:.0f} | {factor * first:.0f} | {named} |"
+        silent = max(cells, key=lambda cell: cell.silent)
+        silence = f"{factor * silent.silent:.0f}: `{silent.line[:60]}`"
+        yield (
+            f"| {py.stem[:2]} | {total:.0f} | {factor * total:.0f} | {factor * first:.0f} | {silence} | {named} |"
+        )
 
 
 def main() -> None:

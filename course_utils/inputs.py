@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -236,6 +236,20 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
 
 
 NO_FLOAT64 = ("mps",)  # devices that have none: Apple's GPUs
+
+
+def get_rng(place: torch.device) -> dict[str, Tensor]:
+    """The state of torch's own random numbers, which dropout draws from."""
+    states = {"rng.cpu": torch.get_rng_state()}
+    if place.type != "cpu":
+        states["rng.device"] = torch.get_device_module(place).get_rng_state()
+    return states
+
+
+def set_rng(states: Mapping[str, Tensor], place: torch.device) -> None:
+    torch.set_rng_state(states["rng.cpu"])
+    if "rng.device" in states and place.type != "cpu":
+        torch.get_device_module(place).set_rng_state(states["rng.device"])
 
 
 def widest_float(device: torch.device) -> torch.dtype:

@@ -252,8 +252,10 @@ def overlap(distance: float, spread: float, prior: float) -> tuple[Chart, list[f
 
 
 # %%
+from course_utils.progress import counted
+
 distances, spreads, priors = (0, 1, 2, 3, 4), (1, 3), (0.1, 0.5)
-shown = [overlap(d, s1, p) for d in distances for s1 in spreads for p in priors]
+shown = [overlap(d, s1, p) for d in counted(distances, "distances") for s1 in spreads for p in priors]
 frames = np.reshape([frame for frame, _ in shown], (5, 2, 2))
 errors = torch.tensor([error for _, error in shown]).unflatten(0, (5, 2, 2))
 names = "distance of the means", "spread of class 1", "share of class 1"
@@ -330,10 +332,10 @@ classifier = load_pretrained("classifier-mnist", "cpu").requires_grad_(False)
 asked = torch.arange(10).repeat(4)
 
 
-def climb(start: torch.Tensor) -> torch.Tensor:
+def climb(start: torch.Tensor, name: str) -> torch.Tensor:
     x = start.clone().requires_grad_()
     adam = torch.optim.Adam([x], lr=0.05)
-    for _ in range(70):
+    for _ in counted(range(70), f"steps {name}"):
         adam.zero_grad()
         nn.functional.cross_entropy(classifier(x.clamp(-1, 1)), asked).backward()
         adam.step()
@@ -347,7 +349,7 @@ starts = {
     "from black": noise28 - 1,
     "from the mean": 0.3 * noise28 + train28.x.mean(dim=0),
 }
-climbed = {name: climb(start) for name, start in starts.items()}
+climbed = {name: climb(start, name) for name, start in starts.items()}
 show_rows({name: x[:10] for name, x in climbed.items()} | {"real": test28.x[:10]})
 
 # %% [markdown]
@@ -454,7 +456,7 @@ worlds = {
 }
 error = {world: {name: torch.zeros(len(ns), draws) for name in kinds} for world in worlds}
 for world, (draw_world, x_test, y_test) in worlds.items():
-    for i, n in enumerate(ns):
+    for i, n in enumerate(counted(ns, f"{world}, numbers of images")):
         for j in range(draws):
             x_few, y_few = draw_world(n)
             for name, make in kinds.items():
@@ -506,7 +508,7 @@ print(
 # comes from comparing an image with training images; and the shipped classifier of section 3, a convolutional network, which learned its own
 # features from 59,000 labels.
 
-# %% tags=["D3", "nbval-ignore-output"]
+# %%
 from sklearn.svm import SVC
 
 flat28, flat_test28 = train28.x.flatten(1), test28.x.flatten(1)
@@ -514,6 +516,8 @@ right = {"always the same digit": 0.1}
 right["logistic regression, 4,000 labels"] = LogisticRegression(C=0.01, max_iter=100).fit(flat28, train28.y).score(
     flat_test28, test28.y
 )  # fmt: skip
+
+# %% tags=["D3", "nbval-ignore-output"]
 right["support vector machine, 4,000 labels"] = SVC(C=10).fit(flat28, train28.y).score(flat_test28, test28.y)
 read = over_batches(classifier, test28.x).argmax(dim=1)
 right["convolutional network, 59,000 labels"] = (read == test28.y).double().mean().item()
@@ -1037,6 +1041,7 @@ print("The flow's density is that of the change of variables, and its map can be
 # always made from the same random numbers. The budget is a few seconds for each; learning rates and numbers of steps were tried out for each family by itself.
 
 # %%
+from course_utils.progress import Watch
 from course_utils.training import Objective, constant, fit, warmup_cosine
 
 moments = (0, 0.03, 0.1, 0.3, 0.6, 1)
@@ -1048,9 +1053,10 @@ def aim(module: nn.Module, loss, lr: float, schedule=warmup_cosine, betas=(0.9, 
     )
 
 
-def train_and_watch(objectives, data, sample, progress=False) -> torch.Tensor:
+def train_and_watch(objectives, data, sample, step_done) -> torch.Tensor:
     stops, seen = {round(share * len(data)) for share in moments}, [sample()]
-    for record in fit(objectives, data, device="cpu", progress=progress):
+    for record in fit(objectives, data, device="cpu", progress=False):
+        step_done(record.losses)
         if record.step in stops:
             seen.append(sample())
     return torch.stack(seen)  # (moments, n, …)
@@ -1076,25 +1082,38 @@ def grid_loss(x: torch.Tensor, generator=None) -> torch.Tensor:
 # %%
 steady = {"lr": 2e-3, "betas": (0.5, 0.9), "schedule": constant}
 families = {  # model, objectives, steps
-    "VAE": (vae, [aim(vae, vae.loss, 8e-3)], 700),
+    "VAE": (vae, [aim(vae, vae.loss, 8e-3, name="VAE")], 700),
     "GAN": (gan, [aim(gan.judge, gan.discriminator_loss, name="discriminator", **steady),
                   aim(gan.make, gan.generator_loss, name="generator", **steady)], 700),
-    "diffusion": (diffusion, [aim(diffusion, diffusion.loss, 5e-3)], 700),
-    "flow": (flow, [aim(flow, flow.loss, 5e-3)], 500),
-    "autoregressive": (autoregressive, [aim(autoregressive, grid_loss, 1e-2)], 250),
+    "diffusion": (diffusion, [aim(diffusion, diffusion.loss, 5e-3, name="diffusion")], 700),
+    "flow": (flow, [aim(flow, flow.loss, 5e-3, name="flow")], 500),
+    "autoregressive": (autoregressive, [aim(autoregressive, grid_loss, 1e-2, name="autoregressive")], 250),
 }  # fmt: skip
 
-# %%
+# %% [markdown]
+# The figure below is drawn anew while the five are trained, one after the other. Above, the losses: the pale line is
+# that of each batch, the strong one its running mean, and the steps of all five lie side by side. Below, a thousand
+# points by the model that is being trained. Watch how each model's points move to the ring.
+
+# %% alt="Above, the losses of the five families, trained one after the other; most fall at once and then stay level. Below, the points of the last model, on a grid, near the eight clusters of the ring."
 draw = torch.Generator().manual_seed(5)
 ring = [(toy_points("gaussians", 128, generator=draw)[0],) for _ in range(700)]
-films = {}
-for name, (model, objectives, steps) in families.items():
+films, model = {}, vae
 
-    def points(model=model):
-        return model.sample(1000, generator=torch.Generator().manual_seed(6)).view(-1, 2)
 
-    films[name] = train_and_watch(objectives, ring[:steps], points)
-films["autoregressive"] = 2.5 * films["autoregressive"]
+def points() -> torch.Tensor:
+    x = model.sample(1000, generator=torch.Generator().manual_seed(6)).view(-1, 2)
+    return 2.5 * x if model is autoregressive else x
+
+
+def show_points(ax: plt.Axes) -> None:
+    ax.scatter(*points().T, s=4, lw=0, alpha=0.25)
+    ax.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
+
+
+with Watch(sum(steps for *_, steps in families.values()), show_points) as step_done:
+    for name, (model, objectives, steps) in families.items():  # noqa: B007 points() samples from the model
+        films[name] = train_and_watch(objectives, ring[:steps], points, step_done)
 
 # %% tags=["G3", "nbval-ignore-output"]
 turn = torch.arange(5000) * 2 * math.pi / 5000
@@ -1171,7 +1190,8 @@ table(["model", "log-likelihood, nats per point"], list(log_likelihood.items()))
 # The same five, with the same losses, on real images. Only the networks grow: 196 numbers go in or come out instead of 2.
 # The flow and the autoregressive model see 8 grey levels; for the flow each level is spread evenly over an interval
 # (**dequantisation**, 역양자화), because a density needs numbers that vary continuously. The budget is short
-# for all: about five to twenty seconds each on a plain laptop (the time taken stands above each curve).
+# for all: about five to twenty seconds each on a plain laptop. Above each curve stands the time that is left; below it,
+# what the model draws, anew every few seconds, always from the same random numbers.
 
 # %%
 with seeded(0):
@@ -1211,33 +1231,35 @@ def learn(name: str) -> torch.Tensor:
     def sample():
         return model.sample(10, generator=torch.Generator().manual_seed(8)).view(-1, 1, 14, 14).clamp(-1, 1)
 
-    return train_and_watch(objectives, mixed, sample, progress=True)
+    with Watch(steps, lambda ax: show_images(sample(), ax=ax)) as step_done:
+        return train_and_watch(objectives, mixed, sample, step_done)
 
 
-# %% alt="The VAE's training curve: the loss falls steeply at first, then slowly."
+# %% alt="The VAE's training curve: the loss falls steeply at first, then slowly. Below, ten of its samples: soft digits."
 digit_films = {"VAE": learn("VAE")}
 
-# %% alt="The GAN's training curves: after a short swing the discriminator's loss stays near 1.4 and the generator's near 0.7."
+# %% alt="The GAN's training curves: after a short swing the discriminator's loss stays near 1.4 and the generator's near 0.7. Below, ten of its samples: blocky strokes."
 digit_films["GAN"] = learn("GAN")
 
-# %% alt="The diffusion model's training curve: it falls steeply, then levels off and stays noisy."
+# %% alt="The diffusion model's training curve: it falls steeply, then levels off and stays noisy. Below, ten of its samples: most are digits."
 digit_films["diffusion"] = learn("diffusion")
 
-# %% alt="The flow's training curve: it falls steeply below zero, then slowly."
+# %% alt="The flow's training curve: it falls steeply below zero, then slowly. Below, ten of its samples: shapes of grainy strokes."
 digit_films["flow"] = learn("flow")
 
-# %% alt="The autoregressive model's training curve: it falls steeply, then slowly."
+# %% alt="The autoregressive model's training curve: it falls steeply, then slowly. Below, ten of its samples: clean strokes, few of them digits."
 digit_films["autoregressive"] = learn("autoregressive")
 
 # %% [markdown]
-# The pale line is the loss of each batch, the dark one its running mean. Read the curves with care: each loss has a scale of its own. The VAE's, the flow's and the autoregressive model's are nats
+# Read the curves with care: each loss has a scale of its own. The VAE's, the flow's and the autoregressive model's are nats
 # per image and ought to fall. The flow's may be negative: its numbers vary continuously, and a density, unlike a probability, can be above 1. The GAN's two are in a contest. When the discriminator can only guess, its loss is
 # $2 \log 2 \approx 1.39$ and the generator's $\log 2 \approx 0.69$. Both hover about there and tell you little about the images. So look at them.
 
 # %% alt="Rows of sixteen digits: real ones, and samples of the five families. VAE and diffusion are soft, the GAN's are blocky, the flow's grainy, the autoregressive model's sharp, but often no digit."
 draw = torch.Generator().manual_seed(9)
 new = {
-    name: plan[0].sample(200, generator=draw).view(-1, 1, 14, 14).clamp(-1, 1) for name, plan in plans.items()
+    name: plans[name][0].sample(200, generator=draw).view(-1, 1, 14, 14).clamp(-1, 1)
+    for name in counted(plans, "families sampled")
 }
 show_rows({"real": test.x[:16]} | {name: x[:16] for name, x in new.items()}, scale=0.5)
 

@@ -48,6 +48,7 @@ from course_utils.autoencoders import squared_error
 from course_utils.data import load_images
 from course_utils.nets import blur, over_batches
 from course_utils.pretrained import load_pretrained
+from course_utils.progress import counted
 from course_utils.viz import show_images, show_rows, table
 
 # %% [markdown]
@@ -468,7 +469,7 @@ def attack(x: torch.Tensor, chosen: torch.Tensor, steps: int, eta: float = 2.0) 
 
 noise = torch.rand(200, 1, 28, 28, generator=seeded(0)) * 2 - 1
 path = attack(noise, torch.arange(200) % 10, steps=20)
-attacked = [see(x) for x in path]
+attacked = [see(x) for x in counted(path, "steps looked at")]
 
 # %% [markdown]
 # For comparison the noise also moves in a random direction, as far as the attack has moved it. Clipping shortens such a move, so we lengthen it until the distances match. All sets in the table have 200 images.
@@ -682,7 +683,8 @@ damage = {
 
 # %% tags=["M5"]
 curves = {
-    kind: [fid(real=unseen.features, fake=see(x).features) for x in row] for kind, row in damage.items()
+    kind: [fid(real=unseen.features, fake=see(x).features) for x in row]
+    for kind, row in counted(damage.items(), "kinds of damage")
 }
 assert all((torch.tensor(curve).diff() > 0).all() for curve in curves.values())
 
@@ -719,7 +721,7 @@ from course_utils.metrics import kernel_inception_distance
 
 draw, numbers = seeded(3), (100, 200, 500, 1000, 2000)
 fid_floor, kid_floor = torch.empty(5, 16), torch.empty(5, 16)
-for row, n in enumerate(numbers):
+for row, n in enumerate(counted(numbers, "numbers of images")):
     for column in range(16):
         a, b = seen.features[torch.randperm(4000, generator=draw)[: 2 * n]].split(n)
         fid_floor[row, column] = fid(real=a, fake=b)
@@ -804,7 +806,7 @@ on_trial = {"real training images": base, "blur, σ = 1": blur(base, 1.0)}
 on_trial |= {"noise, σ = 0.4": (base + 0.4 * grain).clamp(-1, 1), "the autoencoder's samples": generated}
 verdicts = {
     judge: {name: fid(real=embed(test.x), fake=embed(x)) for name, x in on_trial.items()}
-    for judge, embed in judges.items()
+    for judge, embed in counted(judges.items(), "judges")
 }
 
 # %% tags=["M5", "nbval-ignore-output"]
@@ -860,7 +862,7 @@ def wide(s: float) -> torch.Tensor:
 
 # %%
 low, high = 1.2, 4.0
-for _ in range(9):
+for _ in counted(range(9), "halvings"):
     s = (low + high) / 2
     poor = wide(s)
     poor_look = see(poor)
@@ -1065,7 +1067,7 @@ from course_utils.viz import chart
 shifts, ks = (0.0, 1.0, 2.0, 3.0, 4.0), (1, 3, 5)
 settings = [(shift, k, outlier) for shift in shifts for k in ks for outlier in outliers]
 frames, shares = {True: [], False: []}, {True: [], False: []}
-for shift, k, outlier in settings:
+for shift, k, outlier in counted(settings, "settings"):
     for around_real in (True, False):
         fig = Figure(figsize=(2.5, 1.75), layout="constrained")
         ax = fig.subplots()
@@ -1311,7 +1313,10 @@ def seconds(metric, n: int) -> float:
 # %% tags=["M8"]
 numbers_of_images = (500, 1000, 2000, 4000)
 times = {
-    metric.__name__: [seconds(metric, n) for n in numbers_of_images] for metric in (fid, precision_recall)
+    metric.__name__: [
+        seconds(metric, n) for n in counted(numbers_of_images, f"{metric.__name__}, numbers of images")
+    ]
+    for metric in (fid, precision_recall)
 }
 growth = {name: row[-1] / row[0] for name, row in times.items()}
 assert growth["precision_recall"] > 1.5 * growth["fid"]
@@ -1386,11 +1391,13 @@ def ends(encode) -> tuple[torch.Tensor, torch.Tensor]:
     return z, z.roll(1, dims=0)  # the neighbour in the list shows another digit
 
 
-# %% tags=["M9"]
+# %%
 z0, z1 = ends(autoencoder.encode)
 t, epsilon = torch.rand(1000, generator=seeded(0)), 1e-2
 steps = [over_batches(autoencoder.decode, lerp(z0, z1, t + shift)) for shift in (0, epsilon)]
 my_ppl = (distance(*steps) / epsilon**2).mean()
+
+# %% tags=["M9"]
 same_t = {"generator": seeded(0), "epsilon": epsilon, "discard": 0}
 library = perceptual_path_length(autoencoder.decode, distance, z0, z1, interpolate=lerp, **same_t)
 assert abs(my_ppl / library.mean - 1) < 0.01
@@ -1435,7 +1442,7 @@ def length(name: str, epsilon: float, seed: int = 0) -> float:
 with torch.inference_mode():
     halfway = {name: see(over_batches(g, lerp(a, b, 0.5))).features for name, (g, a, b) in decoders.items()}
 halfway_fid = {name: fid(real=unseen.features, fake=f) for name, f in halfway.items()}
-lengths = {name: [length(name, 0.1), length(name, 0.01)] for name in decoders}
+lengths = {name: [length(name, 0.1), length(name, 0.01)] for name in counted(decoders, "decoders")}
 
 # %% tags=["M9", "nbval-ignore-output"]
 assert lengths["16-D codes"][1] < 0.5 * lengths["2-D codes"][1]
@@ -1457,7 +1464,7 @@ table(["decoder", "PPL, ε = 0.1", "PPL, ε = 0.01", "FID halfway"],
 
 # %% tags=["M9", "nbval-ignore-output"]
 again = {
-    name: torch.tensor([length(name, 0.01, seed) for seed in range(1, 5)])
+    name: torch.tensor([length(name, 0.01, seed) for seed in counted(range(1, 5), f"{name}, draws")])
     for name in ("16-D codes", "cross-fade")
 }
 longer = again["16-D codes"].mean() - again["cross-fade"].mean()

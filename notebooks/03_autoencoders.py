@@ -46,6 +46,7 @@ from torch import nn
 from course_utils.autoencoders import Autoencoder, DenoisingAutoencoder, corrupt, squared_error
 from course_utils.data import batches, load_images
 from course_utils.nets import over_batches, seeded
+from course_utils.progress import Watch, counted
 from course_utils.viz import show_images, show_rows, table
 
 # %% [markdown]
@@ -153,13 +154,14 @@ print("The package's autoencoder is ours.")
 # %% [markdown]
 # Training is a loop of four lines: forget the last gradient, compute the loss, compute its gradient, take a step.
 # `batches` returns a list of shuffled batches, each with images and labels; the labels (`_`) we do not use. It is
-# shuffled by a random generator of its own, so that you get the same order again. Here are forty steps.
+# shuffled by a random generator of its own, so that you get the same order again. Here are forty steps; `counted` goes
+# through them one by one and says how many are done.
 
 # %%
 optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=2e-3)
 shuffled = batches(train, 128, steps=40, generator=torch.Generator().manual_seed(0))
 before = loss(test.x).item()
-for x, _ in shuffled:
+for x, _ in counted(shuffled, "steps"):
     optimizer.zero_grad()
     batch_loss = loss(x)
     batch_loss.backward()
@@ -174,11 +176,11 @@ print("Forty steps take more than a fifth off the loss on the test images.")
 # or stop; `list` lets it run to the end. Forty steps with it, from the same start and with the same batches, lead
 # to the same place.
 
-# %%
+# %% alt="Training curve of forty steps: the loss of each batch and its running mean fall."
 from course_utils.training import Objective, fit, warmup_cosine
 
 objective = Objective(model, model.loss, torch.optim.Adam(model.parameters(), lr=2e-3))
-list(fit(objective, shuffled, progress=False, device="cpu"))
+list(fit(objective, shuffled, device="cpu"))
 assert abs(model.loss(test.x).item() / loss(test.x).item() - 1) < 0.02
 print("Our loop and the package's arrive at the same loss.")
 
@@ -186,21 +188,26 @@ print("Our loop and the package's arrive at the same loss.")
 # ## 4 · Train it
 #
 # Now for real: 720 steps with batches of 16 images, so each image is seen three times or so. The learning rate rises for
-# a moment and then falls to zero along a cosine. On a plain laptop this takes half a minute.
+# a moment and then falls to zero along a cosine. On a plain laptop this takes half a minute. Meanwhile the figure is drawn
+# anew: above, the loss, and how long it will still take; below, every few seconds, ten test images and what the network
+# makes of them. Watch for two moments: when the blur first differs from image to image, and when you can read it.
 
 
-# %% alt="Training curve: the squared error of each batch, and its running mean, which falls steeply, slows down near 200, and falls on."
-def train_live(model: Autoencoder) -> float:
+# %% alt="Training curve: the squared error of each batch, and its running mean, which falls steeply, slows down near 200, and falls on. Below, ten test images and their reconstructions, most of them the same digit with softer strokes."
+def train_live(model: Autoencoder, x: torch.Tensor) -> float:
+    def both_rows(ax: plt.Axes) -> None:
+        show_rows({"input": x, "output": over_batches(model, x)}, ax=ax)
+
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, fused=True)
     objective = Objective(model, model.loss, optimizer, "squared error", schedule=warmup_cosine)
     shuffled = batches(train, 16, steps=720, generator=torch.Generator().manual_seed(0))
-    records = list(fit(objective, shuffled))
+    records = list(fit(objective, shuffled, picture=both_rows))
     return records[-1].loss
 
 
 with seeded(0):
     autoencoder = Autoencoder(latent_dim=16)
-plain_loss = train_live(autoencoder)
+plain_loss = train_live(autoencoder, test.x[:10])
 assert plain_loss < 80
 
 # %% [markdown]
@@ -298,7 +305,7 @@ features = {name: {"train": make(train.x), "test": make(test.x)} for name, make 
 label_counts = (1, 2, 5, 10, 20)
 reached = {
     name: torch.tensor([[accuracy(both, k, seed) for seed in range(5)] for k in label_counts])
-    for name, both in features.items()
+    for name, both in counted(features.items(), "kinds of features")
 }
 means = {name: values.mean(dim=1) for name, values in reached.items()}
 baseline = torch.maximum(means["784 pixels"], means["PCA, 16 numbers"])
@@ -405,12 +412,13 @@ by_hand = ((some - on_noise(x_tilde)) ** 2).sum(dim=(1, 2, 3)).mean()
 assert torch.isclose(by_hand, on_noise.loss(some, generator=torch.Generator().manual_seed(3)))
 print("One line by hand is the package's loss.")
 
-# %% alt="Training curve of the denoising autoencoder on Gaussian noise: it falls steeply, then more slowly."
-noise_loss = train_live(on_noise)
+# %% alt="Training curve of the denoising autoencoder on Gaussian noise: it falls steeply, then more slowly. Below, ten test images under noise, and what the network makes of them: digits without noise."
+noise_loss = train_live(on_noise, x_tilde)
 assert noise_loss < 100
 
-# %% tags=["nbval-ignore-output"] alt="Training curve of the denoising autoencoder on dropout: it falls steeply, then more slowly."
-dropout_loss = train_live(on_dropout)
+# %% tags=["nbval-ignore-output"] alt="Training curve of the denoising autoencoder on dropout: it falls steeply, then more slowly. Below, ten test images with pixels missing, and what the network makes of them: whole digits."
+x_tilde = corrupt(some, "dropout", 0.4, generator=torch.Generator().manual_seed(3))
+dropout_loss = train_live(on_dropout, x_tilde)
 assert dropout_loss < 100
 table(["trained on", "loss at the end"],
       [["clean images", plain_loss], ["noise", noise_loss], ["dropout", dropout_loss]])  # fmt: skip
@@ -493,22 +501,34 @@ table(["r of", *deformed], [[name, *values.values()] for name, values in r.items
 #
 # $$\frac{E[x \mid \tilde{x}] - \tilde{x}}{\sigma^2} = \nabla_{\tilde{x}} \log p_\sigma(\tilde{x})$$
 #
-# If the data are a list of points, $p_\sigma$ is the average of Gaussians of width $\sigma$, one around each point, so we can compute the right side exactly, and compare.
+# If the data are a list of points, $p_\sigma$ is the average of Gaussians of width $\sigma$, one around each point, so we can compute the right side exactly, and compare. While the network learns, the figure shows noisy points in grey, and where its arrows send them.
 
-# %%
+# %% alt="The loss falls and then stays level. Below, noisy points and the places where the arrows send them, which lie on two thin half moons."
 points, sigma, steps = load_images("toy:moons", n=2000).x, 0.3, 800
 with seeded(0):
     arrow = nn.Sequential(nn.Linear(2, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU(), nn.Linear(128, 2))
 adam, draw = torch.optim.Adam(arrow.parameters()), torch.Generator().manual_seed(7)
-for step in range(steps):
-    x = points[torch.randint(len(points), (1000,), generator=draw)]
-    x_tilde = x + sigma * torch.randn(x.shape, generator=draw)
-    adam.param_groups[0]["lr"] = 0.01 * (1 - step / steps)
-    adam.zero_grad()
-    (x_tilde + arrow(x_tilde) - x).square().sum(
-        dim=1
-    ).mean().backward()  # the denoised point against the clean one
-    adam.step()
+some_tilde = points + sigma * torch.randn(points.shape, generator=torch.Generator().manual_seed(9))
+
+
+def show_sent(ax: plt.Axes) -> None:
+    ax.scatter(*some_tilde.T, s=2, color="0.8")
+    ax.scatter(*(some_tilde + arrow(some_tilde)).T, s=2)
+    ax.set(xlim=(-3, 3), ylim=(-2.3, 2.3), aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
+
+
+with Watch(steps, show_sent) as step_done:
+    for step in range(steps):
+        x = points[torch.randint(len(points), (1000,), generator=draw)]
+        x_tilde = x + sigma * torch.randn(x.shape, generator=draw)
+        adam.param_groups[0]["lr"] = 0.01 * (1 - step / steps)
+        adam.zero_grad()
+        loss_here = (
+            (x_tilde + arrow(x_tilde) - x).square().sum(dim=1).mean()
+        )  # the denoised point, the clean one
+        loss_here.backward()
+        adam.step()
+        step_done(loss_here.item())
 
 # %% tags=["A2", "nbval-ignore-output"] alt="Arrows over points on two half moons, learned on the left, exact on the right. Both point to the moons and agree near them; in the corners the learned ones differ."
 
@@ -558,6 +578,9 @@ NoiseExplorer(denoiser, test, baseline=shipped)
 # Against noise the denoising autoencoder keeps the digit even beyond the level it was trained on, while for many images the plain one begins to lose it at about $\sigma = 0.6$. With a black patch the denoising one often does a little better. With lost pixels it is usually the *plain* one: compare the squared errors from $p = 0.4$ on. A likely reason: the denoising one has learned to average a pixel with its neighbours, and where many pixels of a stroke are black this average makes the stroke fade.
 #
 # </details>
+#
+# **Draw a digit of your own**, or a letter, and see what an autoencoder with 16 numbers makes of it: add a cell with
+# `from course_utils.explorers import DrawingExplorer; DrawingExplorer()`.
 
 # %% [markdown]
 # ## 7 · The space of codes
@@ -638,11 +661,13 @@ table(["images", "share readable"], list(shares.items()))
 # %% [markdown]
 # The judge is in the package too, since later notebooks ask it again: `readability(train.x, test.x)` gives the function.
 
-# %% alt=["Twenty images decoded from random codes that the judge can read: digits, some a little odd.", "Twenty images decoded from random codes that the judge cannot read: fragments and mixtures of digits."]
+# %%
 from course_utils.features import readability
 
 readable = is_readable(drawn)
 assert torch.equal(readability(train.x, test.x)(drawn), readable)
+
+# %% alt=["Twenty images decoded from random codes that the judge can read: digits, some a little odd.", "Twenty images decoded from random codes that the judge cannot read: fragments and mixtures of digits."]
 show_images(drawn[readable][:20], columns=20, title="random codes: readable")
 show_images(drawn[~readable][:20], columns=20, title="random codes: not readable")
 
@@ -688,7 +713,7 @@ def nearest(x: torch.Tensor) -> float:
 rows = [
     ["reconstructed test images", shares["their reconstructions"], nearest(pictures["their reconstructions"])]
 ]
-for clouds in (1, 3, 10, 30):
+for clouds in counted((1, 3, 10, 30), "mixtures"):
     mixture = GaussianMixture(clouds, reg_covar=1e-3, random_state=0).fit(codes)
     x = over_batches(shipped.decode, torch.from_numpy(mixture.sample(1000)[0]).float())
     name = f"codes from {clouds} Gaussian{'s' * (clouds > 1)}"
@@ -716,7 +741,10 @@ ts = torch.linspace(0, 1, 7)
 
 def along(points: torch.Tensor, shift: int, decode) -> list[float]:
     others = points.roll(shift, dims=0)
-    return [is_readable(decode((1 - t) * points + t * others)).double().mean().item() for t in ts]
+    return [
+        is_readable(decode((1 - t) * points + t * others)).double().mean().item()
+        for t in counted(ts, "places on the way")
+    ]
 
 
 walks = {}

@@ -50,6 +50,7 @@ import torch
 from torch import Tensor, distributions, nn
 
 from course_utils.data import Images, batches, load_images
+from course_utils.progress import Watch, counted
 from course_utils.viz import PALETTE, show_images, show_rows, table
 
 # %% alt="Ten handwritten digits, 0 to 9, from the test images."
@@ -408,15 +409,26 @@ def train_live(model: VAE | Autoencoder, name: str) -> None:
     adam = torch.optim.Adam(model.parameters(), lr=2e-3, fused=True)
     objective = Objective(model, model.loss, adam, name, schedule=warmup_cosine)
     shuffled = batches(train, 64, steps=600, generator=torch.Generator().manual_seed(0))
-    list(fit(objective, shuffled))  # fit yields after each step; list runs it to the end
+    ten = torch.randn(10, 16, generator=torch.Generator().manual_seed(2))
+
+    def three_rows(ax: plt.Axes) -> None:
+        drawn = model.decode(ten.to(next(model.parameters()).device)).cpu()
+        rows = {"image": some, "reconstructed": over_batches(model, some).cpu(), "code from N(0, I)": drawn}
+        show_rows(rows, ax=ax)
+
+    list(fit(objective, shuffled, picture=three_rows))  # fit yields after each step; list runs it to the end
     model.cpu()
 
 
-# %% alt="The VAE's training curve: minus the ELBO falls steeply, then levels off."
+# %% [markdown]
+# While they are trained, the figure shows ten test images, their reconstructions, and what the decoder makes of ten
+# codes from $N(0, I)$. Compare the last rows of the two figures when they are done.
+
+# %% alt="The VAE's training curve: minus the ELBO falls steeply, then levels off. Below, ten digits, their soft reconstructions, and images from normal codes: soft shapes, many like digits."
 vae = small(VAE, seed=0)
 train_live(vae, "−ELBO (nats)")
 
-# %% alt="The autoencoder's training curve: the squared error falls steeply, then levels off."
+# %% alt="The autoencoder's training curve: the squared error falls steeply, then levels off. Below, ten digits, their reconstructions, and images from normal codes: blots that are hardly ever digits."
 plain = small(Autoencoder, seed=0)
 train_live(plain, "squared error")
 
@@ -486,7 +498,8 @@ with seeded(0):
     untrained = VAE(latent_dim=d).eval()
 drawn["VAE, untrained"] = over_batches(untrained.decode, normal_codes)
 drawn["shipped VAE, d = 2"] = over_batches(plane.decode, normal_codes[:, :2])
-scores = {name: judge(x) for name, x in ({"real training images": train.x[:1000]} | drawn).items()}
+sets = {"real training images": train.x[:1000]} | drawn
+scores = {name: judge(x) for name, x in counted(sets.items(), "sets judged")}
 
 # %% tags=["V1", "nbval-ignore-output"] slide="Its own prior favours the VAE; with ten Gaussians fitted, the autoencoder is ahead"
 readable, distance = ({name: row[k] for name, row in scores.items()} for k in (0, 1))
@@ -551,7 +564,9 @@ def log_joint(z: Tensor) -> Tensor:  # log p(x, z) for n codes (n, 2) and the 20
 wide, high = torch.linspace(-4.5, 4.5, 181), torch.linspace(-4.5, 4.5, 271)  # finer along z_2: narrow clouds
 grid, log_cell = torch.cartesian_prod(wide, high), ((wide[1] - wide[0]) * (high[1] - high[0])).log()
 grid = grid[grid.norm(dim=1) < 4.5]  # a radius of 5.5 gives the same
-joint = torch.cat([log_joint(part) for part in grid.split(10_000)])  # (38131, 20)
+joint = torch.cat(
+    [log_joint(part) for part in counted(grid.split(10_000), "parts of the grid")]
+)  # (38131, 20)
 log_p = joint.logsumexp(dim=0) + log_cell  # (20,): log p(x), exact up to the grid
 
 # %% [markdown]
@@ -688,28 +703,42 @@ plt.show()
 
 
 # %%
-def train_small(model: VAE, steps: int, seed: int, warmup: int = 0, images: Images = train) -> VAE:
+def train_small(
+    name: str, model: VAE, steps: int, watch: Watch, warmup: int = 0, images: Images = train
+) -> None:
     networks = [weight for name, weight in model.named_parameters() if name != "log_sigma"]
     groups = [{"params": networks, "lr": 2e-3}, {"params": [model.log_sigma], "lr": 2e-2}]
     adam, beta = torch.optim.Adam(groups, fused=True), model.beta
     rate = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: warmup_cosine((step + 0.5) / steps))
-    draw = torch.Generator().manual_seed(seed)
+    draw = torch.Generator().manual_seed(0)
     for step, (x, _) in enumerate(batches(images, 64, steps, generator=draw), start=1):
         if warmup:  # of the KL term's weight, see section 6
             model.beta = beta * min(1.0, step / warmup)
         adam.zero_grad()
-        model.loss(x, generator=draw).backward()
+        loss_of_batch = model.loss(x, generator=draw)
+        loss_of_batch.backward()
         adam.step()
         rate.step()
-    return model
+        watch({name: loss_of_batch.item()})
 
 
-# %%
-sigmas = {"Gaussian, σ = 1": {"sigma": 1.0}, "Gaussian, σ learned": {}}
-trained = {"Bernoulli": vae} | {
-    name: train_small(small(VAE, 0, likelihood="gaussian", **sigma), 600, seed=0)
-    for name, sigma in sigmas.items()
+def show_models(models: dict[str, VAE], x: Tensor, ax: plt.Axes) -> None:
+    show_rows({"image": x} | {name: over_batches(model, x) for name, model in models.items()}, ax=ax)
+
+
+# %% [markdown]
+# `Watch` draws the figure that `fit` has drawn so far, for a loop of our own: the losses of the two trainings one after
+# the other, and what the models make of ten test images.
+
+# %% alt="The losses of two trainings one after the other: that with σ = 1 is nearly level from the start, that with a learned σ falls steeply. Below, ten digits and their reconstructions by both models."
+trained = {
+    "Gaussian, σ = 1": small(VAE, 0, likelihood="gaussian", sigma=1.0),
+    "Gaussian, σ learned": small(VAE, 0, likelihood="gaussian"),
 }
+with Watch(2 * 600, lambda ax: show_models(trained, some, ax)) as watch:
+    for name, model in trained.items():
+        train_small(name, model, 600, watch)
+trained = {"Bernoulli": vae} | trained
 
 # %%
 from course_utils.autoencoders import squared_error
@@ -773,14 +802,19 @@ print("The learned σ agrees with the root mean squared error within a tenth.")
 #
 # But first ask whether there is something to cure. A code that is silent after a short training may just need more
 # time. So the plain training and warm-up are each run twice, for 300 and for 800 steps; free bits once, for 300.
-# The network is the small one of section 3, and each run starts from the same seed.
+# The network is the small one of section 3, and each run starts from the same seed. Watch the rows of images: as long as
+# all images of a row are the same, the code is silent.
 
-# %%
-taxed = {}
-for steps in (300, 800):
-    taxed["β = 10", steps] = train_small(small(VAE, 0, beta=10.0), steps, seed=0)
-    taxed["with warm-up", steps] = train_small(small(VAE, 0, beta=10.0), steps, seed=0, warmup=steps // 2)
-taxed["with free bits", 300] = train_small(small(VAE, 0, beta=10.0, free_bits=0.5), 300, seed=0)
+# %% alt="The losses of five trainings one after the other. Below, ten digits and their reconstructions by the five models; after 300 steps those with β = 10 alone are all the same blur."
+taxed = {
+    (name, steps): small(VAE, 0, beta=10.0) for steps in (300, 800) for name in ("β = 10", "with warm-up")
+}
+taxed["with free bits", 300] = small(VAE, 0, beta=10.0, free_bits=0.5)
+named = {f"{name}, {steps} steps": model for (name, steps), model in taxed.items()}
+with Watch(sum(steps for _, steps in taxed), lambda ax: show_models(named, some, ax)) as watch:
+    for (name, steps), model in taxed.items():
+        warmup = steps // 2 if name == "with warm-up" else 0
+        train_small(f"{name}, {steps} steps", model, steps, watch, warmup)
 
 # %%
 from course_utils.autoencoders import kl_each_dimension
@@ -855,13 +889,14 @@ class ReadingVAE(VAE):
         return log_bernoulli(x, 2 * self.decoder.before_tanh(z) + seen.view_as(x))
 
 
-# %%
+# %% alt="The losses of three trainings one after the other. Below, ten digits in black and white and what the decoder makes of their codes alone: soft digits where pixels are independent, fainter ones where pixels see those before."
 coins = replace(train, x=binarise(train.x, generator=torch.Generator().manual_seed(11)))
 test_coins = binarise(test.x, generator=torch.Generator().manual_seed(18))
-judged = {"pixels independent, 400 steps": train_small(small(VAE, 0), 400, seed=0, images=coins)}
-for steps in (200, 400):
-    model = train_small(small(ReadingVAE, 0), steps, seed=0, images=coins)
-    judged[f"pixels see those before, {steps} steps"] = model
+judged = {"pixels independent, 400 steps": small(VAE, 0)}
+judged |= {f"pixels see those before, {steps} steps": small(ReadingVAE, 0) for steps in (200, 400)}
+with Watch(400 + 200 + 400, lambda ax: show_models(judged, coins.x[:10], ax)) as watch:
+    for (name, model), steps in zip(judged.items(), (400, 200, 400), strict=True):
+        train_small(name, model, steps, watch, images=coins)
 
 # %%
 rate, bound = {}, {}
@@ -926,7 +961,7 @@ series |= {beta: load_pretrained(f"vae-2d-beta-{beta}-mnist", "cpu") for beta in
 
 # %%
 rows = []
-for beta, model in series.items():
+for beta, model in counted(series.items(), "values of β"):
     with torch.inference_mode():
         part = model.elbo(test.x, generator=torch.Generator().manual_seed(9))
     on_test = [-part.log_likelihood.mean().item(), part.total.mean().item()]
@@ -1093,7 +1128,7 @@ places = {
 # %% tags=["V1", "nbval-ignore-output"] slide="Ten Gaussians fitted to the codes close more than half of the gap"
 from_clouds, from_prior, from_one, from_ten = found = [
     scores["shipped VAE"] if z is normal_codes else judge(over_batches(shipped.decode, z))  # as in section 3
-    for z in places.values()
+    for z in counted(places.values(), "kinds of codes")
 ]
 with torch.inference_mode():
     z = reparameterise(*shipped.posterior(test.x), generator=torch.Generator().manual_seed(10))
@@ -1245,6 +1280,9 @@ table(["rank", *range(1, 9), 16], [["squared change of the image", *change.tolis
 # it favours axes along which the decoder's main directions of change lie (Rolínek et al., 2019). Still, nothing in
 # the loss says that one number should have one *human* meaning, and without any labels or assumptions it cannot be
 # guaranteed (Locatello et al., 2019). Which change falls to which number may change with the seed.
+#
+# **Draw a digit of your own**, and see how this VAE changes it where a plain autoencoder copies it: add a cell with
+# `from course_utils.explorers import DrawingExplorer; DrawingExplorer()`.
 #
 # ## 11 · Its images are blurred (V3)
 #
@@ -1410,14 +1448,25 @@ with seeded(0):
     vq = VQVAE(encoder, decoder, codebook=torch.randn(32, 8)).to(memory_format=torch.channels_last)
 _ = nn.init.constant_(decoder[-2].bias, -1.0)  # begin near the mean brightness
 
-# %%
+
+# %% alt="The loss of the model with a codebook swings at first, then falls and levels off. Below, ten digits and what comes back through the map of code numbers: the same digits, a little softer."
+def through(x: Tensor) -> Tensor:
+    return vq.decode(vq.numbers(vq.encoder(x)))
+
+
 adam = torch.optim.Adam(vq.parameters(), lr=2e-3, fused=True)
 cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, 350)
-for x, _ in batches(train, 32, steps=350, generator=torch.Generator().manual_seed(0)):
-    adam.zero_grad()
-    vq.loss(x).backward()
-    adam.step()
-    cosine.step()
+shuffled = batches(train, 32, steps=350, generator=torch.Generator().manual_seed(0))
+with Watch(
+    350, lambda ax: show_rows({"image": some, "through the codes": through(some)}, ax=ax)
+) as step_done:
+    for x, _ in shuffled:
+        adam.zero_grad()
+        loss_of_batch = vq.loss(x)
+        loss_of_batch.backward()
+        adam.step()
+        cosine.step()
+        step_done(loss_of_batch.item())
 
 # %%
 with torch.inference_mode():

@@ -177,10 +177,12 @@ def generated() -> torch.Tensor:  # 2,000 points, always from the same noise
 # and momentum would keep going in the old one.)
 
 # %% tags=["N1"]
+from course_utils.progress import Watch, counted
+
 adam_D = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.0, 0.9))
 adam_G = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.0, 0.9))
 start = generated()
-for _ in range(400):
+for _ in counted(range(400), "turns"):
     x, _ = toy_points("moons", 256, generator=draw)
     x_hat = generator(torch.randn(256, 2, generator=draw))
     adam_D.zero_grad()
@@ -214,7 +216,8 @@ def objectives(game: GAN, lr: float = 1e-3, betas: tuple[float, float] = (0.0, 0
 # ## 2 · Watch them play (N3)
 #
 # We start again from the same first weights and play 1,000 turns. At chosen moments we keep the generator's points, the
-# direction in which its loss would move them, and the discriminator's answer on a grid.
+# direction in which its loss would move them, and the discriminator's answer on a grid. The figure follows the game: the
+# losses, and below them the generated points, drawn anew every few seconds.
 
 # %%
 moments = [0, 10, 20, 30, 40, 60, 80, 100, 130, 160, 200, 250, 300, 400, 500, 600, 700, 850, 1000]
@@ -230,11 +233,17 @@ def look() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return points, -slope, field
 
 
-# %%
+# %% alt="The losses of both players swing at first and then settle, the discriminator's near 1.4, the generator's near 0.7. Below, the generated points lie along the two half moons."
+def show_points(ax: plt.Axes) -> None:
+    ax.scatter(*real.T, s=2, color="0.8")
+    ax.scatter(*generated().T, s=2, color=PALETTE[1])
+    ax.set(xlim=(-3, 3), ylim=(-2.3, 2.3), aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
+
+
 generator, discriminator = two_players(seed=0)
 moons = [(toy_points("moons", 256, generator=draw)[0],) for _ in range(1000)]
 film, losses = [look()], []
-for record in fit(objectives(GAN(generator, discriminator)), moons, progress=False, device="cpu"):
+for record in fit(objectives(GAN(generator, discriminator)), moons, picture=show_points, device="cpu"):
     losses.append(list(record.losses.values()))
     if record.step in moments:
         film.append(look())
@@ -413,7 +422,7 @@ def train_discriminator(delta: float, kind: str = "non-saturating", penalty: flo
 
 # %%
 deltas = [6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.5, 0.0]
-trained = {delta: train_discriminator(delta) for delta in deltas}
+trained = {delta: train_discriminator(delta) for delta in counted(deltas, "shifts")}
 
 # %% tags=["N2"]
 answers = {delta: D(line[:, None].float())[:, 0].sigmoid() for delta, D in trained.items()}
@@ -731,6 +740,13 @@ def take_step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
     optimizer.step()
 
 
+def side_by_side(games: torch.Tensor, ax: plt.Axes) -> None:  # (games, n, 2)
+    for k, x in enumerate(games):
+        ax.scatter(*(centres + torch.tensor([8.0 * k, 0.0])).T, s=60, color="0.85")
+        ax.scatter(x[:, 0] + 8 * k, x[:, 1], s=1.5, color=PALETTE[1])
+    ax.set(xlim=(-4, 8 * len(games) - 4), ylim=(-3.5, 3.5), aspect="equal", xticks=[], ylabel="$x_2$")
+
+
 # %%
 def play_ring(seed: int, turns: int = 5, lr_G: float = 2e-3, r1: float = 0.0, pack: int = 1) -> torch.Tensor:
     with seeded(seed):
@@ -744,21 +760,23 @@ def play_ring(seed: int, turns: int = 5, lr_G: float = 2e-3, r1: float = 0.0, pa
     def score(x: torch.Tensor) -> torch.Tensor:  # `pack` points get one score together
         return D(x.reshape(GAMES, -1, 2 * pack)).flatten()
 
-    for round_ in range(1, ROUNDS + 1):
-        x = toy_points("gaussians", GAMES * 128, generator=draw)[0].view(GAMES, 128, 2)
-        loss = discriminator_loss(score(x), score(G(torch.randn(x.shape, generator=draw)).detach()))
-        loss = loss + (r1 / 2 * r1_penalty(score, x) / 128 if r1 else 0.0)  # the mean over 128 points
-        take_step(both[0], loss)
-        for _ in range(turns):
-            take_step(both[1], generator_loss(score(G(torch.randn(x.shape, generator=draw)))))
-        for schedule in shorter:
-            schedule.step()
-        if round_ % (ROUNDS // 15) == 0:
-            film.append(G(Z).detach())
+    with Watch(ROUNDS, lambda ax: side_by_side(G(Z), ax)) as round_done:
+        for round_ in range(1, ROUNDS + 1):
+            x = toy_points("gaussians", GAMES * 128, generator=draw)[0].view(GAMES, 128, 2)
+            loss = discriminator_loss(score(x), score(G(torch.randn(x.shape, generator=draw)).detach()))
+            loss = loss + (r1 / 2 * r1_penalty(score, x) / 128 if r1 else 0.0)  # the mean over 128 points
+            take_step(both[0], loss)
+            for _ in range(turns):
+                take_step(both[1], generator_loss(score(G(torch.randn(x.shape, generator=draw)))))
+            for schedule in shorter:
+                schedule.step()
+            if round_ % (ROUNDS // 15) == 0:
+                film.append(G(Z).detach())
+            round_done({"discriminator": loss.item()})
     return torch.stack(film, dim=1)  # (games, 15 moments, 1000, 2)
 
 
-# %%
+# %% alt=["The discriminator's loss in the game of one turn to one. Below, three rings of eight grey discs side by side; the generated points reach some of the discs in each.", "The discriminator's loss in the game of five turns to one. Below, the same three rings; the generated points sit in a few clumps."]
 ring_films = {"one to one": play_ring(0, turns=1, lr_G=1e-3), "five to one": play_ring(0)}
 moments_of_ring = range(ROUNDS // 15, ROUNDS + 1, ROUNDS // 15)
 
@@ -890,7 +908,7 @@ print("The package's r1_penalty agrees.")
 # %% [markdown]
 # Now the same three games on the ring, the generator favoured as before, with R1:
 
-# %% alt="Three games at five moments with the R1 penalty: the generated points spread along the ring, and at the end they pass through nearly all eight modes."
+# %% alt=["The discriminator's loss with the R1 penalty. Below, three rings side by side; the generated points reach nearly all discs.", "Three games at five moments with the R1 penalty: the generated points spread along the ring, and at the end they pass through nearly all eight modes."]
 r1 = 20.0
 ring_films["five to one, R1"] = play_ring(0, r1=r1)
 show_games(ring_films["five to one, R1"], f"the generator favoured, R1 with γ = {r1:g}")
@@ -902,7 +920,7 @@ show_games(ring_films["five to one, R1"], f"the generator favoured, R1 with γ =
 # both real or both generated, and let it give the pair one score (**packing**, 패킹, Lin et al., 2018). Two generated points
 # in one clump give the generator away, since two real ones seldom lie so close together.
 
-# %% alt="Three games at five moments with packing: the generated points cover the ring and reach nearly all eight modes."
+# %% alt=["The discriminator's loss with packing. Below, three rings side by side; the generated points reach nearly all discs.", "Three games at five moments with packing: the generated points cover the ring and reach nearly all eight modes."]
 ring_films["five to one, packed"] = play_ring(0, pack=2)
 show_games(ring_films["five to one, packed"], "the generator favoured, packed: two points per score")
 
@@ -990,6 +1008,29 @@ Explorer(
 # </details>
 
 # %% [markdown]
+# ### Try it: play the game yourself
+#
+# The same game once more, but now your browser trains both players, without a kernel. Press *start again*, slow down,
+# and watch where the arrows lead. Then give $G$ five turns a round, set R1 to 0 and start again; then R1 to 20, and
+# start again. The net is the square of noise between −2 and 2 in both directions, as $G$ bends it: where does it tear
+# when the data come in eight pieces? (A player has two hidden layers of 48. R1 is taken on a quarter of each batch.)
+
+# %%
+from course_utils.explorers import GanPlayground
+
+GanPlayground()
+
+# %% [markdown]
+# <details><summary>What you should have seen</summary>
+#
+# With one turn each and a little R1, after 600 rounds all eight modes are covered, and more than half of the points are
+# near one. With five turns of $G$ and no penalty the points run together: after 300 rounds they cover two modes at
+# most. With R1 at 20, and all else the same, seven or eight are covered after 400 rounds. (We tried three seeds of
+# each.) The net cannot tear, since $G$ is continuous: between two modes it is stretched.
+#
+# </details>
+
+# %% [markdown]
 # ## 5 · Digits (N1)
 #
 # Now the same game with images. Both players become convolutional: the generator maps noise to 64 channels of 7 × 7 and
@@ -1040,7 +1081,8 @@ def slopes(spectral: bool = False, penalty: float = 0.0) -> torch.Tensor:
 
 
 # %% tags=["N2", "nbval-ignore-output"]
-free, with_penalty, spectral = slopes(), slopes(penalty=10.0), slopes(spectral=True)
+critics_of_digits: list[dict] = [{}, {"penalty": 10.0}, {"spectral": True}]
+free, with_penalty, spectral = (slopes(**how) for how in counted(critics_of_digits, "critics"))
 assert free.mean() > 5000
 assert 0.5 < with_penalty.mean() < 4
 assert 0.5 < spectral.mean() < 8
@@ -1061,7 +1103,8 @@ table(["critic", "mean slope", "largest slope"],
 # players circle around each other; a mean over about the last hundred turns is meant to cancel part of that. Both
 # networks are half as wide as those of the shipped GAN. 500 turns with 32 images each
 # take a minute or two on a plain laptop; with a GPU, `budget` makes it 2,000 turns. (An assert that begins
-# `turns > 500 or` states what was seen with 500.) At fifteen moments we keep the images of 500 fixed noise vectors.
+# `turns > 500 or` states what was seen with 500.) At fifteen moments we keep the images of 500 fixed noise vectors. Ten
+# of them are drawn below the losses every few seconds, by the averaged generator.
 
 # %%
 from course_utils.training import budget
@@ -1075,9 +1118,14 @@ z500 = torch.randn(500, 8, generator=torch.Generator().manual_seed(6))
 stops = [turns * k // 15 for k in range(1, 16)]
 growth, digit_losses = [], []
 
-# %% alt="Training curves of discriminator and generator: noisy, and level after the first steps."
+
+# %% alt="Training curves of discriminator and generator: noisy, and level after the first steps. Below, ten images by the generator, most of them digits."
+def show_ten(ax: plt.Axes) -> None:
+    show_images(over_batches(turn_of_G.ema.module.eval(), z500[:10]), ax=ax)
+
+
 shuffled = batches(train, 32, steps=turns, generator=torch.Generator().manual_seed(0))
-for record in fit([turn_of_D, turn_of_G], shuffled):
+for record in fit([turn_of_D, turn_of_G], shuffled, picture=show_ten):
     digit_losses.append(list(record.losses.values()))
     if record.step in stops:
         growth.append(over_batches(turn_of_G.ema.module.eval(), z500).cpu())
@@ -1402,7 +1450,10 @@ tried = {
     "noise truncated, class given": truncated(told),
     "noise truncated, no class": truncated(shipped),
 }
-verdict = {name: torch.tensor([judged(x)[1:] for x in sets]) for name, sets in tried.items()}
+verdict = {
+    name: torch.tensor([judged(x)[1:] for x in counted(sets, f"{name}, sets")])
+    for name, sets in tried.items()
+}
 
 # %% tags=["N1-trade"]
 by_choice, with_class, without_class = verdict.values()  # each (sets, 3): precision, recall, readable

@@ -291,13 +291,14 @@ print("Both losses are the package's.")
 # networks from here on are half as wide as those above.
 
 # %%
+from course_utils.progress import counted
 from course_utils.training import Objective, budget, exponential_average, fit
 
 turns = budget(500, 1500)  # one turn is one step of each player; the second number is for an accelerator
 
 
 def train_players(
-    data: Images, num_classes: int | None = 10, *, mismatched: bool = False, progress: bool = False
+    data: Images, num_classes: int | None = 10, *, mismatched: bool = False
 ) -> tuple[nn.Module, nn.Module]:
     with seeded(0):
         generator = Generator(16, num_classes=num_classes, width=16)
@@ -311,12 +312,23 @@ def train_players(
         ema = average if player is generator else None
         players.append(Objective(player, losses[name], adam, name, ema=ema))
     shuffled = batches(data, 64, turns, generator=torch.Generator().manual_seed(0))
-    list(fit(players, shuffled, progress=progress))
+
+    def ten(ax: plt.Axes) -> None:
+        y = torch.arange(10, device=next(generator.parameters()).device) if num_classes else None
+        x = average.module.eval().sample(
+            10, y, generator=torch.Generator(y.device if num_classes else None).manual_seed(1)
+        )
+        show_images(x, ax=ax)
+
+    list(fit(players, shuffled, picture=ten))
     return average.module.cpu().eval(), discriminator.cpu().eval()
 
 
-# %% alt="Training curves of discriminator and generator: after the first swings both are nearly level."
-plain, plain_D = train_players(train, progress=True)
+# %% [markdown]
+# While they play, the figure shows the losses and, below, ten images, asked for as 0, 1, …, 9, always from the same noise.
+
+# %% alt="Training curves of discriminator and generator: after the first swings both are nearly level. Below, ten generated digits, 0 to 9 in order."
+plain, plain_D = train_players(train)
 
 # %% [markdown]
 # The losses tell little, as in notebook 05. The pictures tell more. Each row is a class. Each **column** is one
@@ -598,7 +610,7 @@ print("The loss with mismatched pairs is the package's.")
 # the mismatched pairs: the same networks, first weights, batches and number of turns. (A turn costs a little more:
 # the discriminator sees three pairs where it saw two.)
 
-# %%
+# %% alt="Training curves of discriminator and generator with mismatched pairs: after the first swings both are nearly level. Below, ten generated digits, 0 to 9 in order."
 strict, strict_D = train_players(train, mismatched=True)
 
 # %% [markdown]
@@ -1003,14 +1015,19 @@ numbers, seeds = (10, 50), range(3)
 few = {(n, seed): train[10 * n * seed : 10 * n * (seed + 1)] for n in numbers for seed in seeds}
 from_shipped = [generated(shipped, seed) for seed in seeds]
 results = {
-    "real only": {(n, seed): accuracy(real, seed) for (n, seed), real in few.items()},
+    "real only": {
+        (n, seed): accuracy(real, seed) for (n, seed), real in counted(few.items(), "real only, runs")
+    },
     "real and generated": {
-        (n, seed): accuracy(half_and_half(real, from_shipped[seed]), seed) for (n, seed), real in few.items()
+        (n, seed): accuracy(half_and_half(real, from_shipped[seed]), seed)
+        for (n, seed), real in counted(few.items(), "real and generated, runs")
     },
 }
 frame = {
-    "all 4,000 real images": [accuracy(train, seed) for seed in seeds],
-    "generated images alone": [accuracy(from_shipped[seed], seed) for seed in seeds],
+    "all 4,000 real images": [accuracy(train, seed) for seed in counted(seeds, "all real, runs")],
+    "generated images alone": [
+        accuracy(from_shipped[seed], seed) for seed in counted(seeds, "generated alone, runs")
+    ],
 }
 
 
@@ -1079,10 +1096,15 @@ plt.show()
 known_to_ours = train[:100]  # the labels that our generator saw
 second = {
     "real only": [results["real only"][10, seed] for seed in seeds],
-    "real only, shifted and turned": [accuracy(few[10, seed], seed, moved=True) for seed in seeds],
-    "the labels our generator saw": [accuracy(known_to_ours, seed) for seed in seeds],
+    "real only, shifted and turned": [
+        accuracy(few[10, seed], seed, moved=True) for seed in counted(seeds, "shifted and turned, runs")
+    ],
+    "the labels our generator saw": [
+        accuracy(known_to_ours, seed) for seed in counted(seeds, "these labels, runs")
+    ],
     "these, and its images": [
-        accuracy(half_and_half(known_to_ours, generated(by_labels[100], seed)), seed) for seed in seeds
+        accuracy(half_and_half(known_to_ours, generated(by_labels[100], seed)), seed)
+        for seed in counted(seeds, "these and generated, runs")
     ],
 }
 

@@ -56,6 +56,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.data import batches, load_images, toy_points
+from course_utils.progress import Watch, counted
 from course_utils.viz import Chart, chart, show_images, show_rows, table
 
 # %% [markdown] slide="Forward: each of a thousand steps shrinks the image a little and adds a little noise" slide_formulas=[1] slide_points="$\\beta_t$ is small and grows along a straight line: the **schedule** | Why shrink? So that a variance of 1 stays 1 | The noise is drawn anew in each step; nothing is learned"
@@ -233,7 +234,8 @@ beta_sd = torch.linspace(0.00085**0.5, 0.012**0.5, T, dtype=torch.float64).squar
 trace = Schedule(torch.cat([torch.ones(1, dtype=torch.float64), (1 - beta_sd).cumprod(dim=0)]))
 noises = torch.randn(1000, 1, 28, 28, generator=torch.Generator().manual_seed(2))
 ends = {}
-for name, plan in {"7 % left at T": trace, "nothing left at T": zero_terminal_snr(trace)}.items():
+plans = {"7 % left at T": trace, "nothing left at T": zero_terminal_snr(trace)}
+for name, plan in counted(plans.items(), "schedules"):
     best = DiffusionModel(IdealDenoiser(plan, flat), plan, prediction_type="x0")
     *_, end = ddim_sample(best, noises, steps=50)
     ends[name] = end.x_t
@@ -423,26 +425,40 @@ print("The package's loss is ours.")
 
 # %% [markdown]
 # We train for 1,500 steps, each with 256 new points (here we can draw as many as we like). Section 8 will train two
-# more networks with the same function.
+# more networks with the same function. The figure is drawn while it trains: above, the loss; below, every few seconds,
+# five hundred points that the network makes of the same noise, by a fast sampler that section 7 explains.
 
 
 # %%
-def train_points(net: nn.Module, loss_of_batch, steps: int = 1500) -> list[float]:
+def train_points(net: nn.Module, loss_of_batch, walk, steps: int = 1500) -> list[float]:
     optimizer = torch.optim.Adam(net.parameters(), lr=8e-3, fused=True)
     losses = []
-    for step in range(steps):
-        loss = loss_of_batch()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-        optimizer.param_groups[0]["lr"] = 8e-3 * (1 - step / steps)
+    with Watch(steps, lambda ax: show_points(walk(), ax)) as step_done:
+        for step in range(steps):
+            loss = loss_of_batch()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            optimizer.param_groups[0]["lr"] = 8e-3 * (1 - step / steps)
+            step_done(losses[-1])
     return losses
 
 
-# %%
+def show_points(walk, ax: plt.Axes) -> None:
+    *_, end = walk
+    ax.scatter(*moons.T, s=2, color="0.8")
+    ax.scatter(*end.x_t.T, s=2, color="C1")
+    ax.set(xlim=(-3, 3), ylim=(-2.5, 2.5), aspect="equal", xlabel="pixel 1", ylabel="pixel 2")
+
+
+# %% alt="The loss falls at once and stays level and noisy. Below, generated points on the two moons, few beside them."
 untrained, draw = copy.deepcopy(net), torch.Generator().manual_seed(4)
-losses = train_points(net, lambda: simple_loss(toy_points("moons", 256, generator=draw)[0], draw))
+losses = train_points(
+    net,
+    lambda: simple_loss(toy_points("moons", 256, generator=draw)[0], draw),
+    walk=lambda: ddim_sample(ddpm, x_T, steps=20),
+)
 
 # %% [markdown]
 # Sample with it, all thousand steps, once by our `step_back` and once by the package.
@@ -545,12 +561,37 @@ Explorer([Choice("sampler", list(walks)), Slider("t", stops, play=True, interval
          title="The way back",
     hint="Try: press play: when does the cloud become two moons?", colors=32, index=[1, 8])  # fmt: skip
 
-# %% [markdown] slide="The same loss as a bound: a VAE with a thousand levels" slide_formulas=[1, 2]
+# %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
 # Until about $t = 300$ there is a round cloud; the two moons come late, and sharpen in the last steps. Ancestral
 # paths tremble: each step adds new noise, and which moon a point will reach is decided only little by little. DDIM's
 # paths are smooth curves: where a point ends is settled by where it begins.
+#
+# </details>
+#
+# ### Try it: train one yourself
+#
+# Now your browser trains a network to predict the noise, without a kernel, while points go back from noise again and
+# again. The broad blue arrows are the network's, the thin ones the ideal ones of section 2, for points that lie on the
+# moons with their noise of 0.1; both are drawn at 22 % of their length. Press *start again*: at which $t$ are the
+# arrows right first? Drag $t$ and see. Then take 3 steps back instead of 50. (The network has two hidden layers of 64;
+# sines and cosines of the coordinates enter as well, and the mean of its late weights is what draws.)
+
+# %%
+from course_utils.explorers import DiffusionPlayground
+
+DiffusionPlayground()
+
+# %% [markdown] slide="The same loss as a bound: a VAE with a thousand levels" slide_formulas=[1, 2]
+# <details><summary>What you should have seen</summary>
+#
+# The arrows are right first where $t$ is large: after 100 training steps those at $t = 500$ nearly coincide with the
+# ideal ones, and their mean squared error is less than a tenth of that at $t = 50$. *First the coarse, then the fine*,
+# in training as well. After 600 training steps more than seven in ten points end within 0.3 of the
+# moons' arcs; without training, fewer than one in ten. The loss falls at once and then stays close to the dotted line, the loss of the ideal arrows, which is not
+# 0. With three steps back some pieces of the moons stay empty. Ten steps bring about as many points near the moons as a
+# hundred do; section 7 asks the same of digits. (We tried three seeds.)
 #
 # </details>
 #
@@ -777,25 +818,43 @@ from course_utils.training import Objective, budget, exponential_average, fit, w
 losses: dict[str, list[float]] = {}
 
 
-def train_images(
-    name: str, model: nn.Module, steps: int, batch_size: int, *, progress: bool = False
-) -> nn.Module:
+def train_images(name: str, model: nn.Module, steps: int, batch_size: int, watch: Watch) -> nn.Module:
     adam = torch.optim.AdamW(model.parameters(), lr=5e-3, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
     average = exponential_average(model, 0.97)
     objective = Objective(model, model.loss, adam, schedule=warmup_cosine, ema=average)
     shuffled = batches(train, batch_size, steps, generator=torch.Generator().manual_seed(0))
-    losses[name] = [record.loss for record in fit(objective, shuffled, clip=1.0, progress=progress)]
+    losses[name] = []
+    for record in fit(objective, shuffled, clip=1.0, progress=False):
+        losses[name].append(record.loss)
+        watch({name: record.loss})
     return average.module.cpu().eval()
 
 
-# %%
+def ten_images(model: nn.Module, sampler, steps: int, classes: bool = True) -> Tensor:
+    device = next(model.parameters()).device
+    noise = torch.randn(10, 1, 28, 28, generator=torch.Generator().manual_seed(9)).to(device)
+    *_, last = sampler(model, noise, steps=steps, y=torch.arange(10, device=device) if classes else None)
+    return last.x_t.clamp(-1, 1).cpu()
+
+
+# %% alt="The losses of four trainings one after the other. Below, a row of ten images by each of the four networks after their short training: those that output the noise draw grains, those that output the image rough strokes."
 small, steps_small = {}, budget(80, 4000)
 for kind in ("eps", "x0"):
     for weighting in ("simple", "min-snr"):
         with seeded(0):
             small_net = UNet(width=16)
-        model = DiffusionModel(small_net, linear_schedule(T), prediction_type=kind, weighting=weighting)
-        small[kind, weighting] = train_images(f"{kind}, {weighting}", model, steps_small, 16)
+        small[kind, weighting] = DiffusionModel(
+            small_net, linear_schedule(T), prediction_type=kind, weighting=weighting
+        )
+
+
+def four_rows(ax: plt.Axes) -> None:
+    show_rows({", ".join(key): ten_images(each, ddim_sample, 5, False) for key, each in small.items()}, ax=ax)
+
+
+with Watch(4 * steps_small, four_rows) as watch:
+    for key, model in small.items():
+        small[key] = train_images(", ".join(key), model, steps_small, 16, watch)
 
 # %% [markdown]
 # (Here and below `budget(processor, accelerator)` gives the number of training steps: the first number on a
@@ -884,14 +943,16 @@ print("No mean over 40 steps is more than 15 % above the one 20 steps before.")
 #
 # Now a longer training, with $x_0$ as the output, the cosine schedule, and classes: the network is told which digit it
 # is, as the conditional GAN was. In one case of ten the label is left out; section 6 says why. It takes less than a
-# minute on a plain laptop.
+# minute on a plain laptop. Meanwhile watch the row of images below the curve: the ten digits 0, 1, …, 9, always from
+# the same noise, in five steps. When the loss seems to stand still, do they, too?
 
-# %% alt="Training curve of the diffusion model on digits: the loss falls steeply, then levels off."
+# %% alt="Training curve of the diffusion model on digits: the loss falls steeply, then levels off. Below, ten generated digits, 0 to 9 in order, rough, most of them readable."
 steps_live = budget(220, 6000)
 with seeded(0):
     live_net = UNet(width=16, num_classes=10)
 model = DiffusionModel(live_net, cosine_schedule(T), prediction_type="x0", num_classes=10, p_uncond=0.1)
-trained = train_images("live", model, steps_live, 32, progress=True)
+with Watch(steps_live, lambda ax: show_images(ten_images(model, ddim_sample, 5), ax=ax)) as watch:
+    trained = train_images("DDPM", model, steps_live, 32, watch)
 
 # %%
 shipped = load_pretrained("ddpm-mnist", "cpu")
@@ -911,7 +972,8 @@ def draw_images(
 # digits of MNIST.
 
 # %% alt="Two sheets of sixty generated digits. Those of the model trained here are rough, and some cannot be read; the shipped model's are clear." slide="A short training gives rough digits, a long one clear digits" slide_points="The same architecture; the shipped model is three times as wide and was trained for 40,000 steps | Read as requested: more than one in five; more than nine in ten"
-drawn = {"trained here": draw_images(trained), "shipped": draw_images(shipped)}
+models = {"trained here": trained, "shipped": shipped}
+drawn = {name: draw_images(each) for name, each in counted(models.items(), "models")}
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 2.5), layout="constrained")
 for ax, (name, x) in zip(axes, drawn.items(), strict=True):
     show_images(x[:60], columns=15, title=name, ax=ax)
@@ -1039,7 +1101,7 @@ print("The package's guided prediction is the formula.")
 
 # %% alt="Rows of images asked for as a 7, with growing guidance. Without it they are of all digits; with it they are 7s, bolder and more alike the stronger it is." slide="The stronger the guidance, the bolder and the more alike the sevens"
 guidances = [0.0, 1.0, 2.0, 3.0, 5.0]
-by_w = {w: draw_images(shipped, steps=5, guidance=w) for w in guidances}
+by_w = {w: draw_images(shipped, steps=5, guidance=w) for w in counted(guidances, "guidance scales")}
 show_rows({f"guidance w = {w:g}": by_w[w][7::10] for w in guidances}, scale=0.5)  # sevens were asked for
 
 # %% tags=["nbval-ignore-output"]
@@ -1108,7 +1170,7 @@ def film(way: str, steps: int, w: float) -> Tensor:  # (wish, what, moment, 1, 2
 
 
 # %%
-films = [film(way, steps, w) for way in ways for steps in counts for w in knobs]
+films = [film(way, steps, w) for way in counted(ways, "samplers") for steps in counts for w in knobs]
 films = torch.stack(films).unflatten(0, (len(ways), len(counts), len(knobs)))
 belief = see(films[:, :, :, :, 1].flatten(0, 4).clamp(-1, 1)).probs.unflatten(0, (4, 2, 3, 2, 5))
 of_wish = torch.stack([belief[:, :, :, i, :, wish] for i, wish in enumerate(wishes)], dim=3)
@@ -1255,7 +1317,7 @@ print("The fewer the images, the larger the FID, with nothing wrong in them.")
 step_counts = [3, 5, 10]
 by_way = {("DDIM", 5): by_w[1.0], ("DDIM", 10): drawn["shipped"]}  # drawn in sections 6 and 5
 for way, (sampler, extra) in ways.items():
-    for steps in step_counts:
+    for steps in counted(step_counts, f"{way}, numbers of steps"):
         if (way, steps) not in by_way:
             draw = torch.Generator().manual_seed(0)
             walk = sampler(shipped, x_T, steps=steps, y=asked, generator=draw, **extra)
@@ -1355,14 +1417,19 @@ print("One DDIM step with this target ends where the teacher's two steps end.")
 # Is the student better than its teacher in as many steps? To be fair the teacher gets the guidance that the student
 # has learned, which costs it twice the runs.
 
-# %% tags=["Q2-student", "nbval-ignore-output"] slide="With the same guidance and half the runs, the student has a lower FID than its teacher"
+# %%
 student = load_pretrained("ddpm-4-steps-mnist", "cpu")
-candidates = {
-    "DDIM, 4 steps": draw_images(shipped, steps=4),
-    "DDIM, 4 steps, w = 1.15": draw_images(shipped, steps=4, guidance=1.15),
-    "student, 4 steps": draw_images(student, steps=4),
-    "DDIM, 10 steps": drawn["shipped"],
+in_4_steps = {  # model, guidance
+    "DDIM, 4 steps": (shipped, 1.0),
+    "DDIM, 4 steps, w = 1.15": (shipped, 1.15),
+    "student, 4 steps": (student, 1.0),
 }
+candidates = {
+    name: draw_images(each, steps=4, guidance=w)
+    for name, (each, w) in counted(in_4_steps.items(), "candidates")
+} | {"DDIM, 10 steps": drawn["shipped"]}
+
+# %% tags=["Q2-student", "nbval-ignore-output"] slide="With the same guidance and half the runs, the student has a lower FID than its teacher"
 verdict = {name: judge(x) for name, x in candidates.items()} | {"real digits": verdict["real digits"]}
 assert verdict["student, 4 steps"][1] < 0.9 * verdict["DDIM, 4 steps, w = 1.15"][1]
 assert verdict["student, 4 steps"][0] > 0.95
@@ -1414,10 +1481,15 @@ theirs = flow.loss(moons, generator=torch.Generator().manual_seed(0))
 assert torch.isclose(ours, theirs, rtol=1e-4)
 print("The package's loss is ours.")
 
-# %%
-draw = torch.Generator().manual_seed(4)
+# %% alt="The loss of the flow falls at once and stays level and noisy. Below, generated points on the two moons."
+draw, noise_500 = (
+    torch.Generator().manual_seed(4),
+    torch.randn(500, 2, generator=torch.Generator().manual_seed(3)),
+)
 flow_losses = train_points(
-    flow.net, lambda: flow_loss(flow.net, toy_points("moons", 256, generator=draw)[0], draw)
+    flow.net,
+    lambda: flow_loss(flow.net, toy_points("moons", 256, generator=draw)[0], draw),
+    walk=lambda: euler_sample(flow, noise_500, steps=20),
 )
 
 # %% [markdown]
@@ -1467,7 +1539,7 @@ print("The velocity gives the score; ten Euler steps end where ten DDIM steps en
 # with the point in which its own path *ends*, and train a second network on these pairs. Paths of one flow do not
 # cross, so the new lines hardly do, and one step along the line should nearly be enough.
 
-# %%
+# %% alt="The loss on the new pairs falls close to 0. Below, the points after a single step lie on the two moons."
 eps = torch.randn(10_000, 2, generator=draw)
 *_, end = euler_sample(flow, eps, steps=50)
 again = copy.deepcopy(flow)
@@ -1478,7 +1550,7 @@ def pairs_loss() -> Tensor:
     return again.loss(end.x_t[i], noise=eps[i], generator=draw)
 
 
-reflow_losses = train_points(again.net, pairs_loss, 1000)
+reflow_losses = train_points(again.net, pairs_loss, lambda: euler_sample(again, noise_500, steps=1), 1000)
 
 
 # %%
@@ -1555,15 +1627,19 @@ table(
 #
 # The U-Net of section 5, the same batches, the same number of steps; only the model around it is another.
 
-# %%
+# %% alt="Training curve of the flow on digits: the loss falls steeply, then levels off. Below, ten images, asked for as 0 to 9, in eight steps: rough strokes, some of them digits."
 with seeded(0):
-    digit_flow = FlowMatching(UNet(width=16, num_classes=10), num_classes=10)
-digit_flow = train_images("flow", digit_flow, steps_live, 32)
+    model = FlowMatching(UNet(width=16, num_classes=10), num_classes=10)
+with Watch(steps_live, lambda ax: show_images(ten_images(model, euler_sample, 8), ax=ax)) as watch:
+    digit_flow = train_images("flow", model, steps_live, 32, watch)
 
 # %% alt="Ten digits by Euler's method with 1, 2, 4, 8 and 16 steps: with one step grey smears, with more steps rough strokes that hardly change from 4 on."
 runs = [1, 2, 4, 8, 16]
-x_flow = {k: last_of(euler_sample(digit_flow, x_T, steps=k, y=asked)) for k in runs}
-x_ddim = {k: draw_images(trained, steps=k) for k in runs}
+x_flow = {
+    k: last_of(euler_sample(digit_flow, x_T, steps=k, y=asked))
+    for k in counted(runs, "Euler, numbers of steps")
+}
+x_ddim = {k: draw_images(trained, steps=k) for k in counted(runs, "DDIM, numbers of steps")}
 show_rows({f"Euler, {k} step{'s' * (k > 1)}": x_flow[k][:10] for k in runs}, scale=0.5)
 
 # %% tags=["Q2-flow", "nbval-ignore-output"]
@@ -1652,7 +1728,7 @@ settings = {"replacement, 6 steps": (6, 1), "replacement, 24 steps": (24, 1), "R
 for name, (steps, resample) in settings.items():
     walk = inpaint(shipped, x_T[:100], known=hidden, mask=mask, steps=steps, resample=resample,
                    generator=torch.Generator().manual_seed(15))  # fmt: skip
-    filled[name] = last_of(walk)
+    filled[name] = last_of(counted(walk, f"{name}: states"))
 filled["truth"] = whole
 show_rows({name: x[:14] for name, x in filled.items()})
 
@@ -1708,7 +1784,9 @@ draw = torch.Generator().manual_seed(16)
 enlarged = {
     "small": tiny.repeat_interleave(4, 2).repeat_interleave(4, 3),
     "bicubic": interpolate(tiny, (28, 28), mode="bicubic").clamp(-1, 1),
-    "diffusion": last_of(super_resolve(shipped, x_T[:100], small=tiny, steps=20, generator=draw)),
+    "diffusion": last_of(
+        counted(super_resolve(shipped, x_T[:100], small=tiny, steps=20, generator=draw), "states")
+    ),
     "truth": whole,
 }
 show_rows({name: x[:14] for name, x in enlarged.items()})
@@ -1813,6 +1891,9 @@ Explorer(
 # far up.
 #
 # </details>
+#
+# **Draw a digit of your own** and have it made anew from three times $t_0$: add a cell with
+# `from course_utils.explorers import DrawingExplorer; DrawingExplorer()`.
 #
 # ## 10 · Questions
 #

@@ -54,6 +54,7 @@ import torch
 
 from course_utils.data import load_images, scenes
 from course_utils.features import scene_accuracy
+from course_utils.progress import counted
 from course_utils.viz import show_images, show_rows, table
 
 # %% [markdown]
@@ -176,8 +177,8 @@ codecs = {
     8: load_pretrained("kl-autoencoder-f8-scenes", "cpu"),
 }
 with torch.no_grad():
-    codes = {f: codec.encode(test.x[:300]) for f, codec in codecs.items()}
-    decoded = {f: codecs[f].decode(z).clamp(-1, 1) for f, z in codes.items()}
+    codes = {f: codec.encode(test.x[:300]) for f, codec in counted(codecs.items(), "codecs, encoding")}
+    decoded = {f: codecs[f].decode(z).clamp(-1, 1) for f, z in counted(codes.items(), "codecs, decoding")}
 show_rows({"image": test.x[:7], "f = 4": decoded[4][:7], "f = 8": decoded[8][:7]}, scale=0.7)
 
 # %% [markdown]
@@ -316,7 +317,8 @@ def shrunk(x: torch.Tensor) -> torch.Tensor:  # to 18 × 18 pixels, and back
 
 
 x = test.x[:300]
-cost = {"f = 4": measures(decoded[4], x), "f = 8": measures(decoded[8], x), "shrunk": measures(shrunk(x), x)}
+worn = {"f = 4": decoded[4], "f = 8": decoded[8], "shrunk": shrunk(x)}
+cost = {name: measures(each, x) for name, each in counted(worn.items(), "ways measured")}
 
 # %% tags=["L3", "nbval-ignore-output"] slide="Some fine detail is lost for good; merely shrinking the image loses nearly all of it"
 (psnr_4, kept_4, wrong_4, fid_4), (psnr_8, kept_8, wrong_8, fid_8), (psnr_0, kept_0, wrong_0, fid_0) = (
@@ -355,7 +357,7 @@ x, errors = test.x[:8], {f: [] for f in codecs}
 for f, codec in codecs.items():
     z = codes[f][:8].clone().requires_grad_()
     adam = torch.optim.Adam([z], lr=0.05)
-    for _ in range(31):
+    for _ in counted(range(31), f"f = {f}, steps"):
         loss = (codec.decode(z) - x).square().mean()
         errors[f].append(loss.item())
         adam.zero_grad()
@@ -500,8 +502,15 @@ def price(*shape: int, attention: bool = True) -> tuple[float, float]:
 threads, costs = torch.get_num_threads(), {}
 torch.set_num_threads(1)  # several that wait for each other would count their waiting
 for side in (64, 128, 256):
-    costs[side] = {"pixels": price(3, side, side), "codes": price(4, side // 4, side // 4)}
-    costs[side]["pixels, no attention"] = price(3, side, side, attention=False)
+    shapes = {
+        "pixels": (3, side, side),
+        "codes": (4, side // 4, side // 4),
+        "pixels, no attention": (3, side, side),
+    }
+    costs[side] = {
+        on: price(*shape, attention="no attention" not in on)
+        for on, shape in counted(shapes.items(), f"side {side}, networks")
+    }
 torch.set_num_threads(threads)
 
 # %% alt="Two charts against the side of the image: time and memory of one step. Pixels cost most and grow fastest, above all with attention; codes cost far less." slide="The larger the image, the more a step on codes saves, in time and in memory"
@@ -564,6 +573,8 @@ table(["", "pixels, s", "codes, s", "codes are faster, times", "pixels, MB", "co
 # during training, for guidance.)
 
 # %%
+import copy
+
 from course_utils.data import Images, batches
 from course_utils.inputs import pick_device
 from course_utils.nets import seeded
@@ -590,8 +601,30 @@ train_codes = over_batches(codecs[4].encode, train_x).clone()
 words = tokenize(train_captions)
 
 # %% [markdown]
+# Images are drawn as in notebook 07, with DPM-Solver++ under guidance, in eight steps; `paint` is the decoder.
+
+
+# %%
+def sample_codes(
+    model: DiffusionModel, sentences: list[str], seed: int, *, w: float = 2.0,
+    noise: torch.Tensor | None = None, negative: torch.Tensor | None = None, said: str = "",
+) -> torch.Tensor:  # fmt: skip
+    if noise is None:
+        noise = torch.randn(len(sentences), *model.shape, generator=torch.Generator().manual_seed(seed))
+    y = tokenize(sentences)
+    walk = dpmpp_2m_sample(model, noise, steps=8, y=y, guidance=w, negative=negative)
+    *_, last = counted(walk, said) if said else walk
+    return last.x_t
+
+
+def paint(z: torch.Tensor) -> torch.Tensor:
+    return over_batches(codecs[4].decode, z, 100).clamp(-1, 1)
+
+
+# %% [markdown]
 # The model on codes gets a fixed number of steps. How many steps of the model on pixels take as long? A short trial
-# tells.
+# tells. While they train, six scenes are drawn every few seconds: in codes the ground comes first, then the colour of
+# the shape; what comes first in pixels?
 
 
 # %%
@@ -615,11 +648,16 @@ def race(
     average = exponential_average(ddpm, 0.95)
     shuffled = batches(Images(x, words, ()), 24, steps, generator=torch.Generator().manual_seed(0))
     objective = Objective(ddpm, ddpm.loss, adam, schedule=up_and_down, ema=average)
-    ticks = [clock() for _ in fit(objective, shuffled, clip=1.0, progress=progress)]
+
+    def six(ax: plt.Axes) -> None:
+        z = sample_codes(copy.deepcopy(average.module).cpu().eval(), sentences[:6], seed=1)
+        show_images(z.clamp(-1, 1) if on == "pixels" else paint(z), columns=6, ax=ax)
+
+    ticks = [clock() for _ in fit(objective, shuffled, clip=1.0, progress=progress, picture=six)]
     return average.module.cpu().eval(), ticks
 
 
-# %% tags=["nbval-ignore-output"] alt=["Training curve of the diffusion model on codes: the loss falls over several hundred steps.", "Training curve of the diffusion model on pixels: in the same time far fewer steps, and the loss falls unevenly."]
+# %% tags=["nbval-ignore-output"] alt=["Training curve of the diffusion model on codes: the loss falls over several hundred steps. Below, six drawn scenes: blurred spots of the right colours on grounds of the right colours.", "Training curve of the diffusion model on pixels: in the same time far fewer steps, and the loss falls unevenly. Below, six drawn scenes: coloured noise."]
 steps = {"codes": budget(420, 4200)}
 racers, spent = {}, {}
 racers["codes"], ticks = race("codes", train_codes, steps["codes"])
@@ -630,30 +668,12 @@ racers["pixels"], ticks = race("pixels", train_x, steps["pixels"])
 spent["pixels"] = ticks[-1] - ticks[0]
 
 # %% [markdown]
-# Both then draw the same fifty sentences: as in notebook 07, with DPM-Solver++ under guidance, in eight steps. `paint`
-# is the decoder.
-
-
-# %%
-def sample_codes(
-    model: DiffusionModel, sentences: list[str], seed: int, *, w: float = 2.0,
-    noise: torch.Tensor | None = None, negative: torch.Tensor | None = None,
-) -> torch.Tensor:  # fmt: skip
-    if noise is None:
-        noise = torch.randn(len(sentences), *model.shape, generator=torch.Generator().manual_seed(seed))
-    y = tokenize(sentences)
-    *_, last = dpmpp_2m_sample(model, noise, steps=8, y=y, guidance=w, negative=negative)
-    return last.x_t
-
-
-def paint(z: torch.Tensor) -> torch.Tensor:
-    return over_batches(codecs[4].decode, z, 100).clamp(-1, 1)
-
+# Both then draw the same fifty sentences.
 
 # %% alt="Six scenes: real; drawn through codes, a blurred spot of the right colour on the right ground; and drawn in pixels, coloured noise." slide="In the same time: on codes blobs, mostly of the colour asked for; on pixels noise"
 made, seconds = {"real": real_x}, {}
 torch.set_num_threads(1)  # as above
-for on, model in racers.items():
+for on, model in counted(racers.items(), "models"):
     began = time.process_time()
     z = sample_codes(model, sentences, seed=1)
     made[on] = z.clamp(-1, 1) if on == "pixels" else paint(z)
@@ -859,7 +879,7 @@ def in_first_half(maps: torch.Tensor, sentences: list[str]) -> torch.Tensor:
 # %%
 noise = torch.randn(count, *ldm.diffusion.shape, generator=torch.Generator().manual_seed(17))
 heard = []  # for "as asked" and "exchanged": (sentences, images, maps)
-for sentences in (pairs, [exchanged(sentence) for sentence in pairs]):
+for sentences in counted((pairs, [exchanged(sentence) for sentence in pairs]), "lots of sentences"):
     heard.append((sentences, *draw_and_look(sentences, noise)))
 as_drawn = torch.stack([scene_accuracy(images, sentences)["layout"] for sentences, images, _ in heard])
 
@@ -974,7 +994,7 @@ noise = torch.randn(2, *ldm.diffusion.shape, generator=torch.Generator().manual_
 lots = [sentences[k : k + 30] for k in range(0, 60, 30)]
 z = [
     sample_codes(ldm.diffusion, [s for s in lot for _ in range(2)], 0, noise=noise.repeat(30, 1, 1, 1))
-    for lot in lots
+    for lot in counted(lots, "lots of sentences")
 ]
 built = paint(torch.cat(z))
 fulfilled = scene_accuracy(built, [s for s in sentences for _ in range(2)])["all"]
@@ -1019,7 +1039,7 @@ def variety_of(z: torch.Tensor) -> torch.Tensor:  # (4 n, c, h, w) → (n,)
 # %%
 weights, accuracy, variety = [1.0, 2.0, 5.0], [], []
 for w in weights:
-    z = sample_codes(ldm.diffusion, repeated, 0, w=w, noise=noise)
+    z = sample_codes(ldm.diffusion, repeated, 0, w=w, noise=noise, said=f"w = {w:g}: states")
     accuracy.append(scene_accuracy(paint(z), repeated)["all"].double().view(-1, 4).mean(dim=1))
     variety.append(variety_of(z))
 
@@ -1107,14 +1127,14 @@ def colours_of(
 
 # %% tags=["nbval-ignore-output"]
 loose = {shape: f"a {shape} in the middle on white" for shape in scenes.SHAPES}
-free = {shape: draw(sentence) for shape, sentence in loose.items()}
+free = {shape: draw(sentence) for shape, sentence in counted(loose.items(), "shapes")}
 turned_up = {shape: colours_of(x) for shape, x in free.items()}
 rows = [[sentence, *turned_up[shape].tolist()] for shape, sentence in loose.items()]
 table(["asked for; no negative prompt", *COLOURS], rows)
 
 # %%
 avoided, compared = {}, {}
-for shape, sentence in loose.items():
+for shape, sentence in counted(loose.items(), "shapes"):
     other = "square" if shape == "circle" else "circle"
     compared[shape] = draw(sentence, f"a small striped {other} at the top left on white")
     for colour, count in zip(COLOURS, turned_up[shape].tolist(), strict=True):
@@ -1202,7 +1222,7 @@ rows, all_right, chance = [], {}, []
 for pairing in ("seen", "unseen"):
     facts = scenes.sample_attributes(150, generator=torch.Generator().manual_seed(10), combinations=pairing)
     sentences = list(scenes.captions(facts))
-    x = paint(sample_codes(ldm.diffusion, sentences, seed=11))
+    x = paint(sample_codes(ldm.diffusion, sentences, seed=11, said=f"{pairing} pairs: states"))
     right, by_chance = scene_accuracy(x, sentences), scene_accuracy(x, sentences[1:] + sentences[:1])
     chance.append([by_chance[fact].double().mean().item() for fact in by_chance])
     for objects, which in (("one", facts["place"] >= 0), ("two", facts["place"] < 0)):
@@ -1277,7 +1297,7 @@ starts = [100, 200, 500, 1000]
 z_0 = over_batches(codecs[4].encode, test.x[plain])
 styled = {}
 for (name, style), sentences in wished.items():
-    for t_0 in starts:
+    for t_0 in counted(starts, f"{name}, {style}: starts"):
         generator, y = torch.Generator().manual_seed(12), tokenize(sentences)
         *_, last = image_to_image(
             ldm.diffusion, z_0, start=t_0, steps=8, y=y, guidance=3.0, generator=generator

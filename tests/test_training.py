@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from course_utils import training
 from course_utils.autoencoders import VAE
 from course_utils.pretrained import Model
+from course_utils.progress import Watch
 from course_utils.training import (
     Objective,
     Record,
@@ -450,14 +451,14 @@ def in_the_average(monkeypatch, objective):
 
 
 def in_the_bar(monkeypatch, objective):
-    plain = training.progress.Progress.update
+    plain = Watch.__call__
 
-    def update(self, record):
-        if record.step == 3:
+    def one_step_done(self, losses):
+        if self.done == 2:
             signal.raise_signal(signal.SIGINT)
-        plain(self, record)
+        plain(self, losses)
 
-    monkeypatch.setattr(training.progress.Progress, "update", update)
+    monkeypatch.setattr(Watch, "__call__", one_step_done)
 
 
 def in_saving(monkeypatch, objective):
@@ -926,81 +927,6 @@ def test_the_bar_in_a_terminal_shows_the_loss(capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr().err
     assert "3/3" in shown
     assert f"loss={records[-1].loss:.4g}" in shown
-
-
-@pytest.mark.parametrize("names", [["loss"], ["-ELBO, nats"], ["discriminator", "generator"]])
-def test_the_curve_in_a_notebook(names: list[str], monkeypatch: pytest.MonkeyPatch):
-    import IPython.display
-    import matplotlib.figure
-
-    figures, shown = [], []
-
-    class Kept(matplotlib.figure.Figure):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            figures.append(self)
-
-    class Handle:
-        def update(self, data, raw):
-            shown.append(data)
-
-    monkeypatch.setattr(matplotlib.figure, "Figure", Kept)
-    monkeypatch.setattr(training.progress, "_in_notebook", lambda: True)
-    monkeypatch.setattr(IPython.display, "display", lambda data, **_: (shown.append(data), Handle())[1])
-    clock = iter(range(10**6))
-    monkeypatch.setattr(training.progress.time, "perf_counter", lambda: 0.05 * next(clock))
-    objectives = [dataclasses.replace(regression(), name=name) for name in names]
-    steps = fit(objectives, line_data() * 400, device="cpu")
-    records = [next(steps) for _ in range(120)]
-    during = len(figures)
-    last, axes = figures[-1], figures[-1].axes[0]
-    assert axes.get_ylabel() == (names[0] if len(names) == 1 else "loss")
-    steps.close()
-    assert during >= 5
-    assert len(shown) == len(figures) > during
-    assert all(figure.axes[0].get_xlim() == (0, 400) for figure in figures)
-    assert last._suptitle is None
-    title = axes.get_title(loc="left")
-    drawn = int(title.split()[1])
-    assert 100 < drawn <= 120
-    assert title.startswith(f"step {drawn} of 400 · ")
-    assert " left · " in title
-    for name, value in records[drawn - 1].losses.items():
-        assert f"{name} {value:.4g}" in title
-    last.canvas.draw()
-    box = axes._left_title.get_window_extent()
-    assert box.x0 >= 0
-    assert box.x1 <= last.bbox.width, "the title is cut off"
-    assert box.y1 <= last.bbox.height
-    faint = [line for line in axes.lines if line.get_alpha()]
-    curves = [[record.losses[name] for record in records[:drawn]] for name in names]
-    assert [list(line.get_ydata()) for line in faint] == curves
-    low, high = axes.get_ylim()
-    inside = [low <= value <= high for curve in curves for value in curve]
-    assert sum(inside) > 0.95 * len(inside)
-    assert len({line.get_color() for line in faint}) == len(names)
-    assert " taken · " in figures[-1].axes[0].get_title(loc="left")
-    assert {data["text/plain"] for data in shown} == {"training curve"}  # which nbval compares
-
-
-def test_a_spike_at_the_start_does_not_flatten_the_curve(monkeypatch: pytest.MonkeyPatch):
-    import matplotlib.figure
-
-    figures = []
-
-    class Kept(matplotlib.figure.Figure):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            figures.append(self)
-
-    monkeypatch.setattr(matplotlib.figure, "Figure", Kept)
-    progress = training.progress.Progress(0, 400, enabled=False)
-    for values in ([16.0, 11.0, *[1.0, 1.3] * 199], [2.0] * 400):
-        progress.steps, progress.curves = list(range(1, 401)), {"loss": values}
-        progress._draw()
-    spike, still = (figure.axes[0].get_ylim() for figure in figures)
-    assert 0.9 < spike[0] < 1.0 < 1.3 < spike[1] < 1.4
-    assert still[0] < 2 < still[1]
 
 
 @pytest.mark.parametrize(("device", "steps"), [("cpu", 300), ("mps", 5000), ("cuda", 5000)])

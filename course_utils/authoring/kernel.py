@@ -37,6 +37,7 @@ def run(
     timeout: float = 600,
     allow_errors: bool = False,
     done: Callable[[NotebookNode, float], None] | None = None,
+    shown: Callable[[float], None] | None = None,
 ) -> None:
     """Execute a notebook's cells in place; a kernel that dies is noticed within seconds.
 
@@ -46,6 +47,7 @@ def run(
         timeout: seconds that one cell may take; one with the metadata `patient` may take any.
         allow_errors: go on after a cell that fails, and store its error.
         done: called with each code cell that has ended, and the seconds since the kernel was asked for.
+        shown: called with these seconds whenever the running cell shows something, or changes what it shows.
 
     Raises:
         StoppedError: a cell fails (unless allowed), takes too long or ends the kernel.
@@ -64,7 +66,7 @@ def run(
         if done is not None:
             done(cell, time.monotonic() - began)
 
-    client = NotebookClient(
+    client = _Client(
         nb,
         km=AsyncKernelManager(kernel_spec_manager=_ThisInterpreter()),
         timeout_func=lambda cell: None if cell.metadata.get("patient") else timeout,
@@ -76,6 +78,7 @@ def run(
         on_cell_executed=ended,
         resources={"metadata": {"path": str(place.resolve().parent)}},
     )
+    client.shown = lambda: shown(time.monotonic() - began) if shown is not None else None
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
     try:
         _execute(client, environment)
@@ -115,6 +118,19 @@ def reason(cell: NotebookNode) -> str:
         return ""
     name, text = failed[0], ANSI.sub("", failed[1]).strip()
     return text if name == "AssertionError" and text else f"{name}: {text}".removesuffix(": ")
+
+
+class _Client(NotebookClient):
+    """Tells of each message that a reader sees."""
+
+    shown: Callable[[], None]
+
+    def process_message(
+        self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
+    ) -> NotebookNode | None:
+        if msg["msg_type"] in ("stream", "display_data", "update_display_data", "execute_result"):
+            self.shown()
+        return super().process_message(msg, cell, cell_index)
 
 
 class _ThisInterpreter(KernelSpecManager):

@@ -44,7 +44,7 @@ def can_run(*command: str) -> bool:
 
 def guarded(environment: dict[str, str], folder: Path) -> dict[str, str]:
     """An environment whose Pythons refuse to connect; the guard is written into `folder`."""
-    (folder / "sitecustomize.py").write_text(GUARD)
+    (folder / "sitecustomize.py").write_text(GUARD, encoding="utf-8")
     path = os.pathsep.join(filter(None, [str(folder), environment.get("PYTHONPATH")]))
     return environment | {"PYTHONPATH": path}
 

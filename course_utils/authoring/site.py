@@ -4,6 +4,7 @@ What is written for the site alone lies in `docs/site`; all else is made from th
 the benchmarks and the package's docstrings.
 """
 
+import base64
 import json
 import shutil
 import tempfile
@@ -21,11 +22,13 @@ from course_utils.authoring.notebooks import repository_address, write_text
 from course_utils.authoring.pages import WIDGET_SCRIPT
 from course_utils.authoring.site_extension import mended
 from course_utils.authoring.site_notebooks import mark_claims, mark_words, read_page, with_bar, words_of
-from course_utils.authoring.stored import living, scripts, take_widgets, write_states
+from course_utils.authoring.stored import living, picture, scripts, take_widgets, write_states
+from course_utils.explorers import DiffusionPlayground, GanPlayground
+from course_utils.explorers.drawing import FRONT_END, drawing_state, still_picture
 
 ROOT = Path(__file__).resolve().parents[2]
 FRONT = ("08_latent_diffusion", "Prompt builder")
-PAGES = ("index.md", "start.md", "teaching.md", "conf.py")
+PAGES = ("index.md", "play.md", "draw.md", "start.md", "teaching.md")
 
 
 def build(out: Path | str) -> None:
@@ -77,7 +80,10 @@ def write_sources(source: Path) -> None:
         "benchmarks/index": "# Benchmarks\n\nWhat was measured, on which machine, and by which script.\n\n"
         "```{toctree}\n:maxdepth: 1\n:glob:\n\n*\n```\n",
     }
-    texts |= {f"benchmarks/{path.stem}": path.read_text() for path in (ROOT / "benchmarks").glob("*.md")}
+    texts |= {
+        f"benchmarks/{path.stem}": path.read_text(encoding="utf-8")
+        for path in (ROOT / "benchmarks").glob("*.md")
+    }
     texts |= {f"reference/{name}": text for name, text in site_pages.reference().items()}
     for name, text in texts.items():
         path = source / f"{name}.md"
@@ -87,6 +93,8 @@ def write_sources(source: Path) -> None:
         write_text(path, text.replace("docs/../", ""))
     values = {
         "front": _front(files),
+        "drawing": _drawing(files),
+        "play": _play(files),
         "table": _table(readme),
         "begin": site_pages.section(readme, "Begin here"),
         "need": site_pages.section(readme, "What you need to know").partition("\n| ")[0].strip(),
@@ -96,7 +104,7 @@ def write_sources(source: Path) -> None:
         "colab": _links(repository, f"notebooks/{pages[0].name}.ipynb")[0][1],
         "first": f"/notebooks/{pages[0].name}.ipynb",
     }
-    for name in PAGES[:3]:
+    for name in PAGES:
         text = (source / name).read_text(encoding="utf-8")
         for key, value in values.items():
             text = text.replace(f"<!-- {key} -->", value)
@@ -151,6 +159,37 @@ def _front(files: Path) -> str:
     place = living(model, widgets[model], shown, files / "figures" / "front", "_static/figures/front")
     write_states(files / "explorers" / "front.js", {model: widgets[model]})
     return place + scripts("_static/explorers/front.js", "_static")
+
+
+def _drawing(files: Path) -> str:
+    """The board to draw on, with the networks that it needs."""
+    state = {**drawing_state(), "title": "Draw a digit"}
+    state["weights"] = base64.b64encode(state["weights"]).decode()
+    state["_esm"] = FRONT_END.read_text(encoding="utf-8")
+    still = NotebookNode({"image/png": base64.b64encode(still_picture()).decode()})
+    tag = picture(
+        still, files / "figures" / "drawing", "_static/figures/drawing", "Explorer “Draw a digit”, a still."
+    )
+    write_states(files / "explorers" / "drawing.js", {"drawing": state})
+    place = f'<div class="course-explorer" data-share="drawing" data-widget-model="drawing">{tag}</div>'
+    return place + scripts("_static/explorers/drawing.js", "_static")
+
+
+def _play(files: Path) -> str:
+    """Both playgrounds, which need no notebook: they train in the page."""
+    widgets, parts = {}, []
+    for name, heading, make in (
+        ("gan", "Two players", GanPlayground),
+        ("diffusion", "Back from noise", DiffusionPlayground),
+    ):
+        widget = make()
+        png = base64.b64encode(widget.still()).decode()
+        shown = nbformat.from_dict({"image/png": png})
+        widgets[name] = {key: value for key, value in widget.get_state().items() if key != "layout"}
+        there = living(name, widgets[name], shown, files / "figures" / name, f"_static/figures/{name}")
+        parts.append(f"## {heading}\n\n{there}\n")
+    write_states(files / "explorers" / "play.js", widgets)
+    return "\n".join(parts) + scripts("_static/explorers/play.js", "_static")
 
 
 def _table(readme: str) -> str:

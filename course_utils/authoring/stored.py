@@ -33,16 +33,22 @@ def is_figure(output: NotebookNode) -> bool:
 def take_widgets(nb: NotebookNode) -> dict[str, Any]:
     """The states of a notebook's explorers, which it no longer has afterwards; their front end is today's."""
     models = nb.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
-    code = Path(explorers.__file__).with_name("explorer.js").read_text(encoding="utf-8")
     return {
-        name: {**model["state"], "_esm": code} for name, model in models.items() if "_esm" in model["state"]
+        name: {**model["state"], "_esm": _front_end(model["state"])}
+        for name, model in models.items()
+        if "_esm" in model["state"]
     }
+
+
+def _front_end(state: dict[str, Any]) -> str:
+    """The code of today's class of this explorer."""
+    return str(getattr(explorers, state["_anywidget_id"].rpartition(".")[2])._esm)
 
 
 def living(model: str, state: dict[str, Any], data: NotebookNode, file: Path, address: str) -> str:
     """Where an explorer comes to life; until then, and for a page without scripts, its still stands there."""
-    controls = ", ".join(control["name"] for control in state["controls"])
-    alt = f"Explorer “{state['title']}”, a still. To move: {controls}."
+    controls = ", ".join(control["name"] for control in state.get("controls", []))
+    alt = f"Explorer “{state['title']}”, a still." + (f" To move: {controls}." if controls else "")
     return (
         f'<div class="course-explorer" data-widget-model="{model}">{picture(data, file, address, alt)}</div>'
     )

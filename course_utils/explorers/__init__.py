@@ -8,15 +8,20 @@ explorer answers at once, and goes on answering without a kernel: in a saved not
     LatentExplorer  a map of the latent space, and interpolation between two images
     NoiseExplorer   corrupt an image, and what an autoencoder makes of it
     MetricsExplorer spoil a set of images, and what each metric says
+
+Three are of another kind, without frames. In `DrawingExplorer` the reader draws, and the course's networks run in
+the browser; `GanPlayground` and `DiffusionPlayground` train small networks of the plane in the page itself.
 """
 
+from course_utils.explorers.drawing import DrawingExplorer
 from course_utils.explorers.engine import Explorer
 from course_utils.explorers.latent import LatentExplorer
 from course_utils.explorers.metrics import MetricsExplorer
 from course_utils.explorers.noise import NoiseExplorer
 from course_utils.explorers.parts import NEAREST, Choice, Pad, Panel, Readout, Slider
+from course_utils.explorers.playground import DiffusionPlayground, GanPlayground
 
 __all__ = [
-    "NEAREST", "Choice", "Explorer", "LatentExplorer", "MetricsExplorer", "NoiseExplorer", "Pad", "Panel",
-    "Readout", "Slider",
+    "NEAREST", "Choice", "DiffusionPlayground", "DrawingExplorer", "Explorer", "GanPlayground", "LatentExplorer",
+    "MetricsExplorer", "NoiseExplorer", "Pad", "Panel", "Readout", "Slider",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from course_utils.explorers.parts import Choice, Control, Panel, Readout, Slider
 from course_utils.features import Features
 from course_utils.inputs import check_at_least, check_not_negative, noise_like
 from course_utils.nets import blur
+from course_utils.progress import counted
 
 
 class MetricsExplorer(Explorer):
@@ -89,7 +90,7 @@ class MetricsExplorer(Explorer):
         axes = (len(blurs), len(noises), len(kept), len(different), 2, len(sizes))
         self.values = {name: np.zeros(axes) for name in self.METRICS}
         frames = images.x.new_empty(*axes[:-1], shown, *images.x.shape[1:])
-        for b, n in np.ndindex(axes[:2]):
+        for b, n in counted(list(np.ndindex(axes[:2])), "sets of images judged"):
             x = blur(clean, blurs[b])
             x = (x + noises[n] * noise_like(x, torch.Generator().manual_seed(seed))).clamp(-1, 1)
             fake = extract(x)

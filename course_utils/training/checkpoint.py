@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.files import replacing
-from course_utils.inputs import Rebuildable
-from course_utils.training.objective import BatchSequence, Objective, get_rng, optimised, set_rng, unique
+from course_utils.inputs import Rebuildable, get_rng, set_rng
+from course_utils.training.objective import BatchSequence, Objective, optimised, unique
 
 _FORMAT = 3
 

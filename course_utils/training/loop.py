@@ -19,26 +19,27 @@ import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from course_utils.files import check_writable
-from course_utils.inputs import check_at_least, pick_device
+from course_utils.inputs import check_at_least, get_rng, pick_device, set_rng
+from course_utils.progress import Watch, check_picture
 from course_utils.training.checkpoint import Checkpoint, facts_of
 from course_utils.training.objective import (
     BatchSequence,
     Objective,
     Record,
-    get_rng,
     optimised,
-    set_rng,
     tensors_of,
     unique,
 )
-from course_utils.training.progress import Progress
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def fit(
@@ -52,6 +53,7 @@ def fit(
     save_every: int = 200,
     run: Mapping[str, object] | None = None,
     progress: bool = True,
+    picture: Callable[[Axes], object] | None = None,
 ) -> Training:
     """Train: for each batch, one optimiser step for each objective in turn.
 
@@ -79,7 +81,9 @@ def fit(
         run: what else makes this run what it is and must be the same on resuming, such as the name of a recipe and
             its round: names and plain values (text, numbers, lists). Optimisers and their settings, schedules,
             averages, the number of steps, the batches' shape and seed, `seed` and `clip` are compared anyway.
-        progress: show a bar with the time left; in a notebook also the loss curve as it grows.
+        progress: show a bar with the time left; in a notebook the loss as it falls, see `Watch`.
+        picture: what a notebook shows of the model every few seconds: a function that draws it into Matplotlib's axes,
+            such as `lambda ax: show_images(model.sample(10), ax=ax)`.
 
     Raises:
         FloatingPointError: while it runs: a loss or a gradient that is not finite. All modules, averages and
@@ -96,6 +100,7 @@ def fit(
         )
     turns = [objectives] if isinstance(objectives, Objective) else list(objectives)
     _check(turns, batches, seed, clip, save_every)
+    check_picture(picture)
     from accelerate import Accelerator  # imported here: it takes longer to import than torch itself
 
     accelerator = Accelerator()
@@ -108,7 +113,9 @@ def fit(
         file = Checkpoint(Path(checkpoint), turns, facts_of(turns, batches, seed, clip, run), place)
         if file.path.exists():
             file.check()
-    return Training(_Loop(turns, batches, seed, clip, place, accelerator, file, save_every, progress))
+    return Training(
+        _Loop(turns, batches, seed, clip, place, accelerator, file, save_every, progress, picture)
+    )
 
 
 def _check(
@@ -218,10 +225,11 @@ class _Loop:
         file: Checkpoint | None,
         save_every: int,
         progress: bool,
+        picture: Callable[[Axes], object] | None,
     ):
         self.turns, self.objectives, self.batches = turns, unique(turns), batches
         self.seed, self.clip, self.place, self.accelerator = seed, clip, place, accelerator
-        self.file, self.save_every, self.progress = file, save_every, progress
+        self.file, self.save_every, self.progress, self.picture = file, save_every, progress, picture
         self.done = self.saved = 0
         self.moving: Objective | None = None  # whose weights are being moved
 
@@ -229,33 +237,29 @@ class _Loop:
         self._begin()
         before = _Before(self.turns, self.place)
         main, last = self.accelerator.is_main_process, len(self.batches)
-        show = Progress(self.done, last, enabled=self.progress and main)
         began = time.perf_counter()
-        try:
-            for step in range(self.done + 1, last + 1):
-                # Between two steps: what looks after the machine (threads, memory) has its place here.
-                with _interrupts_wait():
-                    before.take()
-                try:
-                    losses, rates = self._step(step)
-                except BaseException:
-                    if self.done < step:
-                        with _interrupts_wait():
-                            self._put_back(before)
-                    raise
-                record = Record(step, losses, rates, time.perf_counter() - began)
-                show.update(record)
-                if step % self.save_every == 0 or step == last:
-                    self._save()
-                yield record
-        finally:
+        with Watch(last, self.picture, start=self.done, enabled=self.progress and main) as step_done:
             try:
+                for step in range(self.done + 1, last + 1):
+                    # Between two steps: what looks after the machine (threads, memory) has its place here.
+                    with _interrupts_wait():
+                        before.take()
+                    try:
+                        losses, rates = self._step(step)
+                    except BaseException:
+                        if self.done < step:
+                            with _interrupts_wait():
+                                self._put_back(before)
+                        raise
+                    step_done(losses)
+                    if step % self.save_every == 0 or step == last:
+                        self._save()
+                    yield Record(step, losses, rates, time.perf_counter() - began)
+            finally:
                 with _interrupts_wait():
                     for objective in self.objectives:
                         objective.module.eval()
                     self._save()
-            finally:
-                show.close()
 
     def _begin(self) -> None:
         """Bring everything to its device and, where there is a checkpoint, to its state."""

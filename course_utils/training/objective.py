@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -141,17 +141,3 @@ def optimised(objective: Objective) -> list[Tensor]:
 
 def tensors_of(module: nn.Module | None) -> list[Tensor]:
     return [] if module is None else [*module.parameters(), *module.buffers()]
-
-
-def get_rng(place: torch.device) -> dict[str, Tensor]:
-    """The state of torch's own random numbers, which dropout draws from."""
-    states = {"rng.cpu": torch.get_rng_state()}
-    if place.type != "cpu":
-        states["rng.device"] = torch.get_device_module(place).get_rng_state()
-    return states
-
-
-def set_rng(states: Mapping[str, Tensor], place: torch.device) -> None:
-    torch.set_rng_state(states["rng.cpu"])
-    if "rng.device" in states and place.type != "cpu":
-        torch.get_device_module(place).set_rng_state(states["rng.device"])

@@ -15,6 +15,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.githubpages",
     "course_utils.authoring.site_extension",
+    "course_utils.authoring.site_search",
 ]
 nb_execution_mode = "off"
 nb_render_markdown_format = "myst"
@@ -35,7 +36,7 @@ html_css_files = ["course.css"]
 html_js_files = [("course.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_sourcelink = False
-html_show_search_summary = False  # it would be fetched, which a page opened as a file may not do
+html_show_search_summary = False  # it would be fetched, which a page opened as a file may not do: site_search
 html_show_sphinx = False
 html_use_index = True
 html_domain_indices = False
@@ -49,7 +50,7 @@ html_baseurl = f"https://{owner}.github.io/{name}/"
 
 
 def setup(app):
-    told = "A hands-on course in eight notebooks, from autoencoders to latent diffusion. A laptop is enough."
+    told = "A hands-on course in notebooks, from autoencoders to latent diffusion. A laptop is enough."
     app.add_config_value("course_description", told, "html")
     card = "Rows of pictures in which noise becomes a 3 and an 8, and scenes of coloured shapes with their sentences"
     app.add_config_value("course_card", card, "html")

@@ -5,7 +5,7 @@ import re
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -191,6 +191,102 @@ def test_measured_tables_are_not_compared(py: Path) -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         }
         assert ("table" in calls) <= ("nbval-ignore-output" in cell.metadata.get("tags", [])), cell.source
+
+
+# Loops that train and that nobody sees, because they end within five seconds on a plain laptop or are one of several
+# that `counted` counts. By the name of the function that holds them, or the cell's first line.
+UNSEEN = {
+    "01_generative_vs_discriminative": {"logistic = nn.Linear(2, 1)"},
+    "05_gan": {"train_discriminator", "slopes"},
+    "06_conditional_gan": {"accuracy"},
+    "08_latent_diffusion": {"price"},
+}
+
+
+def unseen_trainings(py: Path) -> set[str]:
+    """Loops with a gradient step, and calls of `fit`, that report to no `Watch` and are not counted."""
+    return {name for cell in code_cells(py) for name in _unseen(_tree(cell), cell.source.splitlines()[0])}
+
+
+def _unseen(tree: ast.AST, first_line: str) -> Iterator[str]:
+    reports = {
+        item.optional_vars.id
+        for with_ in ast.walk(tree)
+        if isinstance(with_, ast.With)
+        for item in with_.items
+        if _calls(item.context_expr, "Watch") and isinstance(item.optional_vars, ast.Name)
+    }
+    for holder in [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))]:
+        name, told = first_line, set(reports)
+        if isinstance(holder, ast.FunctionDef):
+            name = holder.name
+            told |= {argument.arg for argument in holder.args.args} & {"step_done", "watch"}
+        for node in _own(holder):
+            if isinstance(node, ast.For):
+                seen = any(_calls(part, "counted") for part in ast.walk(node.iter))
+                seen = seen or any(_calls(part, *told) for part in ast.walk(node))
+                steps = any(_steps(part) for part in _own(node, ast.For))
+                if not seen and (steps or _hides(node.iter)):
+                    yield name
+            elif isinstance(node, ast.Expr | ast.Assign) and any(_hides(part) for part in ast.walk(node)):
+                yield name
+
+
+def _own(holder: ast.AST, *without: type[ast.AST]) -> Iterator[ast.AST]:
+    """What stands in a cell, function or loop, but not in functions, classes (and what else is named) in it."""
+    for child in ast.iter_child_nodes(holder):
+        if not isinstance(child, (ast.FunctionDef, ast.ClassDef, *without)):
+            yield child
+            yield from _own(child, *without)
+
+
+def _calls(node: ast.AST, *names: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+
+
+def _steps(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward"
+    )
+
+
+def _hides(node: ast.AST) -> bool:
+    """A call of `fit` that shows nothing."""
+    return _calls(node, "fit") and any(
+        keyword.arg == "progress" and isinstance(keyword.value, ast.Constant) and not keyword.value.value
+        for keyword in node.keywords  # type: ignore[attr-defined]
+    )
+
+
+@each_notebook
+def test_every_training_can_be_watched(py: Path) -> None:
+    assert unseen_trainings(py) == UNSEEN.get(py.stem, set())
+
+
+def test_a_training_that_nobody_sees_is_found() -> None:
+    loop = "for x in data:\n    loss(x).backward()\n    adam.step()\n"
+    inner = loop.replace("\n", "\n    ").rstrip(" ")
+    hidden = [
+        loop,
+        f"def learn(data):\n    {inner}",
+        f"with Watch(9) as done:\n    {inner}",  # it is never told
+        "list(fit(o, data, progress=False))",
+        "losses = [r.loss for r in fit(o, data, progress=False)]",
+        "for record in fit(o, data, progress=False):\n    losses.append(record.loss)",
+    ]
+    seen = [
+        f"with Watch(9) as done:\n    {inner}        done(1)\n",
+        f"def learn(data, watch):\n    {inner}        watch(1)\n",
+        loop.replace("in data", "in counted(data, 'steps')"),
+        "list(fit(o, data))",
+        "for record in fit(o, data, picture=draw):\n    losses.append(record.loss)",
+        "for record in fit(o, data, progress=False):\n    step_done(record.losses)",
+    ]
+    for source in hidden:
+        assert list(_unseen(ast.parse(source), "the cell")) in (["the cell"], ["learn"]), source
+    for source in seen[:-1]:
+        assert list(_unseen(ast.parse(source), "the cell")) == [], source
+    assert list(_unseen(ast.parse(seen[-1]), "the cell")) == ["the cell"], "step_done is nobody's"
 
 
 @each_notebook

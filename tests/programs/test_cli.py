@@ -28,8 +28,8 @@ from course_utils.features import scene_accuracy
 from course_utils.grading.cli import app as homework_app
 from course_utils.likelihood import CouplingFlow
 from course_utils.pretrained import load_pretrained, save_pretrained
+from course_utils.progress import Watch
 from course_utils.recipes import RECIPES
-from course_utils.training.progress import Progress
 
 ROOT = Path(__file__).parents[2]
 
@@ -605,16 +605,16 @@ def test_train_goes_on_after_ctrl_c_and_leaves_a_model(tmp_path: Path, monkeypat
         ),
     )
     steps = []
-    show = Progress.update
+    show = Watch.__call__
 
-    def interrupted(self, record):
-        show(self, record)
-        steps.append(record.step)
-        if record.step == 203 and not (tmp_path / "once").exists():
+    def interrupted(self, losses):
+        show(self, losses)
+        steps.append(self.done)
+        if self.done == 203 and not (tmp_path / "once").exists():
             (tmp_path / "once").touch()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Progress, "update", interrupted)
+    monkeypatch.setattr(Watch, "__call__", interrupted)
     words = ["train", "autoencoder-2d-mnist", "--out", tmp_path, "--steps", 206, "--device", "cpu"]
     assert "the same command goes on" in course(*words, code=130)
     assert (tmp_path / "autoencoder-2d-mnist.checkpoint").exists()

@@ -343,13 +343,13 @@ def built(said: Said) -> None:
 def recipe(here: Path, command: str) -> list[str]:
     """The lines that make would run, without those that set .venv up; each program, module and file in it is there."""
     words = [word for word in shlex.split(command) if "=" not in word or not word.startswith("PIP_")]
-    ready = [word for name in ("lab", "site", "test") for word in ("-o", f".venv/{name}")]
+    ready = [word for name in ("lab", "site", "test", "front") for word in ("-o", f".venv/{name}")]
     dry = run(here, shlex.join([words[0], "-n", *ready, *words[1:]]))
     lines = [line.split("  #")[0] for line in dry.out.replace("\\\n", " ").splitlines()]
     assert lines
     for line in lines:
         program, *rest = itertools.dropwhile(lambda word: "=" in word, shlex.split(line))
-        assert (here / program).exists(), line
+        assert (here / program).exists() or shutil.which(program, path=environment(here)["PATH"]), line
         if rest[:1] == ["-m"]:
             assert importlib.util.find_spec(rest[1]) is not None, line
         for word in rest:
@@ -381,14 +381,16 @@ def set_up(here: Path, command: str) -> None:
 
 
 def same_as_make(here: Path, command: str) -> None:
-    """PowerShell's three lines do what `make lab` does, with the program's place on Windows."""
-    install = run(here, "make -n -W pyproject.toml -W constraints.txt .venv/lab").out.replace("'", '"')
+    """Each of PowerShell's lines is one of make's, with the program's place on Windows; `course lab` is `make lab`."""
     words = command.replace("\\", "/").replace("/Scripts/", "/bin/").replace("py -m venv", "-m venv")
     if command.endswith("course lab"):
         assert "course_utils.authoring.lab" in recipe(here, "make lab")[-1]
         assert "JupyterLab" in run(here, words + " --help").out
     else:
-        assert words in install.replace("--quiet ", "")
+        install = run(here, "make -n -W pyproject.toml -W constraints.txt .venv/lab .venv/site").out
+        lines = install.replace("'", '"').replace("--quiet ", "").splitlines()
+        lines += recipe(here, "make homework HW=03") + recipe(here, "make site")
+        assert any(f" {line}".rstrip().endswith(f" {words}") for line in lines), lines
 
 
 def installs(here: Path, command: str) -> None:
@@ -430,6 +432,8 @@ NBVAL = ".venv/bin/pytest --nbval --nbval-current-env --nbval-cell-timeout=120 n
 ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"][
     "Repository"
 ]
+MOVE = ".venv/bin/python -m course_utils.authoring.address https://github.com/you/course"
+EVERY_VIEW = "EVERY_VIEW=1 .venv/bin/pytest tests/browser/test_site.py -k every_view"
 DIGITS = [*range(10)] * 100
 
 # Trains on the digits, as nothing else is here without a network, and scores nothing: both are MNIST's.
@@ -454,6 +458,11 @@ TABLE: dict[str, Row | Parts] = {
         same_as_make
     ),
     ".venv\\Scripts\\course lab": Parts(same_as_make),
+    ".venv\\Scripts\\course homework check notebooks\\homework\\student\\hw03.ipynb": Parts(same_as_make),
+    '.venv\\Scripts\\python -m pip install --editable ".[site]" --constraint constraints.txt': Parts(
+        same_as_make
+    ),
+    ".venv\\Scripts\\python -m course_utils.authoring.site": Parts(same_as_make),
     "conda env create -f environment.yml": Parts(by_conda),
     "conda activate course": Parts(by_conda),
     "course lab": Parts(opens_the_lab),
@@ -509,6 +518,13 @@ TABLE: dict[str, Row | Parts] = {
         status=2,
     ),
     ".venv/bin/python docs/picture.py": Row(picture),
+    # Ten minutes: the test is there.
+    EVERY_VIEW: Row(text("every_view"), instead=f"{EVERY_VIEW} --collect-only --quiet"),
+    # There and back, for the other commands run here too; tests/test_address.py looks at what it leaves.
+    MOVE: Row(
+        text("README.md\n", "notebooks/07_diffusion.ipynb\n", " files changed\n"),
+        instead=f"{MOVE} && {MOVE.rpartition(' ')[0]} {ADDRESS}",
+    ),
     # notebooks/homework/README.md, with a homework of one exercise
     "make homework": by_make("course homework check notebooks/homework/student/hw03.ipynb"),
     "make homework HW=04": by_make("course homework check notebooks/homework/student/hw04.ipynb"),

@@ -1,5 +1,6 @@
 """Building, running and comparing a small notebook that has a figure and widgets."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -288,6 +289,18 @@ def test_a_run_tells_each_cell_as_it_ends(tmp_path: Path) -> None:
     seconds = [at for _, _, at in told]
     assert seconds == sorted(seconds)
     assert nb.cells[0].outputs[0].text == "2\n"
+
+
+def test_a_run_tells_when_the_page_changes(tmp_path: Path) -> None:
+    """What is printed, displayed and changed in its place; a cell that only computes shows nothing."""
+    shown: list[float] = []
+    nb = cells(
+        "x = 1", "import time\nfrom IPython.display import display\nhandle = display(1, display_id=True)",
+        "for k in range(3):\n    time.sleep(0.4)\n    handle.update(k)",
+    )  # fmt: skip
+    kernel.run(nb, tmp_path / "a.ipynb", timeout=60, shown=shown.append)
+    assert len(shown) == 4
+    assert all(later - earlier > 0.3 for earlier, later in itertools.pairwise(shown[1:]))
 
 
 def test_a_kernel_that_dies_is_noticed_at_once(tmp_path: Path) -> None:

@@ -159,6 +159,10 @@ function makeStage(section: Section) {
       // How many lines a title takes depends on the width that its picture gets: a first guess, then as measured.
       fitTiles(section, stage, tiles, fills, () => 40);
       fitTiles(section, stage, tiles, fills, textOf);
+      // Where the width decides, height is left over: the read-outs move up to the pictures.
+      const used = stage.lastElementChild?.getBoundingClientRect().bottom ?? 0;
+      const free = fills ? Math.max(0, stage.getBoundingClientRect().bottom - used) : 0;
+      body.style.setProperty("--free", `${free}px`);
     },
   };
 }

@@ -1,0 +1,143 @@
+// The board to draw on: by mouse, finger or pen, and by the keyboard.
+
+import { h } from "../house/dom.ts";
+import { clamp, type Point } from "../house/numbers.ts";
+import { DIGITS } from "./digits.ts";
+import { erased, type Move, moved, PEN, type Stroke } from "./strokes.ts";
+
+const SIZE = 560; // pixels of the canvas
+const RUBBER = 0.06; // radius on the board
+const STEP = 0.03;
+const MOVES: Record<string, Move> = {
+  ArrowLeft: { right: -STEP },
+  ArrowRight: { right: STEP },
+  ArrowUp: { down: -STEP },
+  ArrowDown: { down: STEP },
+  "[": { degrees: -6 },
+  "]": { degrees: 6 },
+  "+": { scale: 1.08 },
+  "=": { scale: 1.08 },
+  "-": { scale: 1 / 1.08 },
+};
+
+export interface Board {
+  node: HTMLElement;
+  strokes(): readonly Stroke[];
+  /** Another drawing; the present one can be got back by `undo`. */
+  put(strokes: readonly Stroke[]): void;
+  undo(): void;
+  erasing: boolean;
+}
+
+/** changed: called when the drawing is another one. */
+export function makeBoard(first: readonly Stroke[], changed: () => void): Board {
+  const canvas = h("canvas", { width: SIZE, height: SIZE });
+  const node = h(
+    "div",
+    {
+      class: "cx-board dr-board",
+      tabIndex: 0,
+      role: "application",
+      "aria-roledescription": "drawing board",
+      "aria-label":
+        "Draw a digit here. By keyboard: 0 to 9 put a digit, the arrow keys move it, [ and ] turn it, " +
+        "plus and minus scale it, Backspace takes the last change back, Delete clears.",
+      "data-lm-suppress-shortcuts": "true",
+    },
+    canvas,
+  );
+  const g = canvas.getContext("2d")!;
+  let strokes = first;
+  let untouched = true; // the first stroke takes the place of what lay there
+  const before: (readonly Stroke[])[] = [];
+  const board: Board = { node, strokes: () => strokes, put, undo, erasing: false };
+
+  function show(next: readonly Stroke[]) {
+    strokes = next;
+    untouched = false;
+    draw();
+    changed();
+  }
+  function draw() {
+    g.fillStyle = "#000";
+    g.fillRect(0, 0, SIZE, SIZE);
+    if (!strokes.length) {
+      g.fillStyle = "#999";
+      g.font = `${SIZE / 20}px system-ui, sans-serif`;
+      g.textAlign = "center";
+      g.fillText("draw here", SIZE / 2, SIZE / 2);
+    }
+    g.strokeStyle = "#fff";
+    g.lineWidth = PEN * SIZE;
+    g.lineCap = g.lineJoin = "round";
+    for (const stroke of strokes) {
+      g.beginPath();
+      for (const [x, y] of [stroke[0], ...stroke]) g.lineTo(x * SIZE, y * SIZE);
+      g.stroke();
+    }
+  }
+  function remember() {
+    before.push(strokes);
+    if (before.length > 100) before.shift();
+  }
+  function put(next: readonly Stroke[]) {
+    remember();
+    show(next);
+  }
+  function undo() {
+    const last = before.pop();
+    if (last) show(last);
+  }
+
+  // Pointers: only one draws at a time. ---------------------------------------------------------------------------
+
+  let pointer: number | null = null;
+  let last: Point = [0, 0]; // where it was
+  function at(event: PointerEvent): Point {
+    const box = canvas.getBoundingClientRect();
+    return [
+      clamp((event.clientX - box.left) / box.width, 0, 1),
+      clamp((event.clientY - box.top) / box.height, 0, 1),
+    ];
+  }
+  function touch(points: readonly Point[]) {
+    const path = [last, ...points];
+    last = path[points.length];
+    if (board.erasing) show(points.reduce((rest, to, k) => erased(rest, path[k], to, RUBBER), [...strokes]));
+    else show([...strokes.slice(0, -1), [...strokes[strokes.length - 1], ...points]]);
+  }
+  node.addEventListener("pointerdown", (event) => {
+    if (pointer !== null || event.button > 0) return;
+    pointer = event.pointerId;
+    node.setPointerCapture(pointer);
+    node.classList.add("cx-pointed");
+    remember();
+    last = at(event);
+    if (board.erasing) touch([last]);
+    else show([...(untouched ? [] : strokes), [last]]);
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (event.pointerId !== pointer) return;
+    const events = event.getCoalescedEvents?.() ?? [];
+    touch((events.length ? events : [event]).map(at));
+  });
+  for (const name of ["pointerup", "pointercancel"] as const)
+    node.addEventListener(name, (event) => {
+      if (event.pointerId === pointer) pointer = null;
+    });
+
+  node.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    node.classList.remove("cx-pointed");
+    const { key } = event;
+    if (/^\d$/.test(key)) put(DIGITS[Number(key)]);
+    else if (key in MOVES) put(moved(strokes, MOVES[key]));
+    else if (key === "Backspace") undo();
+    else if (key === "Delete") put([]);
+    else return;
+    event.preventDefault();
+  });
+
+  draw();
+  return board;
+}

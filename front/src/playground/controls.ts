@@ -1,0 +1,116 @@
+// What the reader moves, in the looks of the house's frame.
+import { h } from "../house/dom.ts";
+
+/** A slider over a list of values; `show` says one of them. */
+export function slider<T>(
+  name: string,
+  values: readonly T[],
+  start: T,
+  show: (value: T) => string,
+  change: (value: T) => void,
+) {
+  const input = h("input", { type: "range", min: 0, max: values.length - 1, step: 1, "aria-label": name });
+  const said = h("span", { class: "cx-value" });
+  const set = (value: T) => {
+    input.value = String(Math.max(0, values.indexOf(value)));
+    said.textContent = show(value);
+    input.setAttribute("aria-valuetext", show(value));
+  };
+  const moved = () => {
+    const value = values[Number(input.value)];
+    set(value);
+    change(value);
+  };
+  input.addEventListener("input", moved);
+  let before = input.value; // a finger that goes on to scroll the page leaves the slider where it was
+  input.addEventListener("pointerdown", () => {
+    before = input.value;
+  });
+  input.addEventListener("pointercancel", () => {
+    input.value = before;
+    moved();
+  });
+  set(start);
+  const node = h(
+    "div",
+    { class: "cx-control" },
+    h("div", { class: "cx-label" }, h("span", {}, name), said),
+    h("div", { class: "cx-slide" }, input),
+  );
+  return { node, set };
+}
+
+/** One of a few words. */
+export function choice<T extends string>(
+  name: string,
+  options: Record<T, string>,
+  start: T,
+  change: (value: T) => void,
+): HTMLElement {
+  const group = `cp${Math.random().toString(36).slice(2)}`; // its own on the page
+  const items = (Object.entries(options) as [T, string][]).map(([value, text]) => {
+    const input = h("input", {
+      type: "radio",
+      name: group,
+      value,
+      "aria-label": text,
+      checked: value === start,
+    });
+    input.addEventListener("change", () => change(value));
+    return h("label", { class: "cx-item" }, input, h("span", {}, text));
+  });
+  return h(
+    "div",
+    { class: "cx-control cx-full" },
+    h("div", { class: "cx-label", "aria-hidden": "true" }, name),
+    h("div", { class: "cx-words", role: "radiogroup", "aria-label": name }, ...items),
+  );
+}
+
+export function check(name: string, start: boolean, change: (on: boolean) => void): HTMLElement {
+  const input = h("input", { type: "checkbox", checked: start });
+  input.addEventListener("change", () => change(input.checked));
+  return h("label", { class: "cx-check" }, input, name);
+}
+
+export function button(name: string, press: () => void): HTMLButtonElement {
+  const node = h("button", { type: "button", class: "cx-button" }, name);
+  node.addEventListener("click", press);
+  return node;
+}
+
+/** A round button that plays and pauses. */
+export function player(what: string, toggle: () => void) {
+  const node = h("button", { type: "button", class: "cx-play" });
+  node.addEventListener("click", toggle);
+  const show = (playing: boolean) => {
+    node.setAttribute("aria-label", `${playing ? "Pause" : "Play"} ${what}`);
+    node.innerHTML = playing ? PAUSE : PLAY;
+  };
+  show(false);
+  return { node, show };
+}
+
+const PLAY = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4.5 2.5v11l9-5.5z"/></svg>';
+const PAUSE = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5h3v11H4zM9 2.5h3v11H9z"/></svg>';
+
+/** Numbers with a name; `maximum` gives a bar. */
+export function readout(name: string, maximum?: number) {
+  const value = h("span", { class: "cx-value" });
+  const bar = h("i");
+  const node = h("div", { class: "cx-readout" }, h("span", {}, name), value);
+  if (maximum) node.append(h("div", { class: "cx-bar" }, bar));
+  return {
+    node,
+    name,
+    show(text: string, number = 0) {
+      value.textContent = text;
+      if (maximum) bar.style.width = `${Math.min(100, (100 * number) / maximum)}%`;
+    },
+    text: () => value.textContent ?? "",
+  };
+}
+
+/** What a sign in a picture means; its colour is the sign's own. */
+export const sign = (mark: string, color: string, meaning: string): HTMLElement =>
+  h("span", {}, h("b", { style: `color: ${color}` }, mark), meaning);
