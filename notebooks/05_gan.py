@@ -776,7 +776,7 @@ def play_ring(seed: int, turns: int = 5, lr_G: float = 2e-3, r1: float = 0.0, pa
     return torch.stack(film, dim=1)  # (games, 15 moments, 1000, 2)
 
 
-# %% alt=["The discriminator's loss in the game of one turn to one. Below, three rings of eight grey discs side by side; the generated points reach some of the discs in each.", "The discriminator's loss in the game of five turns to one. Below, the same three rings; the generated points sit in a few clumps."]
+# %% alt=["The discriminator's loss in the game of one turn to one. Below, three rings of eight grey discs side by side, one for each game: in some the generated points lie along the ring, in others off it.", "The discriminator's loss in the game of five turns to one. Below, the same three rings; the generated points sit in a few clumps."]
 ring_films = {"one to one": play_ring(0, turns=1, lr_G=1e-3), "five to one": play_ring(0)}
 moments_of_ring = range(ROUNDS // 15, ROUNDS + 1, ROUNDS // 15)
 

@@ -587,11 +587,11 @@ DiffusionPlayground()
 # <details><summary>What you should have seen</summary>
 #
 # The arrows are right first where $t$ is large: after 100 training steps those at $t = 500$ nearly coincide with the
-# ideal ones, and their mean squared error is less than a tenth of that at $t = 50$. *First the coarse, then the fine*,
-# in training as well. After 600 training steps more than seven in ten points end within 0.3 of the
-# moons' arcs; without training, fewer than one in ten. The loss falls at once and then stays close to the dotted line, the loss of the ideal arrows, which is not
-# 0. With three steps back some pieces of the moons stay empty. Ten steps bring about as many points near the moons as a
-# hundred do; section 7 asks the same of digits. (We tried three seeds.)
+# ideal ones, while those at $t = 50$ are hardly better than no arrows at all. *First the coarse, then the fine*, in
+# training as well. After 600 training steps more than seven in ten points end within 0.3 of the moons' arcs; without
+# training, fewer than one in ten. The loss falls at once and then stays close to the dotted line, the loss of the
+# ideal arrows, which is not 0. With three steps back some pieces of the moons stay empty. Ten steps bring about as
+# many points near the moons as a hundred do; section 7 asks the same of digits. (We tried three seeds.)
 #
 # </details>
 #
@@ -946,7 +946,7 @@ print("No mean over 40 steps is more than 15 % above the one 20 steps before.")
 # minute on a plain laptop. Meanwhile watch the row of images below the curve: the ten digits 0, 1, …, 9, always from
 # the same noise, in five steps. When the loss seems to stand still, do they, too?
 
-# %% alt="Training curve of the diffusion model on digits: the loss falls steeply, then levels off. Below, ten generated digits, 0 to 9 in order, rough, most of them readable."
+# %% alt="Training curve of the diffusion model on digits: the loss falls steeply, then levels off. Below, ten generated digits, 0 to 9 in order, rough, some of them readable."
 steps_live = budget(220, 6000)
 with seeded(0):
     live_net = UNet(width=16, num_classes=10)

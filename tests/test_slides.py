@@ -125,7 +125,17 @@ def notebook(folder: Path, marks: dict[int, str]) -> Path:
         nbformat.v4.new_output("display_data", {VIEW: {"model_id": "a"}, "image/png": PIXEL})
     ]
     parts = {"controls": [{"name": "t", "group": "Walk"}], "panels": [{"group": "Map"}], "readouts": []}
-    state = {"a": {"state": {"_esm": "", "title": "T", "hint": "Try: drag.", **parts}}}
+    state = {
+        "a": {
+            "state": {
+                "_esm": "",
+                "_anywidget_id": "course_utils.explorers.Explorer",
+                "title": "T",
+                "hint": "Try: drag.",
+                **parts,
+            }
+        }
+    }
     nb.metadata["widgets"] = {STATE: {"state": state, "version_major": 2, "version_minor": 0}}
     (folder / "09_small.py").write_text("\n".join(lines), encoding="utf-8")
     nbformat.write(nb, folder / "09_small.ipynb")

@@ -158,7 +158,7 @@ def _front(files: Path) -> str:
     )
     place = living(model, widgets[model], shown, files / "figures" / "front", "_static/figures/front")
     write_states(files / "explorers" / "front.js", {model: widgets[model]})
-    return place + scripts("_static/explorers/front.js", "_static")
+    return f'<div data-share="front">{place}</div>' + scripts("_static/explorers/front.js", "_static")
 
 
 def _drawing(files: Path) -> str:

@@ -132,7 +132,7 @@ def _still() -> bytes:
     figure = Figure(figsize=(8, 3.7), dpi=100, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(
-        "Draw a digit: what four networks make of it", fontsize=10, weight="bold", x=0.005, ha="left"
+        "Draw a digit: what trained networks make of it", fontsize=10, weight="bold", x=0.005, ha="left"
     )
     grid = figure.add_gridspec(3, 5, height_ratios=[1.25, 0.95, 0.12])
 

@@ -83,11 +83,12 @@ test("the arrows come near the ideal ones where noisy data lie, first where t is
       const best = idealNoise(moons, x, t);
       return model.noise(x, t).reduce((sum, value, k) => sum + (value - best[k]) ** 2, 0) / 1000;
     };
-    assert.ok(off(500) > 0.5 && off(50) > 0.5);
+    const [coarse, fine] = [off(500), off(50)]; // the untrained network's arrows are nearly 0
+    assert.ok(coarse > 0.5 && fine > 0.25, `${coarse} ${fine}`);
     while (model.steps < 100) model.step();
-    assert.ok(off(500) < 0.1 * off(50) && off(50) > 0.2, `${off(500)} ${off(50)}`);
+    assert.ok(off(500) < 0.05 * coarse && off(50) > 0.7 * fine, `${off(500)} ${off(50)}`);
     while (model.steps < 600) model.step();
-    assert.ok(off(500) < 0.01 && off(50) < 0.3, `${off(500)} ${off(50)}`);
+    assert.ok(off(500) < 0.02 * coarse && off(50) < 0.7 * fine, `${off(500)} ${off(50)}`);
   }
 });
 

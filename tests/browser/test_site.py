@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from .conftest import opened
-from .hands import assert_answers, explorers_in
+from .hands import assert_answers, drag, explorers_in, shown
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -223,6 +223,40 @@ def test_from_the_front_page_to_the_first_explorer(tab: Page, site: Path) -> Non
     expect(tab.locator(".cx").first).to_be_in_viewport(ratio=0.9)
     tab.goto((site / f"notebooks/{NOTEBOOKS[6].stem}.html").as_uri() + "#explorer-3")
     expect(tab.locator("#explorer-3 .cx")).to_be_in_viewport(ratio=0.9)
+
+
+@pytest.mark.parametrize(("stem", "number"), [("03_autoencoders", 2), ("07_diffusion", 3)])
+def test_a_link_leads_another_reader_to_the_same_state(
+    browser: Browser, site: Path, stem: str, number: int
+) -> None:
+    context, tab, wrong = opened(browser)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab.goto((site / f"notebooks/{stem}.html").as_uri())
+    view = tab.locator(f"#explorer-{number} .cx")
+    opening = shown(view)
+    if view.locator(".cx-board").count():
+        drag(tab, view.locator(".cx-board"), (0.5, 0.5), (0.3, 0.4))
+    view.get_by_role("slider", name="t", exact=True).press("End")
+    assert shown(view) != opening
+    view.get_by_role("button", name="Copy a link").click()
+    expect(view.get_by_role("status")).to_have_text("Copied the link.")
+    link = tab.evaluate("navigator.clipboard.readText()")
+    other = context.new_page()
+    other.goto(link)
+    there = other.locator(f"#explorer-{number} .cx")
+    expect(there).to_be_in_viewport(ratio=0.5)
+    expect(there.locator(".cx-value").first).to_have_text(view.locator(".cx-value").first.inner_text())
+    assert shown(there) == shown(view)
+    first = other.locator("#explorer-1 .cx")
+    assert shown(first) == shown(tab.locator("#explorer-1 .cx")), "the others stand as they open"
+    for nonsense in ("index=99.99", "index=-1.0.0.0.0", "index=", "at=1e9,1e9", "index=__proto__"):
+        third = context.new_page()
+        third.goto(f"{link.split('?')[0]}?{nonsense}")
+        expect(third.locator(f"#explorer-{number} .cx")).to_be_visible()
+        assert shown(third.locator(f"#explorer-{number} .cx")) == opening, nonsense
+        third.close()
+    context.close()
+    assert not wrong
 
 
 def test_next_leads_through_all_notebooks(tab: Page, site: Path) -> None:

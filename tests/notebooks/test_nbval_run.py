@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 from nbval_run import run_nbval
 
-from course_utils.authoring import offline
+from course_utils.authoring import kernel, notebooks, offline
 
 NETWORK = """\
 import socket
@@ -66,3 +66,30 @@ def test_nothing_passes_after_a_cell_that_takes_too_long_or_ends_the_kernel(tmp_
     assert [cell.passed for cell in run.cells] == [True, False, False]
     run = run_nbval(notebook(tmp_path, ("import os\nos._exit(1)", ""), ("y = 1", "")), cell_timeout=2)
     assert [cell.passed for cell in run.cells] == [False, False]
+
+
+WATCHED = """
+import torch
+from course_utils.progress import Watch, counted
+from course_utils.viz import show_images
+
+with Watch(40, lambda ax: show_images(torch.zeros(5, 1, 8, 8), ax=ax)) as step_done:
+    for step in counted(range(40), "steps"):
+        step_done(1 / (1 + step))
+"""
+
+
+def test_a_watched_training_is_stored_the_same_twice_and_passes(tmp_path: Path):
+    """One picture, the last; the line that counts, at its end; no time."""
+    stored = []
+    for _ in range(2):
+        nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(WATCHED.strip())])
+        nb.cells[0].id = "watched"
+        kernel.run(nb, tmp_path / "made.ipynb")
+        notebooks.save(nb, tmp_path / "made.ipynb")
+        stored.append((tmp_path / "made.ipynb").read_bytes())
+    assert stored[0] == stored[1]
+    picture, line = sorted(nb.cells[0].outputs, key=lambda output: output.output_type)
+    assert set(picture.data) == {"image/png", "text/plain"}
+    assert line.text.rstrip() == "steps: 40 of 40 done"
+    assert run_nbval(tmp_path / "made.ipynb", cell_timeout=60).failures == []

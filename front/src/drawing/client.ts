@@ -16,12 +16,13 @@ export async function connect(
   receive: (answer: Answer) => void,
 ): Promise<Client> {
   const worker = await started(packed, weights);
-  if (!worker) return { ...bound(new Engine(await unpack(packed, weights), receive)), stop: () => {} };
+  if (!worker) {
+    const engine = new Engine(await unpack(packed, weights), receive);
+    return { ask: (request) => engine.ask(request), stop: () => {} };
+  }
   worker.onmessage = ({ data }) => receive(data);
   return { ask: (request) => worker.postMessage(request), stop: () => worker.terminate() };
 }
-
-const bound = (engine: Engine) => ({ ask: (request: Request) => engine.ask(request) });
 
 /** A worker that is ready, or null where the page's rules forbid one. */
 function started(packed: Packed, weights: Uint8Array<ArrayBuffer>): Promise<Worker | null> {

@@ -18,6 +18,7 @@ import {
   unfold,
   vector,
 } from "./arithmetic.ts";
+import { SIDE } from "./strokes.ts";
 
 interface PackedMatrix {
   rows: number;
@@ -146,8 +147,6 @@ function apply(layer: Layer, x: FeatureMap): FeatureMap {
 const run = (layers: readonly Layer[], x: FeatureMap): FeatureMap =>
   layers.reduce((y, layer) => apply(layer, y), x);
 
-export const SIDE = 28;
-
 /** A grey image of 28 × 28 values in [-1, 1] as a map. */
 const image = (data: Float32Array): FeatureMap => ({ height: SIDE, width: SIDE, channels: 1, data });
 
@@ -168,7 +167,7 @@ export const place = (nets: Networks, x: Float32Array): Float32Array =>
 // Diffusion --------------------------------------------------------------------------------------------------------
 
 /** The clean image, within [-1, 1], that the network sees in x_t at time t; y: the class asked for, 10: none. */
-export function seen(net: UNet, x: Float32Array, t: number, y: number): Float32Array {
+function seen(net: UNet, x: Float32Array, t: number, y: number): Float32Array {
   const embedding = run(net.time, vector(sinusoids(t, net.width))).data;
   const wide = embedding.length;
   for (let i = 0; i < wide; i++) embedding[i] += net.embed.data[y * wide + i];

@@ -37,7 +37,7 @@ export function slider<T>(
     h("div", { class: "cx-label" }, h("span", {}, name), said),
     h("div", { class: "cx-slide" }, input),
   );
-  return { node, set };
+  return { node, input, set };
 }
 
 /** One of a few words. */

@@ -142,6 +142,11 @@ export function diffusionPlay(
   const reel = player("the way back", () => setFilm(!film));
   timer.node.querySelector(".cx-slide")!.prepend(reel.node);
   timer.node.classList.add("cx-time");
+  // Who takes hold of the slider stops the film, even where the slider cannot move further.
+  timer.input.addEventListener("pointerdown", () => setFilm(false));
+  timer.input.addEventListener("keydown", ({ key }) => {
+    if (/^(Arrow|Home|End|Page)/.test(key)) setFilm(false);
+  });
   function setFilm(on: boolean) {
     if (on && !film) film0();
     film = on;

@@ -169,5 +169,5 @@ const CSS = `
 .cx-count { margin-left: auto; }
 .cx-transport .cx-time { flex: 1 1 14em; }
 .cx .cx-signs { display: flex; margin-top: 0.35em; flex-wrap: wrap; gap: 0 1em; font-size: 0.93em; line-height: 1.35; }
-.cx-signs b { margin-right: 0.3em; }
+.cx-signs b { margin-right: 0.3em; forced-color-adjust: none; }
 `;

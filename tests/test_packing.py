@@ -1,4 +1,4 @@
-"""The drawing explorer's Python side: what it sends, its still, what the packer refuses."""
+"""Networks packed for the browser, and the drawing explorer that carries them."""
 
 from __future__ import annotations
 
@@ -59,5 +59,6 @@ def test_an_explorer_is_a_widget_and_a_picture() -> None:
 
 def test_what_is_sent_is_small() -> None:
     state = DrawingExplorer().get_state(["packed", "weights", "plane", "usual"])
-    assert len(state.pop("weights")) < 2.5e6
+    assert 2.2e6 < len(state.pop("weights")) < 2.35e6  # docs/site/draw.md says 2.3 MB,
+    assert len(state["plane"]["codes"]) == 400  # and how many digits are on the map
     assert len(json.dumps(state)) < 50_000
