@@ -126,7 +126,7 @@ def read_deck(ipynb: Path, out: Path) -> Deck:
             except NotebookError as error:
                 raise NotebookError(f"{py.name}, cell {number + 1}, “{headline}”: {error}") from None
             said = [pages.hint] if pages.hint else []
-            shown = headline, CLAIMS.sub("", _heading(cell.source, marks[number], headings) or section), body
+            shown = headline, heading_of(cell.source, marks[number]) if headings else section, body
         if headings:
             section = CLAIMS.sub("", headings[-1])
         if number and cell.cell_type == "markdown":
@@ -205,11 +205,12 @@ def _part(state: dict[str, Any], heading: str) -> dict[str, Any]:
     return state | moved
 
 
-def _heading(source: str, mark: Mark, headings: list[str]) -> str:
-    """What a slide of this cell stands under: the last heading above its first formula, or the cell's first one."""
-    if mark.formulas or not mark.points:
-        headings = HEADING.findall(source.partition("$$")[0])[-1:] or headings
-    return headings[0] if headings else ""
+def heading_of(source: str, mark: Mark) -> str:
+    """The heading of a text's slide: the last one above the first formula that is shown; of points, the first one."""
+    starts = [match.start() for match in MATH.finditer(source) if match["block"]]
+    first = mark.formulas[0] if mark.formulas else 0 if mark.points else 1
+    above = HEADING.findall(source[: starts[first - 1]]) if 0 < first <= len(starts) else []
+    return CLAIMS.sub("", (above or HEADING.findall(source))[-1 if above else 0])
 
 
 def _formulas(source: str, mark: Mark) -> str:
@@ -269,7 +270,9 @@ def statement(source: str, beginning: str) -> str:
 def _table(text: str) -> str:
     """A table whose first column is not squeezed by the others."""
     widest = max((len(line.split("|")[1].strip()) for line in text.split("\n") if "|" in line), default=0)
-    return f'<div class="table" style="--first: {min(widest, 20)}ch">{markdown_to_html(_together(text))}</div>'
+    return (
+        f'<div class="table" style="--first: {min(widest, 20)}ch">{markdown_to_html(_together(text))}</div>'
+    )
 
 
 def _together(text: str) -> str:
