@@ -365,7 +365,7 @@ for t in range(T, 0, -1):
     x = step_back(x, t, eps_hat, draw)
 nearest = torch.cdist(x, moons).min(dim=1).values
 
-# %% tags=["P1"] slide="With the best possible guess, noise ends at the training points: copies" slide_points="No training at all: the best guess, and a thousand small steps | Most ends lie far nearer to a data point than data points lie to each other | But a generative model should give *new* points | So the network must not be perfect on the training set"
+# %% tags=["P1"] slide="With the best possible guess, noise ends at the training points: copies" slide_points="No training at all: the best guess, and a thousand small steps | A typical end lies far nearer to a data point than data points lie to each other | But a generative model should give *new* points | So the network must not be perfect on the training set"
 spread = torch.cdist(moons[:500], moons[500:]).min(dim=1).values.median()  # between two real points
 assert nearest.median() < 0.3 * spread
 print("From noise, and without any training: points of the data.")
@@ -732,7 +732,7 @@ table(["error of the noise, relative", *(f"t = {t}" for t in told)],
 # which is **posterior collapse** (사후 분포 붕괴). In diffusion the last level is collapsed on purpose: $q(x_T \mid x_0)$
 # is almost $N(0, I)$ for *each* image. That costs nothing, because the information sits in the levels below.
 
-# %% tags=["P3", "nbval-ignore-output"] slide="Of each image a VAE's code keeps several nats, the last level of diffusion almost none" slide_points="In both the codes of *all* images together must look like $N(0, I)$ | A VAE's single codes must stay different; diffusion may forget the image, it knows it in the levels below"
+# %% tags=["P3", "nbval-ignore-output"] slide="Each VAE code lies several nats from the prior, the last level of diffusion almost none" slide_points="In both the codes of *all* images together must look like $N(0, I)$ | A VAE's single codes must stay different; diffusion may forget the image, it knows it in the levels below"
 a = alpha_bar[T]
 kl_T = 0.5 * (a * test.x.square() - a - torch.log1p(-a)).sum(dim=(1, 2, 3))  # of q(x_T | x_0) from N(0, I)
 kl_vae = 0.5 * (mean.square() + logvar.exp() - logvar - 1).sum(dim=1)
@@ -1776,7 +1776,7 @@ table(["100 images", "read as the true digit ↑", "FID ↓", "jump at the seam"
 # interpolation** (쌍삼차 보간), a smooth surface of degree three through the small image's pixels, as in most image
 # programs.
 
-# %% alt="Super-resolution: tiny blocky digits, their bicubic enlargements, which are blurred, those by diffusion, which are sharp, and the true images." slide="From 49 numbers: a blur by interpolation, a sharp picture by diffusion" slide_points="Diffusion is read as the true digit more often, and looks more like digits | But the blur has the smaller squared error: it is nearer to the truth on average"
+# %% alt="Super-resolution: tiny blocky digits, their bicubic enlargements, which are blurred, those by diffusion, which are sharp, and the true images." slide="From 49 numbers: a blur by interpolation, a sharp picture by diffusion" slide_points="Diffusion looks more like digits: lower FID, higher precision | But the blur has the smaller squared error: it is nearer to the truth on average"
 from torch.nn.functional import avg_pool2d, interpolate
 
 tiny = avg_pool2d(whole, 4)

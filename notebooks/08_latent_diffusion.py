@@ -670,7 +670,7 @@ spent["pixels"] = ticks[-1] - ticks[0]
 # %% [markdown]
 # Both then draw the same fifty sentences.
 
-# %% alt="Six scenes: real; drawn through codes, a blurred spot of the right colour on the right ground; and drawn in pixels, coloured noise." slide="In the same time: on codes blobs, mostly of the colour asked for; on pixels noise"
+# %% alt="Six scenes: real; drawn through codes, a blurred spot of the right colour on the right ground; and drawn in pixels, coloured noise." slide="In the same time: on codes coloured blobs on the right ground; on pixels noise"
 made, seconds = {"real": real_x}, {}
 torch.set_num_threads(1)  # as above
 for on, model in counted(racers.items(), "models"):
