@@ -224,6 +224,18 @@ def test_a_formula_stays_whole_inside_brackets() -> None:
         assert slides._wrapping(formula).count("<math") == parts, formula
 
 
+@pytest.mark.parametrize(
+    ("formulas", "points", "heading"),
+    [((1,), (), "First"), ((2,), (), "Second"), (None, (), "First"), (None, ("x",), "First")],
+)
+def test_a_slide_stands_under_the_heading_of_its_first_formula(
+    formulas: tuple[int, ...] | None, points: tuple[str, ...], heading: str
+) -> None:
+    source = "Of the slide before.\n\n## First\n\n$$a$$\n\n## Second (V1)\n\n$$b$$"
+    mark = slides.Mark("H", points, formulas, False, "")
+    assert slides.heading_of(source, mark) == heading
+
+
 def test_an_unmarked_notebook_has_no_deck(tmp_path: Path) -> None:
     ipynb = notebook(tmp_path, {})
     assert slides.build([ipynb], tmp_path / "out") == []

@@ -87,8 +87,13 @@ def toy(folder: Path, *bodies: str) -> Path:
             '<p style="font: 2rem serif; position: absolute">Over</p></div>',
             "lies on",
         ),
+        (
+            f'<div class="body"><div class="formula" style="position: absolute">{mathml("x + y", block=True)}</div>'
+            '<p style="font: 2rem serif; position: absolute; margin: 0">Over</p></div>',
+            "lies on",
+        ),
     ],
-    ids=["small", "zoomed", "wide", "code", "formula", "lost", "nothing", "high", "up", "over"],
+    ids=["small", "zoomed", "wide", "code", "formula", "lost", "nothing", "high", "up", "over", "over a formula"],
 )  # fmt: skip
 def test_what_cannot_be_read_is_found(browser: Browser, tmp_path: Path, body: str, fault: str) -> None:
     context, tab, _ = opened(browser)
