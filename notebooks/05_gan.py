@@ -62,7 +62,7 @@ from course_utils.viz import PALETTE, Chart, chart, show_images, show_rows, tabl
 #
 # We begin in the plane, where we can see everything. The data are points $x = (x_1, x_2)$ on two half moons.
 
-# %% alt="The data: two interlocking half moons of points in the plane."
+# %% alt="The data: two interlocking half moons of points in the plane." slide="One player turns noise into points, the other says which points are real" slide_points="**Generator** $G$: noise $z \\sim N(0, I)$ in, a point $\\hat{x} = G(z)$ out | **Discriminator** $D$: a point in, how likely it is to be real out | $D(x) = \\sigma(s(x))$, where the score $s(x)$ is any number"
 draw = torch.Generator().manual_seed(0)
 real, _ = toy_points("moons", 2000, generator=draw)
 fig, ax = plt.subplots(figsize=(3.6, 2.8), layout="constrained")
@@ -98,7 +98,7 @@ def two_players(seed: int) -> tuple[nn.Module, nn.Module]:
     return generator, discriminator
 
 
-# %% [markdown]
+# %% [markdown] slide="No real point appears in the generator's loss" slide_formulas=[1, 2] slide_points="$G$ learns about the data only through the gradient of $D$"
 # The discriminator is a classifier with two classes, so its loss is the cross-entropy. For $N$ real points $x_i$ and
 # $N$ generated ones it is
 #
@@ -176,7 +176,7 @@ def generated() -> torch.Tensor:  # 2,000 points, always from the same noise
 # (Momentum, the first of the two `betas`, is switched off: with each turn of the opponent the right direction changes,
 # and momentum would keep going in the old one.)
 
-# %% tags=["N1"]
+# %% tags=["N1"] slide="They move in turn: while one moves, the other stands still" slide_code="for _ in" slide_points="`detach`: the turn of $D$ sends no gradient to the generator"
 from course_utils.progress import Watch, counted
 
 adam_D = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.0, 0.9))
@@ -262,7 +262,7 @@ assert max(distance[-3:]) < 0.1 * distance[0]
 assert (smooth - answer_half).abs().max() < 0.1
 assert min(distance[10:]) < 0.5 * distance[7]  # from turn 200 on; at turn 100
 
-# %% alt="Left, the energy distance to the real points falls steeply, then goes up and down a little, above the line of other real points. Right, the two losses swing at first and then stay at their dotted lines."
+# %% alt="Left, the energy distance to the real points falls steeply, then goes up and down a little, above the line of other real points. Right, the two losses swing at first and then stay at their dotted lines." slide="From turn 100 on the losses stay nearly level, yet the points still get closer"
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
 left.plot(moments, distance, "-o", ms=3, label="generated points")
 left.axhline(floor, color="black", ls=":", lw=0.8, label="other real points")
@@ -302,7 +302,7 @@ def draw_turn(points: torch.Tensor, pull: torch.Tensor, field: torch.Tensor) -> 
     return chart(fig)
 
 
-# %%
+# %% slide="How do the points find the two moons?"
 by = ("turn",)
 frames = [draw_turn(*moment) for moment in film]
 lately = [
@@ -330,7 +330,7 @@ Explorer(
 #
 # </details>
 
-# %% [markdown]
+# %% [markdown] slide="Against the best discriminator, the generator lowers the Jensen-Shannon divergence"
 # ## 3 · What the game is about (N2)
 #
 # Both players act on one number, the **value** (게임의 값) of the game,
@@ -439,7 +439,7 @@ assert all(abs(value[delta] - known_value[delta]) < 0.03 for delta in deltas)
 print("At all eight distances: where there are points, D is on average within 0.05 of p / (p + q),")
 print("and V is within 0.03 of 2 JSD − log 4.")
 
-# %% alt="Left, two overlapping densities and the trained discriminator's answer, which follows p / (p + q). Right, the value of the game at eight distances, on the exact curve from −log 4 up to 0."
+# %% alt="Left, two overlapping densities and the trained discriminator's answer, which follows p / (p + q). Right, the value of the game at eight distances, on the exact curve from −log 4 up to 0." slide="Nobody told it p and q, yet the trained D follows p / (p + q), and V its exact curve"
 shifts = torch.linspace(0, 6, 121).tolist()
 exact_value = [2 * jensen_shannon(p, density(line - delta)) - math.log(4) for delta in shifts]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
@@ -482,7 +482,7 @@ assert pulls["minimax"][sure].max() < 0.01
 assert min(pulls[kind][sure].min() for kind in LOSSES if kind != "minimax") > 0.99
 print("At the far left the minimax pull is gone; the four others still pull.")
 
-# %% alt="How strongly five losses pull a score upwards. Minimax is flat at the left, where the image is seen through; non-saturating is flat at the right; least-squares is a falling line; hinge and Wasserstein are constant."
+# %% alt="How strongly five losses pull a score upwards. Minimax is flat at the left, where the image is seen through; non-saturating is flat at the right; least-squares is a falling line; hinge and Wasserstein are constant." slide="At points that D has seen through, minimax hardly pulls; the other losses do"
 fig, ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")
 for kind, marker in zip(LOSSES, ("", "", "", "", "s"), strict=True):
     ax.plot(scores.detach(), pulls[kind], marker=marker, markevery=15, ms=4, label=kind)
@@ -495,7 +495,7 @@ ax.set(
 ax.legend(frameon=False, bbox_to_anchor=(1, 1))
 plt.show()
 
-# %% [markdown]
+# %% [markdown] slide="Against the best D, the pull is the slope of what the generator's loss descends" slide_formulas=[1] slide_points="**Minimax** descends $2\\, \\mathrm{JSD}$: flat where $p$ and $q$ hardly overlap | **Non-saturating** descends $D_{\\mathrm{KL}}(q \\,\\Vert\\, p) - 2\\, \\mathrm{JSD}$: not flat there | **Wasserstein**: the mean distance to move, here $\\delta$ itself; its critic must not be steeper than 1"
 # Suppose that the discriminator sees through every generated image, as it easily does early on: all scores are far to
 # the left. There the minimax loss is flat (it **saturates**, 포화): the generator would learn least where it has most to
 # learn. The non-saturating loss pulls at full strength there, and lets go on the right, where nothing is left to gain.
@@ -565,7 +565,7 @@ assert max(abs(minimax[-1]), abs(non_saturating[-1])) < 0.1
 assert (wasserstein - 1 - torch.tensor(deltas) / 20)[:-1].abs().max() < 0.1
 assert at_rest.abs().mean() > 0.5
 
-# %% alt="The pull on the generator against how far q is from p. Minimax follows its exact curve and vanishes far away; the non-saturating pull stays strong, below its exact line; Wasserstein's stays near 1."
+# %% alt="The pull on the generator against how far q is from p. Minimax follows its exact curve and vanishes far away; the non-saturating pull stays strong, below its exact line; Wasserstein's stays near 1." slide="Far away minimax hardly pulls, non-saturating still does, Wasserstein does not fade"
 fig, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
 for k, (kind, marker) in enumerate(zip(exact, "os^", strict=True)):
     ax.plot(shifts, exact[kind], lw=1, color=PALETTE[k], ls=("-", "--", ":")[k])
@@ -615,7 +615,7 @@ def draw_shift(delta: float) -> Chart:
     return chart(fig)
 
 
-# %%
+# %% slide="What does D answer once q has arrived?"
 by = ("shift δ",)
 rounded = {kind: (pull.round(decimals=2) + 0.0).tolist() for kind, pull in by_shift.items()}  # no "-0.00"
 Explorer(
@@ -667,7 +667,7 @@ def measures(points: torch.Tensor) -> tuple[float, float, float]:
     return covered, near.double().mean().item(), energy_distance(real_ring, points)
 
 
-# %% tags=["N3", "nbval-ignore-output"]
+# %% tags=["N3", "nbval-ignore-output"] slide="Coverage alone proves nothing: wide noise reaches nearly all eight modes" slide_points="A cure must cover nearly all modes and put clearly more points near them than a plain ring"
 turned = 2 * math.pi * torch.rand(1000, generator=draw)
 known_clouds = {
     "other real points": toy_points("gaussians", 1000, generator=draw)[0],
@@ -805,7 +805,7 @@ def show_games(films: torch.Tensor, title: str) -> None:
     plt.show()
 
 
-# %% alt="Three games at five moments: grey discs mark eight modes on a ring, and the generated points form one small heap that wanders from place to place."
+# %% alt="Three games at five moments: grey discs mark eight modes on a ring, and the generated points form one small heap that wanders from place to place." slide="Mode collapse: in most pictures the points cover at most two modes, and they wander"
 show_games(ring_films["five to one"], "the generator favoured: collapse")
 
 # %% tags=["N3"]
@@ -815,7 +815,7 @@ walked = collapsed.mean(dim=2).diff(dim=1).norm(dim=-1)  # by the middle of the 
 assert few.double().mean() > 0.6
 assert walked.median() > 2
 
-# %% [markdown]
+# %% [markdown] slide="The smallest GAN has two numbers: a generated point θ and the slope ψ of the score" slide_formulas=[1] slide_points="All data are the point 0; the solution is $\\theta = \\psi = 0$ | Each player takes a step down its own loss; $\\gamma$ belongs to a penalty, for now it is 0"
 # In most of the pictures a thousand different noise vectors end in one clump or along one thread, which covers no
 # more than two modes, and often none: the clump overshoots. (The cell above counts all fifteen moments of the three
 # games; a single game may break free at some time.) And the clump does not stay: from one moment to the next its middle
@@ -861,7 +861,7 @@ assert radius[0.0].min() > 1.4  # they began at 1.5
 assert rounds_of >= 3
 assert radius[0.3][-1] < 0.01
 
-# %% alt="Two maps of the smallest GAN, with arrows. Without a penalty the path is a circle around the solution; with R1 it is a spiral that ends there."
+# %% alt="Two maps of the smallest GAN, with arrows. Without a penalty the path is a circle around the solution; with R1 it is a spiral that ends there." slide="Without a penalty the two players circle the solution; with R1 they end there"
 fig, axes = plt.subplots(1, 2, figsize=(8.3, 3.4), sharey=True, layout="constrained")
 theta, psi = torch.meshgrid(torch.linspace(-2, 2, 15), torch.linspace(-2, 2, 15), indexing="xy")
 for ax, (gamma, path) in zip(axes, paths.items(), strict=True):
@@ -881,7 +881,7 @@ axes[0].set_ylabel("ψ, slope of the score")
 axes[1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
 plt.show()
 
-# %% [markdown]
+# %% [markdown] slide="R1 asks the discriminator to be flat where the data are" slide_formulas=[1] slide_points="In the smallest GAN it is $\\frac{\\gamma}{2} \\psi^2$: it bends the circle into a spiral | WGAN-GP asks for slope 1, R1 for slope 0; at the solution $D$ should be flat | The price: a second gradient for each step of the discriminator"
 # Left: the players go round and round the solution and come no closer to it. The arrows are tangents of circles, and
 # none of them points inwards. Neither player makes a mistake: each step lowers the loss of the player who takes it. Yet
 # together they get nowhere.
@@ -936,7 +936,7 @@ measured = {
 late = {way: values[:, -5:].mean(dim=1) for way, values in measured.items()}  # each (3 games, 3 measures)
 cured = torch.stack([late["five to one, R1"], late["five to one, packed"]])
 
-# %% tags=["N3", "nbval-ignore-output"]
+# %% tags=["N3", "nbval-ignore-output"] slide="Both cures pass the test that noise and a plain ring fail"
 plain_share = judged_clouds["plain ring, no modes"][1]
 noise_away = judged_clouds["noise, N(0, I)"][2]
 assert late["five to one"][:, 0].median() < 1  # of three games
@@ -983,7 +983,7 @@ def as_picture(points: torch.Tensor) -> torch.Tensor:  # points of the plane, co
     return cells
 
 
-# %%
+# %% slide="How do R1 and packing change the game?"
 by = ("way", "round")
 pictures = torch.stack([as_picture(x) for films in ring_films.values() for x in films.flatten(0, 1)])
 pictures = pictures.unflatten(0, (4, GAMES, 15))
@@ -1080,7 +1080,7 @@ def slopes(spectral: bool = False, penalty: float = 0.0) -> torch.Tensor:
     return gradient.flatten(1).norm(dim=1)
 
 
-# %% tags=["N2", "nbval-ignore-output"]
+# %% tags=["N2", "nbval-ignore-output"] slide="A free critic becomes steep; a penalty or spectral normalisation holds its slope" slide_points="Slope of the score at real test images, after 40 steps | Spectral normalisation divides each layer's weights by their largest singular value"
 critics_of_digits: list[dict] = [{}, {"penalty": 10.0}, {"spectral": True}]
 free, with_penalty, spectral = (slopes(**how) for how in counted(critics_of_digits, "critics"))
 assert free.mean() > 5000
@@ -1142,7 +1142,7 @@ growing_fid = [fid(real=known, fake=see(x).features) for x in growth]
 of_D = torch.tensor(digit_losses)[:, 0]
 recent = [of_D[stop - stops[0] : stop].mean().item() for stop in stops]
 
-# %%
+# %% slide="When do strokes appear, and when digits?"
 by = ("turn",)
 Explorer(
     [Slider("turn", stops, play=True, interval=0.7)],
@@ -1193,7 +1193,7 @@ def judged(x: torch.Tensor) -> list[float]:
     return [fid(real=known, fake=seen.features), *precision_recall(real=known, fake=seen.features), readable]
 
 
-# %% tags=["N1", "nbval-ignore-output"]
+# %% tags=["N1", "nbval-ignore-output"] slide="Real digits beat both GANs in FID, precision and readability, but not in recall"
 scores = {name: judged(x) for name, x in drawn.items()}
 real_row, ours, theirs = (
     scores[name] for name in ("real training images", "GAN, trained here", "GAN, shipped")
@@ -1209,7 +1209,7 @@ assert max(ours[3], theirs[3]) < of_test - 0.15
 assert theirs[2] > real_row[2]
 table(["1,000 images of", *measured_by], [[name, *row] for name, row in scores.items()])  # fmt: skip
 
-# %% alt="Rows of fourteen images: real digits; the GAN trained here, rough digits and some shapes that are none; the shipped GAN, sharp digits; the shipped VAE and autoencoder, softer ones; and noise."
+# %% alt="Rows of fourteen images: real digits; the GAN trained here, rough digits and some shapes that are none; the shipped GAN, sharp digits; the shipped VAE and autoencoder, softer ones; and noise." slide="A GAN trained for minutes draws digits, and shapes that are none"
 show_rows({name: x[:14] for name, x in drawn.items()}, scale=0.6)
 
 # %% [markdown]
@@ -1222,7 +1222,7 @@ show_rows({name: x[:14] for name, x in drawn.items()}, scale=0.6)
 # reaches to the third nearest of the other images (notebook 02). So let us look at the size of these balls, and then
 # ask again with balls of one size for all, the median radius for real images.
 
-# %% tags=["N1", "nbval-ignore-output"]
+# %% tags=["N1", "nbval-ignore-output"] slide="With balls of one size, real digits reach more of the test images than the shipped GAN"
 features = {name: see(x).features for name, x in drawn.items() if name != "noise"}
 radius_of = {
     name: torch.cdist(f, f).kthvalue(4, dim=1).values.median().item() for name, f in features.items()
@@ -1255,7 +1255,7 @@ table(["1,000 images of", "radius of the balls, median", "test images in balls o
 # cut open at its left and right edges. **Drag** slowly. Where does one digit turn into another, and are there places
 # with no digit at all? Compare the left edge with the right one.
 
-# %%
+# %% slide="Where does one digit turn into another?"
 axes_of_sphere = torch.linalg.qr(torch.randn(16, 3, generator=torch.Generator().manual_seed(8))).Q.T
 
 
@@ -1341,7 +1341,7 @@ assert ratio["GAN, shipped"].min() > 0.75
 assert ratio["GAN, shipped"].max() < 1.25
 assert turns > 500 or ratio["GAN, trained here"][-1] > ratio["GAN, trained here"].min() + 0.1
 
-# %% alt="Power of each spatial frequency, real = 1. VAE, autoencoder and blurred images sink towards high frequencies; the shipped GAN stays near 1; the GAN trained here dips in the middle and rises at the end."
+# %% alt="Power of each spatial frequency, real = 1. VAE, autoencoder and blurred images sink towards high frequencies; the shipped GAN stays near 1; the GAN trained here dips in the middle and rises at the end." slide="The VAE loses power in the fine waves; the shipped GAN stays near the real at each scale"
 fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 for (name, values), marker in zip(ratio.items(), "*osD^v", strict=True):
     ax.plot(range(1, 15), values, marker=marker, ms=4, label=name)
@@ -1370,7 +1370,7 @@ caught = (score_of["blurred by a pixel"] < score_of["as they are"]).double().mea
 assert caught > 0.9  # of twelve untrained discriminators none got beyond 0.8
 print("Blurred by one pixel, more than nine in ten test images get a lower score than before.")
 
-# %% alt="Two overlapping histograms of the discriminator's scores: blurred images lie lower than the same images as they are."
+# %% alt="Two overlapping histograms of the discriminator's scores: blurred images lie lower than the same images as they are." slide="Blurred by a pixel, nearly every real digit gets a lower score: softness costs"
 fig, ax = plt.subplots(figsize=(4.6, 2.6), layout="constrained")
 for (name, values), style in zip(score_of.items(), ("stepfilled", "step"), strict=True):
     ax.hist(values, bins=40, histtype=style, alpha=0.6 if style == "stepfilled" else 1.0, lw=1.5, label=name)
@@ -1396,7 +1396,7 @@ def to_nearest(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return nearest.values, nearest.indices
 
 
-# %% tags=["N1-copies", "nbval-ignore-output"] alt="Generated images above the nearest training image of each: similar in some pairs, copies in none."
+# %% tags=["N1-copies", "nbval-ignore-output"] alt="Generated images above the nearest training image of each: similar in some pairs, copies in none." slide="Beside their nearest training images: by distance hardly any is a copy"
 x = drawn["GAN, trained here"]
 far, which = to_nearest(x)
 far_test, _ = to_nearest(test.x)
@@ -1467,7 +1467,7 @@ assert with_class[1, 2] > with_class[0, 2] + 0.04
 assert (without_class[:, [0, 2]] < without_class[0, [0, 2]] + 0.05).all()
 assert (without_class[-1] < without_class[0] - 0.2).all()
 
-# %% alt="Share of readable images against recall for three ways to leave images out. With the class given fidelity stays high and recall falls; by the discriminator's choice more is readable at less recall; without a class both fall."
+# %% alt="Share of readable images against recall for three ways to leave images out. With the class given fidelity stays high and recall falls; by the discriminator's choice more is readable at less recall; without a class both fall." slide="Leaving images out trades diversity for fidelity; cutting noise without a class does not"
 fig, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
 for (name, values), marker in zip(verdict.items(), "o^s", strict=True):
     ax.plot(values[:, 1], values[:, 2], marker=marker, ms=4, label=name)
@@ -1497,7 +1497,7 @@ plt.show()
 #
 # Truncated noise is *short*, since all its numbers are small. So let us shrink some noise vectors, down to nothing.
 
-# %% alt="Rows of digits drawn from noise that is made shorter and shorter. With the class given they become the same clean digit each time; without a class they fade to black."
+# %% alt="Rows of digits drawn from noise that is made shorter and shorter. With the class given they become the same clean digit each time; without a class they fade to black." slide="Noise shrunk to nothing: told the class, a digit is left; not told, black"
 lengths = {"z": 1.0, "z / 2": 0.5, "z / 4": 0.25, "0": 0.0}
 z, digits = torch.randn(12, 64, generator=torch.Generator().manual_seed(11)), torch.arange(12) % 10
 with torch.inference_mode():
@@ -1536,7 +1536,7 @@ assert (without["no class, 0"] < -0.9).double().mean() > 0.95  # black
 # not?
 
 
-# %%
+# %% slide="Keep the best: which digits become rare?"
 def knob(slider: Slider, names: list[str], title: str, start: int) -> Explorer:
     return Explorer(
         [slider],
@@ -1584,7 +1584,7 @@ early, end = 3, 14  # the fourth and the last of fifteen moments
 assert growing_fid[end] < 0.5 * growing_fid[early]
 assert abs(recent[end] / recent[early] - 1) < 0.25
 
-# %% alt="Left, FID falls over the turns of training. Right, the discriminator's loss stays level meanwhile."
+# %% alt="Left, FID falls over the turns of training. Right, the discriminator's loss stays level meanwhile." slide="FID falls to less than half, while the discriminator's loss ends within a quarter"
 fig, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained")
 left.plot(stops[3:], growing_fid[3:], "-o", ms=3)
 left.set(xlabel="turn", ylabel="FID of 500 images ↓", title="FID, lower is better", ylim=(0, None))
@@ -1602,7 +1602,7 @@ plt.show()
 # comparison with what the generator happens to make. Here is something that it was not trained to judge: digits lying
 # on their side.
 
-# %% tags=["N3-sideways", "nbval-ignore-output"] alt="Fourteen digits turned on their side, sharp as before."
+# %% tags=["N3-sideways", "nbval-ignore-output"] alt="Fourteen digits turned on their side, sharp as before." slide="Digits on their side: the discriminator was never trained to judge them" slide_points="After our 500 turns a good part of them score higher than the upright ones | $D^* = p / (p + q)$ says nothing where both densities are 0 | A GAN has no likelihood and no encoder; its score only compares with what $G$ happens to make"
 on_their_side = test.x.rot90(1, dims=(2, 3))
 fooled = (over_batches(discriminator, on_their_side) > score_of["as they are"]).double().mean().item()
 assert turns > 500 or 0.2 < fooled < 0.8
@@ -1611,7 +1611,7 @@ print(
     f"{100 * fooled:.0f} % of the digits on their side score higher than the upright ones they were made from."
 )
 
-# %% [markdown]
+# %% [markdown] slide="Today the adversarial loss helps others: it says how real, another loss says what" slide_points="**One-step distillation**: do in one step or a few what a diffusion model does in many | **Autoencoders of latent diffusion**: a discriminator looks at patches of the reconstruction | **Perceptual codecs**: compress strongly, let the decoder invent plausible texture | For images from scratch diffusion has largely taken over: steadier, and it tends to cover more modes"
 # Guessing would give a half, and the share is not far from it. (Of the blurred digits in section 6, fewer than one in
 # ten scored higher.) We have no reason to think that the generator makes many such images (a 0 or an 8 on its side may
 # pass for an upright one), so the discriminator hardly had to learn that they are wrong. $D^* = p / (p + q)$ says

@@ -62,11 +62,11 @@ from course_utils.viz import show_images, show_rows, table
 # We use the 5,000 digits again, 4,000 to train on and 1,000 to test on. Until now we threw their labels away. The images
 # come in the order 0, 1, …, 9, 0, 1, …, so the first $10 k$ of them hold $k$ of each digit.
 
-# %% alt="Twenty handwritten digits with their labels, 0 to 9 in order, twice."
+# %% alt="Twenty handwritten digits with their labels, 0 to 9 in order, twice." slide="Each training image now comes with its class"
 train, test = load_images("digits", "train"), load_images("digits", "test")
 show_images(train.x[:20], title="the first twenty: y = 0, 1, …, 9, twice")
 
-# %% [markdown]
+# %% [markdown] slide="Both players are told the class, and the best score falls into two parts" slide_formulas=[1] slide_points="The best score is a sum: $s^*(x, y) = \\log \\dfrac{p(x)}{q(x)} + \\log \\dfrac{p(y \\mid x)}{q(y \\mid x)}$ | Does the image look real? And does the class fit it? | A perfect 3 beside the label 7 can be rejected: this teaches the generator to obey"
 # ## 2 · The game with a condition (C1)
 #
 # The GAN learned $p(x)$. Now we want $p(x \mid y)$: the images $x$ of a class $y$. Goodfellow's game stays as it is,
@@ -93,7 +93,7 @@ show_images(train.x[:20], title="the first twenty: y = 0, 1, …, 9, twice")
 # Let us see that maximising the value finds this score. We take a world of three images and two classes; rows are
 # images, columns classes. We write $p$ and $q$ down, and let gradient steps maximise the value over six free scores.
 
-# %%
+# %% slide="In a world of six pairs, gradient steps find this sum of two parts" slide_code="for _" slide_points="Three images, two classes; $p$ and $q$ are written down, the six scores begin at 0 | The scores end at the image's part plus the class's part"
 p = torch.tensor([[0.30, 0.05], [0.10, 0.25], [0.10, 0.20]])  # real pairs
 q = torch.tensor([[0.20, 0.20], [0.20, 0.10], [0.10, 0.20]])  # the generator's pairs
 s = torch.zeros(3, 2, requires_grad=True)
@@ -108,7 +108,7 @@ class_part = (p / p.sum(dim=1, keepdim=True)).log() - (q / q.sum(dim=1, keepdim=
 assert torch.allclose(s, image_part + class_part, atol=0.01)
 print("The score that maximises the value is the image's part plus the class's part.")
 
-# %% [markdown]
+# %% [markdown] slide="If the generator ignores the class, only a discriminator that sees pairs objects" slide_points="It draws perfect images, for each class as often as in all together: $q(x, y) = p(x)\\, p(y)$ | $D$ sees the image: $V = -2 \\log 2$, the least value; this $D$ is content | $D$ sees the pair: $V > -2 \\log 2$; the generator can still gain, by obeying"
 # And does the class's part make the generator obey? Take one that draws perfect images but ignores the class: for each
 # class it draws the images as often as they occur in all classes together, $q(x, y) = p(x)\, p(y)$. We compute the value
 # of the game with the best discriminator, once for a discriminator that sees only the image, and once for one that sees
@@ -131,7 +131,7 @@ print(
     "A discriminator that sees only the image is content with this generator; one that sees the pair is not."
 )
 
-# %% [markdown]
+# %% [markdown] slide="At the generator the class joins the noise, as a vector of learned numbers" slide_points="Each class has a vector $e_y$ of 16 learned numbers, its **embedding** | It is appended to the 16 numbers of the noise: $G(z, y) = \\text{body}([z, e_y])$ | The body is the generator of lecture 5: 7 × 7, 14 × 14, 28 × 28"
 # ## 3 · Where the condition enters (C1)
 #
 # ### At the generator: it joins the noise (C1)
@@ -161,7 +161,7 @@ def G(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return body(torch.cat([z, e(y)], dim=1))
 
 
-# %% [markdown]
+# %% [markdown] slide="Another way: each class has its own scale and shift in batch normalisation" slide_formulas=[1] slide_points="The class has a say in several layers, not only in the first"
 # There is another common way. Batch normalisation gives each channel the mean 0 and the variance 1 over the batch, and
 # then a learned scale $\gamma$ and shift $\beta$. In **conditional batch normalisation** (조건부 배치 정규화) these two
 # depend on the class. For a channel $h$ with batch mean $\mu$ and variance $\sigma^2$,
@@ -192,7 +192,7 @@ def convolutions(channels: int) -> nn.Sequential:
     )
 
 
-# %%
+# %% slide="At the discriminator the class joins the image, as a second channel" slide_code="def score_by" slide_points="28 × 28 learned numbers for each class, beside the grey ones"
 with seeded(1):
     channel, body_2, head_2 = nn.Embedding(10, 28 * 28), convolutions(2), nn.Linear(64, 1)
 
@@ -202,7 +202,7 @@ def score_by_channel(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return head_2(body_2(two_channels)).squeeze(1)
 
 
-# %% [markdown]
+# %% [markdown] slide="Projection: a score that all classes share, plus an inner product for each" slide_formulas=[1] slide_points="$h = h(x)$: 64 numbers that describe the image, whatever the class | $\\psi$ gives one number; $v_y$ is a learned vector for each class | One pass of the convolutions serves all ten claims"
 # The second way follows the formula of section 2, a sum of two parts. Let $h = h(x)$ be the last hidden layer, 64
 # numbers that describe the image. Then
 #
@@ -255,7 +255,7 @@ print("Generator and both discriminators: the package's are ours.")
 # The losses are those of notebook 05, with a $y$ in each place. `softplus(s)` is $\log(1 + e^s)$, so `softplus(-s)` is
 # $-\log D$ and `softplus(s)` is $-\log (1 - D)$.
 
-# %% tags=["C1"]
+# %% tags=["C1"] slide="The losses of lecture 5, with a class in each place" slide_code=["loss_D =", "loss_G ="] slide_points="`softplus(-s)` is $-\\log D$, `softplus(s)` is $-\\log (1 - D)$"
 x_hat = G(z, y)
 loss_D = softplus(-score(x, y)).mean() + softplus(score(x_hat, y)).mean()
 loss_G = softplus(-score(x_hat, y)).mean()  # the non-saturating one
@@ -265,7 +265,7 @@ for mine, its in ((loss_D, game.discriminator_loss), (loss_G, game.generator_los
     assert torch.isclose(mine, its(x, y, generator=torch.Generator().manual_seed(0)), rtol=1e-4)
 print("Both losses are the package's.")
 
-# %% [markdown]
+# %% [markdown] slide="Nothing in the formulas says that the condition is a class" slide_points="**A sentence**: the vector of a text encoder takes the place of $e_y$ | **An image** (pix2pix): the sketch that belongs to a photograph | **A class, told differently** (AC-GAN): $D$ has to name it"
 # ### Other conditions
 #
 # Nothing in the formulas says that $y$ is a class.
@@ -335,7 +335,7 @@ plain, plain_D = train_players(train)
 # draw of the noise $z$, the same for all ten classes.
 
 
-# %% alt="A table of generated digits: each row was asked for one class from 0 to 9, each column has one noise. Nearly all show the digit asked for; some are rough."
+# %% alt="A table of generated digits: each row was asked for one class from 0 to 9, each column has one noise. Nearly all show the digit asked for; some are rough." slide="Each row was asked for one class, each column has one noise: most digits obey"
 @torch.inference_mode()
 def sheet(generator: nn.Module, z: torch.Tensor) -> torch.Tensor:  # (10 classes, n noises, 1, 28, 28)
     y = torch.arange(10).repeat_interleave(len(z))
@@ -385,7 +385,7 @@ def judge(x: torch.Tensor) -> list[float]:
 
 columns = ["as requested ↑", "FID ↓", "precision ↑", "recall ↑", "coverage ↑"]
 
-# %% tags=["C1", "nbval-ignore-output"]
+# %% tags=["C1", "nbval-ignore-output"] slide="Most requests are met; FID does not notice that the requests were shuffled"
 ours, shuffle = draw_images(plain), torch.randperm(1000, generator=torch.Generator().manual_seed(3))
 verdicts = {
     "real training images": judge(train.x[:1000]), "shipped": judge(draw_images(shipped)),
@@ -437,7 +437,7 @@ def agreement(x: torch.Tensor) -> list[float]:  # of (10 classes, n noises, 1, 2
     return [pairs[~torch.eye(10, dtype=torch.bool)].mean().item() for pairs in across]
 
 
-# %% tags=["C1", "nbval-ignore-output"]
+# %% tags=["C1", "nbval-ignore-output"] slide="With the same noise, ink and slant agree between classes; partly so before training"
 z = torch.randn(200, 64, generator=torch.Generator().manual_seed(2))
 with seeded(0):
     untrained = Generator(64, num_classes=10).eval()
@@ -493,7 +493,7 @@ mixed = torch.lerp(walks[:, :, :, :1], walks[:, :, :, -1:], ts.view(9, 1, 1, 1))
 # To compare, we also mix the *pixels* of the two ends. On how many of the 90 walks between different digits does the
 # judge, at some $t$, read a digit that is neither of the two?
 
-# %% tags=["C1", "nbval-ignore-output"]
+# %% tags=["C1", "nbval-ignore-output"] slide="On a good part of the walks between embeddings the judge reads a third digit" slide_points="Walks from each digit to each other: between the two embeddings, or between the pixels of the ends"
 belief = see(walks.flatten(0, 3)).probs.unflatten(0, (10, 10, 2, 9))
 sure, read = belief.max(dim=-1)
 read_mixed = see(mixed.flatten(0, 3)).probs.argmax(dim=1).view_as(read)
@@ -517,7 +517,7 @@ table(["walk between", "share with a third digit"], list(share.items()))
 # questions: At which $t$ does it change its mind? Does the style stay the same on the way? Where do you find another
 # walk that passes through a *third* digit?
 
-# %%
+# %% slide="Does the style stay on the way between digits?" slide_part="The whole way"
 import numpy as np
 
 from course_utils.explorers import Choice, Explorer, Panel, Readout, Slider
@@ -551,7 +551,7 @@ Explorer(
 #
 # </details>
 
-# %% [markdown]
+# %% [markdown] slide="A real 3 beside the label 7: the game does not show it, unless we do so on purpose" slide_points="Real pairs count as true: $-\\,\\mathbb{E} \\log D(x, y)$ | Generated images count as false, with half the weight: $-\\tfrac12\\, \\mathbb{E} \\log \\big(1 - D(G(z, y), y)\\big)$ | **Mismatched pairs** are the other half, real images beside a wrong class $\\tilde{y}$: $-\\tfrac12\\, \\mathbb{E} \\log \\big(1 - D(x, \\tilde{y})\\big)$ | Without them, $p = q = 0$ at a wrong pair once the generator obeys: nothing holds its score"
 # ## 6 · A good image beside the wrong class (C2)
 #
 # Section 2 said that the discriminator *can* reject a real 3 under the label 7. Does it? Only where something pushes
@@ -567,7 +567,7 @@ Explorer(
 # First in the small world, with two images and two classes, and a generator that is already perfect, $q = p$. All
 # scores begin at 0.5, a little above the 0 of a fair answer, so that we can see which of them move.
 
-# %%
+# %% slide="Nothing moves the score of a wrong pair, unless mismatched pairs are shown" slide_code="for _" slide_points="Two images, two classes, a perfect generator; scores begin at 0.5 | If only the generator's pairs count as false, a wrong pair stays at 0.5 | If mismatched pairs are half of the false ones, it sinks below $-3$"
 p = torch.tensor([[0.5, 0.0], [0.0, 0.5]])  # image 0 always has the class 0, image 1 the class 1
 wrong = torch.tensor([[0.0, 0.5], [0.5, 0.0]])  # real images, each beside the other class
 
@@ -630,7 +630,7 @@ opinions = {
     "with mismatched pairs": scores_of_claims(strict_D, test.x),
 }
 
-# %% alt="Two maps of the discriminator's mean answer, true class against claimed class. Without mismatched pairs they are nearly even; with them the diagonal stands out brightly from a dark ground."
+# %% alt="Two maps of the discriminator's mean answer, true class against claimed class. Without mismatched pairs they are nearly even; with them the diagonal stands out brightly from a dark ground." slide="With mismatched pairs the discriminator sets the right class apart; without, faintly"
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.1), layout="constrained")
 for ax, (name, s) in zip(axes, opinions.items(), strict=True):
     means = torch.stack([s[test.y == digit].sigmoid().mean(dim=0) for digit in range(10)])
@@ -656,7 +656,7 @@ def listens(s: torch.Tensor) -> list[float]:
     return [first, above, s[~is_right].sigmoid().mean().item()]
 
 
-# %% tags=["C2", "nbval-ignore-output"]
+# %% tags=["C2", "nbval-ignore-output"] slide="With mismatched pairs the right class scores highest more often"
 heard = {name: listens(s) for name, s in opinions.items()}
 without, with_pairs = heard.values()
 assert with_pairs[0] > 0.75
@@ -676,7 +676,7 @@ table(header, [*([name, *row] for name, row in heard.items()), ["guessing", 0.1,
 # %% [markdown]
 # ### And the generators?
 
-# %% tags=["C2", "nbval-ignore-output"]
+# %% tags=["C2", "nbval-ignore-output"] slide="Its generator obeys nearly always, FID falls, coverage rises; recall does not keep up"
 games = {
     "real training images": train.x[:1000],
     "without mismatched pairs": ours,
@@ -690,7 +690,7 @@ assert after[4] > before[4]
 assert after[3] - before[3] < after[4] - before[4] - 0.05
 table(["images", *columns], [[name, *row] for name, row in outcome.items()])
 
-# %% [markdown]
+# %% [markdown] slide="Suspect 1: the new game ends elsewhere, but it drops unlikely pairs, not images" slide_formulas=[1] slide_points="$w(x, y)$: how likely a mismatched pair is; where labels leave no doubt, $q = p$ as before | A doubtful image is hardly drawn beside its unlikely label; beside its likely one it stays | Of the test images, by the judge's belief, more than 98 % would be kept: cleared"
 # The game whose discriminator uses the label also has the better generator: nearly all of its images are classified as
 # requested, FID is lower, and coverage is higher. Only **recall** does not follow: it gains less than coverage, and in
 # the run that we show it falls. (The script `benchmarks/labels.py` of this course played both games with three seeds:
@@ -766,7 +766,7 @@ def within(features: torch.Tensor, r: float) -> float:
     return (torch.cdist(known, features) <= r * unit).any(dim=1).double().mean().item()
 
 
-# %% tags=["C2", "nbval-ignore-output"] alt="Share of real images that have a generated one within a radius. Real training images are highest; the game with mismatched pairs lies between them and the game without."
+# %% tags=["C2", "nbval-ignore-output"] alt="Share of real images that have a generated one within a radius. Real training images are highest; the game with mismatched pairs lies between them and the game without." slide="Suspect 2, the measure: in equal balls the game with mismatched pairs is ahead or level"
 rs = torch.linspace(0.4, 1.6, 13).tolist()
 features = {name: see(x).features for name, x in games.items()}
 reach = {name: [within(each, r) for r in rs] for name, each in features.items()}
@@ -832,7 +832,7 @@ def draw_opinion(number: int) -> Chart:
     return chart(fig)
 
 
-# %%
+# %% slide="Which discriminator objects to a wrong claim?"
 Explorer(
     [Choice("image", [str(i) for i in range(10)], images=shown), Choice("claimed class", names)],
     [Panel("x", shown, ("image",)),
@@ -852,7 +852,7 @@ Explorer(
 #
 # </details>
 
-# %% [markdown]
+# %% [markdown] slide="What do labels buy? We throw labels away, but keep all images" slide_points="**No labels**: a GAN as in lecture 5 | **100 labels**, ten of each digit; the other images get an eleventh class, “unknown” | **All 4,000 labels**: the game from before | The same number of turns, the same batches, the same channels"
 # ## 7 · What labels buy (C3)
 #
 # Labels are work: somebody has to look at each image. What do we get for it? We keep the labels of some of the 4,000
@@ -902,7 +902,7 @@ else:
     }
 by_labels[4000] = plain
 
-# %% alt="Generated digits with no labels, with 100 and with 4,000 labels. Without labels many are no clear digit; with labels the digits come in the order asked for."
+# %% alt="Generated digits with no labels, with 100 and with 4,000 labels. Without labels many are no clear digit; with labels the digits come in the order asked for." slide="Without labels nobody can ask; with 100 or 4,000 most digits come as asked for"
 drawn = {n: draw_images(generator, asked if n else None) for n, generator in by_labels.items()}
 show_rows({f"{n:,} labels": x[:12] for n, x in drawn.items()})
 
@@ -910,7 +910,7 @@ show_rows({f"{n:,} labels": x[:12] for n, x in drawn.items()})
 # To the five columns we add one from section 6: the share of the real images that have a generated image within $r = 1$,
 # with the same balls for all. For the game without labels nobody asked for a class.
 
-# %% tags=["C3", "nbval-ignore-output"]
+# %% tags=["C3", "nbval-ignore-output"] slide="All labels: FID less than half, coverage up; a hundred lag in recall and coverage"
 sixth = [*columns, "equal balls ↑"]
 verdicts = {n: [*judge(drawn[n]), within(see(drawn[n]).features, 1)] for n in (0, 100)}
 verdicts[4000] = [*before, at_1["without mismatched pairs"]]  # the game of section 4, judged in section 6
@@ -929,7 +929,7 @@ rows = [[str(n) if n == "real" else f"{n:,}", *verdict] for n, verdict in verdic
 rows[0][1] = "not asked"
 table(["labels", *sixth], rows)
 
-# %% [markdown]
+# %% [markdown] slide="Played three times as long, the game without labels still has the higher FID" slide_points="FID without labels: 7.49 after 500 turns, 2.14 after 1,500 (means of three seeds) | With all 4,000: 2.00 and 0.43; a hundred help early, the next four hundred late | In recall no labels are slightly ahead at 1,500 turns, with balls larger by a third | Before you believe a sentence about diversity, ask which balls were used"
 # **Quality**, at this number of turns: with all labels FID is less than half of what it is without any, and precision is
 # higher. A likely reason: told the class, the generator need not find out by itself that there are ten kinds of images.
 #
@@ -1062,7 +1062,7 @@ assert ceiling > alone > real[10] + 0.05
 assert alone > max(both.values()) - 0.03
 augmentation_table()
 
-# %% alt="Accuracy against real images of each class. With generated images added it is high at both; with real ones alone it is far lower at 10 than at 50. Dashed lines for all real images and for generated ones alone lie close together above."
+# %% alt="Accuracy against real images of each class. With generated images added it is high at both; with real ones alone it is far lower at 10 than at 50. Dashed lines for all real images and for generated ones alone lie close together above." slide="Generated digits help a classifier with ten real ones of each class more than with fifty"
 fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
 for marker, way in zip("os", results, strict=True):
     means, spreads = zip(*[mean_and_spread(way, n) for n in numbers], strict=True)
@@ -1108,7 +1108,7 @@ second = {
     ],
 }
 
-# %% tags=["G4-augmentation", "nbval-ignore-output"]
+# %% tags=["G4-augmentation", "nbval-ignore-output"] slide="Images of our own generator add next to nothing; shifted and turned real ones help" slide_points="The shipped generator had seen 59,000 labels: what it gave was somebody else's labels"
 gain = {
     "shipped": both[10] - real[10],
     "ours": sum(second["these, and its images"]) / 3 - sum(second["the labels our generator saw"]) / 3,
@@ -1122,7 +1122,7 @@ rows = [
 ]
 table(["accuracy on real test digits", "10 per class"], rows)
 
-# %% [markdown]
+# %% [markdown] slide="Think first: six questions" slide_points="In the small world, how much of the best score of image 0 with class 1 is the image's part? | What if the generator were asked for nothing but sevens? | What can the projection discriminator no longer do if all $v_y$ are the same vector? | One label in ten is drawn at random. What does a perfect generator draw for a 7? | All images are classified as requested, more than real ones. Is the generator better? | Why may one not let the judge choose the images that a classifier learns from?"
 # **Our own generator**: compare the third row with the fourth. Its images bring next to nothing; the difference is
 # about as small as the spread of the runs. What a generator has not learned it cannot pass on. Two reasons are
 # possible: some of its images are not classified as requested, and the others vary little (section 7). Question 6 takes

@@ -59,7 +59,7 @@ from course_utils.data import batches, load_images, toy_points
 from course_utils.progress import Watch, counted
 from course_utils.viz import Chart, chart, show_images, show_rows, table
 
-# %% [markdown]
+# %% [markdown] slide="Forward: each of a thousand steps shrinks the image a little and adds a little noise" slide_formulas=[1] slide_points="$\\beta_t$ is small and grows along a straight line: the **schedule** | Why shrink? So that a variance of 1 stays 1 | The noise is drawn anew in each step; nothing is learned"
 # ## 1 · Forward: noise, a little at a time (P1)
 #
 # Let $x_0$ be a clean image. Each of $T = 1000$ steps shrinks it a little and adds a little noise:
@@ -85,7 +85,7 @@ for t in range(1, T + 1):
     x = (1 - beta[t]).sqrt() * x + beta[t].sqrt() * z
     chain.append(x)
 
-# %% [markdown]
+# %% [markdown] slide="A thousand small steps are one jump" slide_formulas=[1] slide_points="Independent normal noises add up to a normal one; so do the variances | $\\bar\\alpha_t = (1 - \\beta_1) \\cdots (1 - \\beta_t)$: the data's variance that is left | It falls from 1 to nearly 0"
 # A thousand steps for one noisy point is a lot of work. One step is enough. Put the formula for $x_{t-1}$ into the one
 # for $x_t$: the sum of two independent normal noises is again normal, and its variance is the sum of theirs. Do this
 # $t$ times. With
@@ -105,7 +105,7 @@ def q_sample(x_0: Tensor, t: int, eps: Tensor) -> Tensor:
     return alpha_bar[t].sqrt() * x_0 + (1 - alpha_bar[t]).sqrt() * eps
 
 
-# %% alt="Two rows of six scatter plots: two moons under more and more noise, walked step by step and reached in one jump. Both rows look alike: the moons blur, run together, and end as a round cloud."
+# %% alt="Two rows of six scatter plots: two moons under more and more noise, walked step by step and reached in one jump. Both rows look alike: the moons blur, run together, and end as a round cloud." slide="Walked or jumped, the moons blur in the same way and end as a round cloud"
 times = [0, 50, 150, 300, 500, 1000]
 jump = {t: q_sample(moons, t, torch.randn(moons.shape, generator=draw)) for t in times}
 fig, axes = plt.subplots(2, 6, figsize=(9.5, 3.4), layout="constrained", sharex=True, sharey=True)
@@ -191,7 +191,7 @@ for i, name in enumerate(schedules):
         readable[i, k] = (seen.probs.argmax(dim=1) == test.y[:200]).float().mean()
 assert readable[0, 2:5].mean() < readable[1, 2:5].mean()  # the linear schedule drowns them earlier
 
-# %%
+# %% slide="When can you no longer read the digit?"
 by = ("schedule", "t")
 left = torch.stack([s.alpha_bar[ticks] for s in schedules.values()])
 Explorer(
@@ -256,7 +256,7 @@ assert extreme["7 % left at T"] < 0.4 * extreme["the data"]
 assert extreme["nothing left at T"] > 0.6 * extreme["the data"]
 print("A trace left at T makes the very dark and the very bright images rarer; without it they come back.")
 
-# %% [markdown]
+# %% [markdown] slide="The way back: which clean points could have become this noisy one?" slide_formulas=[1] slide_points="Best guess: their mean, $\\hat x_0(x_t) = \\sum_k p(x^{(k)} \\mid x_t)\\, x^{(k)}$ | For a finite list of points no network is needed"
 # The left histogram piles up in the middle: images darker than −0.8 or brighter than 0.8 are less than half as
 # frequent as in the data. Nothing is wrong with the denoiser, which is the best there is; the start is wrong. Our own
 # models leave too little to matter: the mean of 28 × 28 pixels of pure noise has a standard deviation of 1/28, several
@@ -284,7 +284,7 @@ def ideal_x0(x_t: Tensor, t: int, points: Tensor = moons) -> Tensor:
 # We draw it as arrows on a grid. Each arrow begins at a place $x_t$ and ends at $\sqrt{\bar\alpha_t}\, \hat x_0$:
 # where the point would be if the noise were taken away and the shrinking left as it is.
 
-# %% alt="Arrows to the expected clean point at four times. At t = 900 all end in the middle; at 400 near it; at 150 on a blurred version of the moons; at 30 on the nearest piece of a moon."
+# %% alt="Arrows to the expected clean point at four times. At t = 900 all end in the middle; at 400 near it; at 150 on a blurred version of the moons; at 30 on the nearest piece of a moon." slide="First the coarse, then the fine: where the best guess leads at four times"
 line = torch.linspace(-3, 3, 10)
 grid = torch.cartesian_prod(line, line)
 
@@ -301,7 +301,7 @@ for ax, t in zip(axes, [900, 400, 150, 30], strict=True):
 axes[0].set_ylabel("pixel 2")
 plt.show()
 
-# %% [markdown]
+# %% [markdown] slide="The score is minus the predicted noise, divided by its standard deviation" slide_formulas=[1] slide_points="$q(x_t)$: the density of all noisy points together | **Score**: the direction in which noisy data become denser | All arrows point uphill"
 # Read it from left to right; the dots are noisy data at that time. At $t = 900$ everything is possible, so all arrows
 # end near the same place, the middle of the data. At 150 they end on a blurred version of the moons; at 30 each arrow
 # ends on the nearest piece of a moon. *First the coarse, then the fine*: the order in which a diffusion model
@@ -326,7 +326,7 @@ eps_hat = (grid - alpha_bar[t].sqrt() * ideal_x0(grid, t)) / (1 - alpha_bar[t]).
 assert torch.allclose(score, -eps_hat / (1 - alpha_bar[t]).sqrt(), atol=1e-3)
 print("The score is minus the predicted noise, divided by the noise's standard deviation.")
 
-# %% [markdown]
+# %% [markdown] slide="One small step back, then look again: ancestral sampling" slide_formulas=[1] slide_points="Nobody knows $\\varepsilon$: the guess $\\hat\\varepsilon$ stands in for it | Each step but the last adds new noise"
 # ### One step back (P1)
 #
 # Do not follow the arrow to its end: at $t = 900$ all points would land in the middle. Take one small step and look
@@ -365,12 +365,12 @@ for t in range(T, 0, -1):
     x = step_back(x, t, eps_hat, draw)
 nearest = torch.cdist(x, moons).min(dim=1).values
 
-# %% tags=["P1"]
+# %% tags=["P1"] slide="With the best possible guess, noise ends at the training points: copies" slide_points="No training at all: the best guess, and a thousand small steps | A typical end lies far nearer to a data point than data points lie to each other | But a generative model should give *new* points | So the network must not be perfect on the training set"
 spread = torch.cdist(moons[:500], moons[500:]).min(dim=1).values.median()  # between two real points
 assert nearest.median() < 0.3 * spread
 print("From noise, and without any training: points of the data.")
 
-# %% [markdown]
+# %% [markdown] slide="Training is a regression: predict the noise that was added" slide_formulas=[1] slide_points="We know the answer: we added it ourselves | One network for all $t$; the time is one of its inputs | No second player, no game"
 # It works too well. With the *best possible* guess for a finite list of points, noise ends at these points again, or
 # very close to one of them: copies. (`IdealDenoiser` in the package does this for images, too.) A generative model
 # should give *new* points. So the network that replaces `ideal_x0` must not be perfect on the training set. Being
@@ -475,7 +475,7 @@ made = x
 assert torch.allclose(made, last.x_t, atol=1e-2)
 print("Our loop and the package's sampler end at the same points.")
 
-# %% alt="Left, the loss falls at once and stays level and noisy. Middle, the learned arrows cover the ideal ones in most places. Right, 500 generated points lie on two moons."
+# %% alt="Left, the loss falls at once and stays level and noisy. Middle, the learned arrows cover the ideal ones in most places. Right, 500 generated points lie on two moons." slide="The loss levels off above 0, most arrows fit, and new points form two moons"
 fresh, _ = toy_points("moons", 4000, generator=torch.Generator().manual_seed(6))
 fig, (left, middle, right) = plt.subplots(1, 3, figsize=(10.5, 3.2), layout="constrained")
 left.plot(losses, lw=0.3)
@@ -545,7 +545,7 @@ for name, sampler in samplers.items():
     walks[name] = {step.t: step.x_t for step in sampler(ddpm, x_T, steps=200, generator=draw)}
 
 
-# %%
+# %% slide="When does the cloud become two moons?"
 def draw_walk(walk: dict[int, Tensor], t: int) -> Chart:
     fig, ax = plt.subplots(figsize=(2.7, 2.6), layout="constrained")
     before = torch.stack([walk[s] for s in range(min(1000, t + 50), t - 1, -5)])
@@ -583,7 +583,7 @@ from course_utils.explorers import DiffusionPlayground
 
 DiffusionPlayground()
 
-# %% [markdown]
+# %% [markdown] slide="The same loss as a bound: a VAE with a thousand levels" slide_formulas=[1, 2]
 # <details><summary>What you should have seen</summary>
 #
 # The arrows are right first where $t$ is large: after 100 training steps those at $t = 500$ nearly coincide with the
@@ -652,7 +652,7 @@ plt.show()
 # Four things, each of which can be counted or measured. First, the latent has the dimension of the data, and there are
 # many levels. For the VAE we take `vae-mnist`, the shipped one of notebook 04.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output"] slide="Latents as large as the data, a thousand levels, one decoder for all of them" slide_points="The encoder is fixed: the forward process has no weights"
 from course_utils.pretrained import load_pretrained
 
 vae = load_pretrained("vae-mnist", "cpu")
@@ -711,7 +711,7 @@ moved = {
 }
 table(["", "mean distance, untrained to trained"], list(moved.items()))
 
-# %% tags=["P3", "nbval-ignore-output"]
+# %% tags=["P3", "nbval-ignore-output"] slide="One network serves all times: told a wrong one, its error more than triples" slide_points="Here a wrong time is the one on its left, for $t = 50$: 900 | At $t = 50$ it is not good: the noise is hardly larger than the moons are wide"
 right_time = {t: error_at(net, t, t) for t in told}
 wrong_time = {t: error_at(net, t, told[k - 1]) for k, t in enumerate(told)}
 assert moved["diffusion, noisy point"] == 0 < 1 < moved["VAE, code of an image"]
@@ -732,7 +732,7 @@ table(["error of the noise, relative", *(f"t = {t}" for t in told)],
 # which is **posterior collapse** (사후 분포 붕괴). In diffusion the last level is collapsed on purpose: $q(x_T \mid x_0)$
 # is almost $N(0, I)$ for *each* image. That costs nothing, because the information sits in the levels below.
 
-# %% tags=["P3", "nbval-ignore-output"]
+# %% tags=["P3", "nbval-ignore-output"] slide="Each VAE code lies several nats from the prior, the last level of diffusion almost none" slide_points="In both the codes of *all* images together must look like $N(0, I)$ | A VAE's single codes must stay different; diffusion may forget the image, it knows it in the levels below"
 a = alpha_bar[T]
 kl_T = 0.5 * (a * test.x.square() - a - torch.log1p(-a)).sum(dim=(1, 2, 3))  # of q(x_T | x_0) from N(0, I)
 kl_vae = 0.5 * (mean.square() + logvar.exp() - logvar - 1).sum(dim=1)
@@ -760,7 +760,7 @@ table(["", "VAE", "diffusion, last level"],
 # and back up, and at each size a bridge, the **skip connection** (스킵 연결), leads from the way down to the way up. Ours,
 # on a 28 × 28 image:
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output"] slide="A U-Net goes down to a small map and back up: noise as large as the image comes out"
 with seeded(0):
     unet = UNet(width=16, num_classes=10)
 shapes = []
@@ -871,7 +871,7 @@ def errors_at(model: DiffusionModel, t: int) -> list[float]:  # of x_0 and of ep
     return [(seen.x0 - x_0).square().mean().item(), (seen.eps - eps).square().mean().item()]
 
 
-# %% alt="Two charts against time for four networks. Those that output the noise have a small error of the image at small t and a huge one at large t; those that output the image err in the noise at small t and hardly at large t."
+# %% alt="Two charts against time for four networks. Those that output the noise have a small error of the image at small t and a huge one at large t; those that output the image err in the noise at small t and hardly at large t." slide="After 80 steps: outputs of noise win at small t, outputs of the image at large t"
 looked_at = [10, 30, 60, 100, 200, 300, 450, 600, 800, 1000]
 errors = {key: torch.tensor([errors_at(model, t) for t in looked_at]) for key, model in small.items()}
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.2), layout="constrained")
@@ -971,7 +971,7 @@ def draw_images(
 # that the course ships, `ddpm-mnist`: the same architecture, three times as wide, trained for 40,000 steps on 59,000
 # digits of MNIST.
 
-# %% alt="Two sheets of sixty generated digits. Those of the model trained here are rough, and some cannot be read; the shipped model's are clear."
+# %% alt="Two sheets of sixty generated digits. Those of the model trained here are rough, and some cannot be read; the shipped model's are clear." slide="A short training gives rough digits, a long one clear digits" slide_points="The same architecture; the shipped model is three times as wide and was trained for 40,000 steps | Read as requested: more than one in five; more than nine in ten"
 models = {"trained here": trained, "shipped": shipped}
 drawn = {name: draw_images(each) for name, each in counted(models.items(), "models")}
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 2.5), layout="constrained")
@@ -1005,7 +1005,7 @@ assert verdict["shipped"][0] > 0.9
 assert min(verdict["shipped"][2:]) > 0.7  # good, and varied
 table(["", *columns], [[name, *values] for name, values in verdict.items()])
 
-# %% [markdown]
+# %% [markdown] slide="Guidance is Bayes' rule for scores" slide_formulas=[1] slide_points="$p(y)$ does not depend on $x_t$ and drops out | The last term is the gradient of a classifier for noisy images: multiply it by $w$"
 # The model trained here is on its way: even after so short a training its digits are classified as requested more than
 # twice as often as chance would have it. The shipped model's are in more than nine cases of ten, and its precision and
 # recall are both above 0.7.
@@ -1059,7 +1059,7 @@ assert torch.allclose(without + of_classifier, with_class, atol=1e-2)
 assert log_p_upper.exp().max() < 1 + 1e-4
 print("Score without the class + gradient of the classifier = score with the class.")
 
-# %% alt="Three fields of arrows over two moons. The score alone leads to both; the classifier's gradient leads from the lower moon to the upper one; their sum with w = 3 leads to the upper moon and past its end."
+# %% alt="Three fields of arrows over two moons. The score alone leads to both; the classifier's gradient leads from the lower moon to the upper one; their sum with w = 3 leads to the upper moon and past its end." slide="The score plus three times the classifier: across to the upper moon, and past it"
 fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.5), layout="constrained", sharey=True)
 sigma2 = 1 - alpha_bar[t]
 for ax, (title, arrow) in zip(axes, {
@@ -1070,7 +1070,7 @@ for ax, (title, arrow) in zip(axes, {
 axes[0].set_ylabel("pixel 2")
 plt.show()
 
-# %% [markdown]
+# %% [markdown] slide="No classifier needed: the difference of two predictions, multiplied by w" slide_formulas=[1] slide_points="One network gives both: in training one label in ten is left out | $w = 0$: no class; $w = 1$: the class; $w > 1$: away from what any digit could be | The price: two runs of the network per step"
 # The dots are the upper moon, the grey crosses the lower one; to keep them apart, the arrows are drawn half as long as
 # the step to the guess. Left: the score points to both moons. Middle: the classifier's gradient is long on the side of
 # the lower moon, and points across to the upper one. Right: with three times the gradient, points near the lower moon
@@ -1099,7 +1099,7 @@ theirs = shipped.predict(x_t, t, y, guidance=3.0).x0
 assert torch.allclose(guided, theirs, atol=1e-4)
 print("The package's guided prediction is the formula.")
 
-# %% alt="Rows of images asked for as a 7, with growing guidance. Without it they are of all digits; with it they are 7s, bolder and more alike the stronger it is."
+# %% alt="Rows of images asked for as a 7, with growing guidance. Without it they are of all digits; with it they are 7s, bolder and more alike the stronger it is." slide="The stronger the guidance, the bolder and the more alike the sevens"
 guidances = [0.0, 1.0, 2.0, 3.0, 5.0]
 by_w = {w: draw_images(shipped, steps=5, guidance=w) for w in counted(guidances, "guidance scales")}
 show_rows({f"guidance w = {w:g}": by_w[w][7::10] for w in guidances}, scale=0.5)  # sevens were asked for
@@ -1108,7 +1108,7 @@ show_rows({f"guidance w = {w:g}": by_w[w][7::10] for w in guidances}, scale=0.5)
 scores = torch.tensor([judge(x) for x in by_w.values()])
 table(["w", *columns], [[f"{w:g}", *row] for w, row in zip(guidances, scores.tolist(), strict=True)])
 
-# %% alt="Left, precision against recall for five guidance scales: recall falls as w grows, precision is highest at w = 2. Right, FID is lowest at w = 1 and rises on both sides."
+# %% alt="Left, precision against recall for five guidance scales: recall falls as w grows, precision is highest at w = 2. Right, FID is lowest at w = 1 and rises on both sides." slide="Guidance buys precision with recall; of these five w, FID is lowest at 1"
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 left.plot(scores[1:, 3], scores[1:, 2], marker="o", label="with the class")
 left.plot(scores[0, 3], scores[0, 2], "kx", label="without")
@@ -1175,7 +1175,7 @@ films = torch.stack(films).unflatten(0, (len(ways), len(counts), len(knobs)))
 belief = see(films[:, :, :, :, 1].flatten(0, 4).clamp(-1, 1)).probs.unflatten(0, (4, 2, 3, 2, 5))
 of_wish = torch.stack([belief[:, :, :, i, :, wish] for i, wish in enumerate(wishes)], dim=3)
 
-# %%
+# %% slide="When does the expected image become a digit?"
 by = ("sampler", "steps", "guidance w", "asked for", "t")
 whats = ("xₜ: where it stands", "x̂₀: the end that it expects", "ε̂: the noise that it sees")
 Explorer(
@@ -1214,7 +1214,7 @@ def seconds_an_image(steps: int, n: int = 20) -> float:
     return (time.process_time() - began) / n
 
 
-# %% tags=["Q2", "nbval-ignore-output"]
+# %% tags=["Q2", "nbval-ignore-output"] slide="Each step takes about as long: a thousand cost 250 times as much as four" slide_points="The lecture's figure: 50,000 images of 32 × 32 in about 20 hours, on one GPU"
 seconds = {steps: min(seconds_an_image(steps) for _ in range(2)) for steps in (4, 20)}
 a_step = (seconds[20] - seconds[4]) / 16
 minutes = {steps: a_step * steps * 50_000 / 60 for steps in (1000, 100, 10, 4)}  # of 50,000 images
@@ -1222,7 +1222,7 @@ assert 2.5 < seconds[20] / seconds[4] < 10  # five times the steps, about five t
 table(["steps", "processor milliseconds per image", "processor minutes for 50,000 images"],
       [[f"{steps:,}", a_step * steps * 1000, m] for steps, m in minutes.items()])  # fmt: skip
 
-# %% [markdown]
+# %% [markdown] slide="DDIM adds no noise: predicted image and noise, mixed for an earlier time" slide_formulas=[1] slide_points="$x_T$ alone decides the image: it is a code for it | DDIM is Euler's method on a curve; DPM-Solver++ follows the curve in fewer steps"
 # The time grows with the number of steps, so the table is computed from what 20 and 4 steps took. (It is processor
 # time: that of this program alone, whatever else runs, and added up where several cores work.) Our network is about
 # thirty times smaller than the one of the lecture's figure, and a processor is slower than a GPU; the *factor*
@@ -1324,7 +1324,7 @@ for way, (sampler, extra) in ways.items():
             by_way[way, steps] = last_of(walk)
 quality = {way: {steps: fid_of(by_way[way, steps]) for steps in step_counts} for way in ways}
 
-# %% alt="FID against steps for four samplers. All fall; DDPM with large variance is far above the others, DPM-Solver++ is lowest, and with ten steps three come close to the line of real digits."
+# %% alt="FID against steps for four samplers. All fall; DDPM with large variance is far above the others, DPM-Solver++ is lowest, and with ten steps three come close to the line of real digits." slide="With 3 or 5 steps the large variance is worst; at 10 the others come near real digits"
 fig, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
 for marker, (way, by_steps) in zip("osD^", quality.items(), strict=True):
     ax.loglog(list(by_steps), list(by_steps.values()), marker=marker, label=way)
@@ -1429,7 +1429,7 @@ candidates = {
     for name, (each, w) in counted(in_4_steps.items(), "candidates")
 } | {"DDIM, 10 steps": drawn["shipped"]}
 
-# %% tags=["Q2-student", "nbval-ignore-output"]
+# %% tags=["Q2-student", "nbval-ignore-output"] slide="With the same guidance and half the runs, the student has a lower FID than its teacher"
 verdict = {name: judge(x) for name, x in candidates.items()} | {"real digits": verdict["real digits"]}
 assert verdict["student, 4 steps"][1] < 0.9 * verdict["DDIM, 4 steps, w = 1.15"][1]
 assert verdict["student, 4 steps"][0] > 0.95
@@ -1438,7 +1438,7 @@ table(
     [[name, runs, *verdict[name]] for name, runs in zip(verdict, (4, 8, 4, 10, 0), strict=True)],
 )
 
-# %% [markdown]
+# %% [markdown] slide="Flow matching: join image and noise by a straight line and learn its velocity" slide_formulas=[1, 2]
 # With the same guidance and half the runs the student has the lower FID. Each row is about one set of 150, all drawn
 # from one noise; the rows with ± in the script's table are about several, from other noise, and recall in particular
 # can come out otherwise. So compare only within a table. To draw 50,000 images on your machine, type in a terminal:
@@ -1572,7 +1572,7 @@ bend = {
     for name, model in (("flow", flow), ("after one reflow", again))
 }
 
-# %% alt="Left, curved paths from noise to the moons; middle, straighter ones after a reflow. Right, share of points far from the moons against steps: after a reflow it is small even with one step; the flow needs many; the DDPM stays above."
+# %% alt="Left, curved paths from noise to the moons; middle, straighter ones after a reflow. Right, share of points far from the moons against steps: after a reflow it is small even with one step; the flow needs many; the DDPM stays above." slide="After one reflow the paths look straight, and one step ends near where 64 end"
 fig, axes = plt.subplots(1, 3, figsize=(11.5, 3.4), layout="constrained")
 for ax, (name, model) in zip(axes, (("flow", flow), ("after one reflow", again)), strict=False):
     path = torch.stack([step.x_t for step in euler_sample(model, x_1[:60], steps=50)])  # (51, 60, 2)
@@ -1716,7 +1716,7 @@ print("EDM's denoiser with σ_d = 1 and F = -v gives back the clean image: it is
 # then take 21 runs of the network instead of 6, so one row is replacement with 24 steps, a few runs more. The model is
 # not told the class.
 
-# %% alt="Inpainting: the known upper halves of digits, three ways to draw the lower halves, and the true images. Some halves fit and some do not; RePaint's fit best."
+# %% alt="Inpainting: the known upper halves of digits, three ways to draw the lower halves, and the true images. Some halves fit and some do not; RePaint's fit best." slide="Half a digit is known: what RePaint adds fits it best" slide_points="After each step the known half is put back, and the rest tries to fit | RePaint goes up and down again, so that the two halves agree"
 from course_utils.diffusion import image_to_image, inpaint, super_resolve
 
 whole, truth = test.x[:100], test.y[:100]
@@ -1776,7 +1776,7 @@ table(["100 images", "read as the true digit ↑", "FID ↓", "jump at the seam"
 # interpolation** (쌍삼차 보간), a smooth surface of degree three through the small image's pixels, as in most image
 # programs.
 
-# %% alt="Super-resolution: tiny blocky digits, their bicubic enlargements, which are blurred, those by diffusion, which are sharp, and the true images."
+# %% alt="Super-resolution: tiny blocky digits, their bicubic enlargements, which are blurred, those by diffusion, which are sharp, and the true images." slide="From 49 numbers: a blur by interpolation, a sharp picture by diffusion" slide_points="Diffusion looks more like digits: lower FID, higher precision | But the blur has the smaller squared error: it is nearer to the truth on average"
 from torch.nn.functional import avg_pool2d, interpolate
 
 tiny = avg_pool2d(whole, 4)
@@ -1817,7 +1817,7 @@ table(["100 images", "read as the true digit ↑", "FID ↓", "precision ↑", "
 # in which the judge reads another digit than the true one, and those among them of which it is more than 90 % sure.
 # Then we enlarge up to five of the latter again, from other noise.
 
-# %% alt="Five tiny digits that diffusion enlarged to a wrong one, with the truth and three other noises. The same few pixels become different digits."
+# %% alt="Five tiny digits that diffusion enlarged to a wrong one, with the truth and three other noises. The same few pixels become different digits." slide="The same few pixels become different digits: the detail is made up" slide_points="More than one in seven is read as another digit than it was | Of some of these the judge is more than 90 % sure | Read no face and no number plate off such an image"
 seen = see(enlarged["diffusion"]).probs
 wrong = seen.argmax(dim=1) != truth
 surely = wrong & (seen.max(dim=1).values > 0.9)
@@ -1882,7 +1882,7 @@ Explorer(
     hint="Try: find the t₀ at which the wish is met and the handwriting is kept.", index=[1, 9, 2],
 )  # fmt: skip
 
-# %% [markdown]
+# %% [markdown] slide="Think first: five questions" slide_points="Write $x_t$ in terms of $x_{t-2}$ and one noise: how does $\\bar\\alpha_t$ follow? | The loss on the moons stays well above 0. Why? At which $t$ is it largest? | How does the simple loss of $v$ weigh the error of $x_0$? | Can one Euler step of a flow be enough? What if the data are one image? | “With $w = 5$ nearly all digits are read right, so it is the best.” Is it?"
 # <details><summary>What you should have seen</summary>
 #
 # The larger $t_0$, the farther the result is from the source, and in these coarse steps hardly any request is met before

@@ -67,7 +67,7 @@ from course_utils.viz import show_images, show_rows, table
 train, test = load_images("scenes", "train", n=4000), load_images("scenes", "test", n=1000)
 is_alone = test.attributes["place"] >= 0  # scenes of one object
 
-# %% alt="Eight scenes of coloured shapes, each under its sentence, such as “a purple circle below an outlined yellow square on blue”."
+# %% alt="Eight scenes of coloured shapes, each under its sentence, such as “a purple circle below an outlined yellow square on blue”." slide="A small world that can be described: each picture has its sentence" slide_points="Top left: “a purple circle below an outlined yellow square on blue”"
 fig, axes = plt.subplots(2, 4, figsize=(11, 4.6), layout="constrained")
 for ax, x, caption in zip(axes.flat, test.x, test.captions, strict=False):
     ax.imshow((x.movedim(0, 2) + 1) / 2)
@@ -118,7 +118,7 @@ def judge(x: torch.Tensor, captions: list[str]) -> tuple[dict[str, float], dict[
     return tuple({fact: right.double().mean().item() for fact, right in each.items()} for each in (own, luck))
 
 
-# %% tags=["L2-reader", "nbval-ignore-output"]
+# %% tags=["L2-reader", "nbval-ignore-output"] slide="The reader gets practically every fact right; another's caption almost never fits"
 right, luck = judge(test.x, test.captions)
 own = {fact: each.double().mean().item() for fact, each in scene_accuracy(test.x, test.captions).items()}
 assert own == right  # our own count is that of `scene_accuracy`
@@ -144,7 +144,7 @@ for colour, shape in held_out:  # but things of the colour, and the shape
     assert f" {shape}" in said
 print("Never in training:", ", ".join(" ".join(pair) for pair in sorted(held_out)))
 
-# %% [markdown]
+# %% [markdown] slide="First stage: a small map of codes, and the loss of a VAE with two changes" slide_formulas=[1] slide_points="$f = 4$: 64 × 64 pixels become 16 × 16 places of 4 numbers each | $\\beta$ is tiny: it only keeps the codes from growing without bound | $P$ compares through the eyes of a trained network"
 # ## 2 · First stage: compress (L1)
 #
 # The autoencoder of latent diffusion has another kind of code than those of notebooks 03 and 04: not a vector but a
@@ -171,7 +171,7 @@ print("Never in training:", ", ".join(" ".join(pair) for pair in sorted(held_out
 #
 # Training took 15 minutes on two cores. We load the result, and a second autoencoder with $f = 8$.
 
-# %% alt="Seven scenes, and what comes back from codes with f = 4 and f = 8. At this size no difference can be seen."
+# %% alt="Seven scenes, and what comes back from codes with f = 4 and f = 8. At this size no difference can be seen." slide="With 12 or 48 times fewer numbers hardly any difference can be seen"
 codecs = {
     4: load_pretrained("kl-autoencoder-scenes", "cpu"),
     8: load_pretrained("kl-autoencoder-f8-scenes", "cpu"),
@@ -198,7 +198,7 @@ def crop(x: torch.Tensor) -> torch.Tensor:  # 20 × 20 pixels around the first o
     return torch.stack([x[i, :, top : top + 20, left : left + 20] for i, (left, top) in corners])
 
 
-# %% alt="Enlarged pieces of scenes and their reconstructions, with three times the error. With f = 4 errors are faint; with f = 8 contours are blurred; both err along lines and stripes."
+# %% alt="Enlarged pieces of scenes and their reconstructions, with three times the error. With f = 4 errors are faint; with f = 8 contours are blurred; both err along lines and stripes." slide="Enlarged, the errors show: they lie along lines and stripes" slide_points="From above: image, $f = 4$, 3 × its error, $f = 8$, 3 × its error | About one pixel in seven lies at an edge: there are about nine tenths of the squared error"
 rows = {"image": crop(test.x), "f = 4": crop(decoded[4]), "f = 8": crop(decoded[8])}
 error = {f: (3 * (rows[f"f = {f}"] - rows["image"])).clamp(-1, 1) for f in codecs}
 show_rows(
@@ -243,7 +243,7 @@ table(["", "edges and beside"], [["of the pixels", share_of_edges],
 # small, strange picture. That is why a U-Net, made for pictures, can work on it. The histogram on the right holds all
 # codes of 300 images.
 
-# %% alt="A scene and the four channels of its code, small maps in which its shapes can be made out; and a histogram of all codes, centred at 0."
+# %% alt="A scene and the four channels of its code, small maps in which its shapes can be made out; and a histogram of all codes, centred at 0." slide="The four channels of a code: a small, strange picture of the scene" slide_points="That is why a U-Net, made for pictures, can work on it | Divided by their standard deviation, codes are about as large as the noise"
 fig, axes = plt.subplots(1, 6, figsize=(11, 1.9), layout="constrained")
 axes[0].imshow((test.x[1].movedim(0, 2) + 1) / 2)
 axes[0].set_title("image", fontsize=9)
@@ -320,7 +320,7 @@ x = test.x[:300]
 worn = {"f = 4": decoded[4], "f = 8": decoded[8], "shrunk": shrunk(x)}
 cost = {name: measures(each, x) for name, each in counted(worn.items(), "ways measured")}
 
-# %% tags=["L3", "nbval-ignore-output"]
+# %% tags=["L3", "nbval-ignore-output"] slide="Some fine detail is lost for good; merely shrinking the image loses nearly all of it"
 (psnr_4, kept_4, wrong_4, fid_4), (psnr_8, kept_8, wrong_8, fid_8), (psnr_0, kept_0, wrong_0, fid_0) = (
     cost.values()
 )
@@ -364,7 +364,7 @@ for f, codec in codecs.items():
         loss.backward()
         adam.step()
 
-# %% tags=["L3-bound", "nbval-ignore-output"]
+# %% tags=["L3-bound", "nbval-ignore-output"] slide="Even with the best codes that we find, most of the error stays: a bound" slide_points="30 steps of gradient descent on the codes of eight images | The last ten gain next to nothing: the rest is the decoder's | No diffusion model in front of it can help"
 left = {f: each[-1] / each[0] for f, each in errors.items()}
 lately = {f: each[-1] / each[-11] for f, each in errors.items()}
 assert max(left.values()) < 0.95  # better codes help a little
@@ -385,7 +385,7 @@ table(["", "squared error left", "the last ten steps: times"],
 # by danielbuechele and a dahlia by vultilion, both CC BY 2.0.) Below them stand what the two autoencoders make of them,
 # and the baseline.
 
-# %% alt="Two photographs, a temple and a flower, and what comes back: with f = 4 and f = 8 the colours are wrong and detail is lost; merely shrunk and enlarged they are blurred, with the right colours."
+# %% alt="Two photographs, a temple and a flower, and what comes back: with f = 4 and f = 8 the colours are wrong and detail is lost; merely shrunk and enlarged they are blurred, with the right colours." slide="On photographs it fails: an autoencoder knows only its own world" slide_points="From above: photographs, $f = 4$, $f = 8$, merely shrunk | Contours survive; whatever is dark turns green | On scenes far better than shrinking, here far worse"
 from sklearn.datasets import load_sample_images
 
 square = [torch.from_numpy(photo[:, 106:533].copy()).movedim(2, 0) for photo in load_sample_images().images]
@@ -418,7 +418,7 @@ table(["PSNR, dB ↑", "pavilion", "dahlia"], [[name, *each] for name, each in p
 # Choose an image and move the slider between the image itself and the two factors. Where is the error? Compare flat
 # ground, outlines and stripes. Why does one lose so much more than another?
 
-# %%
+# %% slide="Where is the error?"
 from course_utils.explorers import Choice, Explorer, Panel, Readout, Slider
 
 close = torch.stack([crop(test.x), crop(decoded[4]), crop(decoded[8])], dim=1)  # (image, decoded from, …)
@@ -435,7 +435,7 @@ Explorer(
     hint="Try: move from the image to the two factors. Where is the error?", index=[0, 2], jpeg=80,
 )  # fmt: skip
 
-# %% [markdown]
+# %% [markdown] slide="Second stage: the same diffusion, on codes; there is nothing new to write" slide_points="Encode the training scenes, once | Train the diffusion model of lecture 7 on the codes: 4 channels instead of 3 | Draw codes, in many steps on a small map | Decode, once per image: the pixels are paid for only here"
 # <details><summary>What you should have seen</summary>
 #
 # A flat area is one colour, whatever its size: a few numbers say it. An outline must be in its place to the pixel, and
@@ -513,7 +513,7 @@ for side in (64, 128, 256):
     }
 torch.set_num_threads(threads)
 
-# %% alt="Two charts against the side of the image: time and memory of one step. Pixels cost most and grow fastest, above all with attention; codes cost far less."
+# %% alt="Two charts against the side of the image: time and memory of one step. Pixels cost most and grow fastest, above all with attention; codes cost far less." slide="The larger the image, the more a step on codes saves, in time and in memory"
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained")
 for k, (ax, name) in enumerate(zip(axes, ("seconds for one step", "MB held for the gradient"), strict=True)):
     for on, marker in {"pixels": "o", "pixels, no attention": "^", "codes": "s"}.items():
@@ -670,7 +670,7 @@ spent["pixels"] = ticks[-1] - ticks[0]
 # %% [markdown]
 # Both then draw the same fifty sentences.
 
-# %% alt="Six scenes: real; drawn through codes, a blurred spot of the right colour on the right ground; and drawn in pixels, coloured noise."
+# %% alt="Six scenes: real; drawn through codes, a blurred spot of the right colour on the right ground; and drawn in pixels, coloured noise." slide="In the same time: on codes coloured blobs on the right ground; on pixels noise"
 made, seconds = {"real": real_x}, {}
 torch.set_num_threads(1)  # as above
 for on, model in counted(racers.items(), "models"):
@@ -682,7 +682,7 @@ torch.set_num_threads(threads)
 show_rows({on: x[:6] for on, x in made.items()}, scale=0.95)
 print(" · ".join(sentences[:6]))
 
-# %% tags=["L2-race", "nbval-ignore-output"]
+# %% tags=["L2-race", "nbval-ignore-output"] slide="On codes ground and colour are learned, the shape is not; pixels lag behind"
 shares = {on: judge(x, sentences) for on, x in made.items()}
 (codes_right, codes_luck), (pixels_right, pixels_luck) = shares["codes"], shares["pixels"]
 assert 0.6 < spent["pixels"] / spent["codes"] < 1.6
@@ -728,7 +728,7 @@ tokens = tokenize([prompt])
 print(tokens[0].tolist())
 print(" ".join(scenes.WORDS[k] if k < len(scenes.WORDS) else "·" for k in tokens[0]))
 
-# %% [markdown]
+# %% [markdown] slide="Cross-attention: each place of the map asks, each word offers an answer" slide_formulas=[1] slide_points="**Query** $q$ from the image, **keys** $k_j$ and **values** $v_j$ from the words | A place takes more of the values whose keys fit its query | The context need not be words: a class or a layout will do"
 # Then the **text encoder** (텍스트 인코더), a small Transformer, turns each number into a vector that also depends on the
 # other words: the vector of "star" can tell that *this* star is red and striped. (Stable Diffusion 1 uses the text
 # encoder of CLIP, trained beforehand on 400 million pictures with captions. Ours is trained together with the U-Net.)
@@ -760,7 +760,7 @@ h = torch.randn(1, unet.width, 8, 8, generator=torch.Generator().manual_seed(2))
 context = text(tokens)
 print("context:", tuple(context.shape), " map:", tuple(h.shape))
 
-# %% tags=["L2"]
+# %% tags=["L2"] slide="The heart of cross-attention is one line: compare, weigh, mix" slide_code="taken =" slide_points="Queries from the 64 places of the map, keys and values from the 16 words | One more matrix mixes the heads; the result is added to the features | The package's layer gives the same"
 with torch.no_grad():
     places = layer.norm(h).flatten(2).transpose(1, 2)[0]  # (64 places, width)
     q, (k, v) = layer.q(places), layer.kv(context[0]).chunk(2, dim=1)
@@ -797,7 +797,7 @@ def draw_and_look(sentences: list[str], noise: torch.Tensor) -> tuple[torch.Tens
 noise = torch.randn(1, *ldm.diffusion.shape, generator=torch.Generator().manual_seed(3))
 images, maps = draw_and_look([prompt], noise)
 
-# %% alt="A striped red star left of a small blue circle, and a map for each word of the sentence. “red” and “star” are bright at the star's place, the second “a” and “on” at the circle's; “blue” and “yellow” are bright everywhere."
+# %% alt="A striped red star left of a small blue circle, and a map for each word of the sentence. “red” and “star” are bright at the star's place, the second “a” and “on” at the circle's; “blue” and “yellow” are bright everywhere." slide="Where each word is heard: some rather at an object, others nearly everywhere" slide_points="“red” and “star” are brightest on the star's side; on the circle's, “a” and “on” | “blue” and “yellow” take more than half of all the weight"
 from matplotlib.colors import LogNorm
 
 said = prompt.split()
@@ -925,7 +925,7 @@ assert words["colour 2"][2] + words["ground"][2] > 0.5  # two words take more th
 rows = [[kind, *words[kind]] for kind in ORDER]
 table(["word", "share in its object's half (0.5 is chance)", "standard error", "weight in all"], rows)
 
-# %% alt="Left, the share of each word's weight in its object's half: above one half for the first object's colour and shape and the second article, below it for “on”. Right, the share of all weight: most goes to the second colour and the ground."
+# %% alt="Left, the share of each word's weight in its object's half: above one half for the first object's colour and shape and the second article, below it for “on”. Right, the share of all weight: most goes to the second colour and the ground." slide="Three kinds of words are heard at their own object, two at the other, six at neither"
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained", sharey=True)
 share, error, weight = np.array([words[kind] for kind in ORDER]).T
 left.errorbar(share, ORDER, xerr=2 * error, fmt="o", color="k", capsize=3)
@@ -962,7 +962,7 @@ plt.show()
 #
 # All parts are together: tokens → context → U-Net, ten steps → decoder. `sample` does it in one call.
 
-# %% alt="Four prompts with four pictures each, such as “a striped red star left of a small blue circle on yellow”. All pictures show what was asked for; positions vary a little."
+# %% alt="Four prompts with four pictures each, such as “a striped red star left of a small blue circle on yellow”. All pictures show what was asked for; positions vary a little." slide="Four sentences, four pictures each: what was asked for is there" slide_points="a striped red star left of a small blue circle on yellow | a small white cross at the top right on blue | an outlined green triangle above a purple square on white | a striped yellow circle in the middle on red"
 prompts = [
     prompt,
     "a small white cross at the top right on blue",
@@ -999,7 +999,7 @@ z = [
 built = paint(torch.cat(z))
 fulfilled = scene_accuracy(built, [s for s in sentences for _ in range(2)])["all"]
 
-# %%
+# %% slide="Change one word: what stays?"
 by, sizes = ("style", "colour", "shape", "place"), (2, 3, 5, 2)
 share = fulfilled.double().view(*sizes, 2).mean(dim=4)
 Explorer(
@@ -1060,7 +1060,7 @@ def surely(values: torch.Tensor) -> bool:  # above 0 by more than two standard e
     return mean > 2 * error
 
 
-# %% alt="Two charts against guidance: the share of pictures with all facts right is highest at w = 2; the spread of the codes falls as w grows."
+# %% alt="Two charts against guidance: the share of pictures with all facts right is highest at w = 2; the spread of the codes falls as w grows." slide="From w = 1 to 2 more pictures are right; at w = 5 they are less varied than at 1"
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
 for ax, values in ((left, accuracy), (right, variety)):
     means, errors = zip(*[mean_and_error(v) for v in values], strict=True)
@@ -1141,7 +1141,7 @@ for shape, sentence in counted(loose.items(), "shapes"):
         if count >= 4:
             avoided[shape, colour] = draw(sentence, sentence.replace(shape, f"{colour} {shape}"))
 
-# %% alt="Rows of stars without and with a negative prompt. Without one, their colours are mixed; not red gives blue and green ones; not green and not blue give yellow, red and violet ones, and some squares."
+# %% alt="Rows of stars without and with a negative prompt. Without one, their colours are mixed; not red gives blue and green ones; not green and not blue give yellow, red and violet ones, and some squares." slide="Away from a colour: it nearly goes away, and now and then the shape does, too"
 shape = "star"
 shown = {"no negative prompt": free[shape]} | {f"not {c}": x for (s, c), x in avoided.items() if s == shape}
 show_rows({name: x[:6] for name, x in shown.items()}, scale=0.9)
@@ -1206,7 +1206,7 @@ table(head, rows)
 # "star" separately may. (The reader was trained on all pairs, so that it can judge; the autoencoder and the diffusion
 # model were not.)
 
-# %% alt="Five sentences that training never showed, such as “a purple triangle”, with five pictures each: shape and colour are right."
+# %% alt="Five sentences that training never showed, such as “a purple triangle”, with five pictures each: shape and colour are right." slide="Never together in training, drawn all the same: a red star, a blue cross" slide_points="Training has stars, and red things, but no red star | All facts are right in more than three such pictures of four; by chance, nearly never"
 never = [f"a {colour} {shape}" for shape, colour in scenes.HELD_OUT]
 y = tokenize([f"{thing} in the middle on white" for thing in never]).repeat_interleave(5, 0)
 x = ldm.sample(25, y, generator=torch.Generator().manual_seed(9))
@@ -1357,7 +1357,7 @@ assert moved[unsaid, 500] < min(0.8, 0.6 * moved[unsaid, 1000])  # where exactly
 rows = [[f"{key[0]}, {key[1]}", style[key], named[key], colour[key], moved[key]] for key in style]
 table(["sentence, t₀", "new style ↑", "other facts named ↑", "the old colour", "moved, pixels ↓"], rows)
 
-# %% alt="Share of pictures against t₀. The new style appears between 200 and 500; a colour that the sentence says is kept throughout; one that it does not say is lost as t₀ grows."
+# %% alt="Share of pictures against t₀. The new style appears between 200 and 500; a colour that the sentence says is kept throughout; one that it does not say is lost as t₀ grows." slide="More noise brings the new style, and loses the colour that nobody named"
 fig, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
 ax.plot(starts, [style["colour not said", t_0] for t_0 in starts], marker="o", label="the new style")
 ax.plot(starts, [colour["colour said", t_0] for t_0 in starts], marker="s", label="the old colour, said")
@@ -1369,7 +1369,7 @@ ax.set(xlabel="$t_0$", ylabel="share of pictures", ylim=(0, 1.05))
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
-# %% alt="Six scenes redrawn as striped from three times. With t₀ = 200 hardly any stripes; with 500 stripes, mostly in place; with 1000 stripes, and other colours where the sentence says none."
+# %% alt="Six scenes redrawn as striped from three times. With t₀ = 200 hardly any stripes; with 500 stripes, mostly in place; with 1000 stripes, and other colours where the sentence says none." slide="Stripes come and the place nearly stays; from pure noise the unsaid colour goes"
 show_rows(
     {"real": test.x[plain][:6]}
     | {f"striped, $t_0$ = {t_0}": styled["colour not said", "striped", t_0][:6] for t_0 in (200, 500, 1000)},
@@ -1408,7 +1408,7 @@ frames = torch.stack([torch.stack([styled[name, style, t_0][:8] for t_0 in start
 by = ("sentence", "t₀")
 per_way = [[[share[name, t_0] for t_0 in starts] for _, name in ways] for share in (style, colour)]
 
-# %%
+# %% slide="How much noise does a new style take?"
 Explorer(
     [Choice("image", [str(k + 1) for k in range(8)], test.x[plain[:8]]),
      Choice("sentence", [f"{style}, {name}" for style, name in ways]), Slider("t₀", starts, play=True, interval=0.6)],
@@ -1444,7 +1444,7 @@ noise = torch.randn(known.shape, generator=torch.Generator().manual_seed(14))
 replaced, anew = paint(last.x_t), paint(sample_codes(ldm.diffusion, sentences, 0, noise=noise))
 through = paint(known)  # the old pictures, only encoded and decoded
 
-# %% alt="Six scenes with two objects: as they were, with a white striped circle in place of the right one, and drawn anew. The left object stays in both."
+# %% alt="Six scenes with two objects: as they were, with a white striped circle in place of the right one, and drawn anew. The left object stays in both." slide="Another object on the right; the left half stays what it was"
 rows = {"real": test.x[beside], "another on the right": replaced, "drawn anew": anew}
 show_rows({name: x[:6] for name, x in rows.items()}, scale=0.9)
 
@@ -1502,7 +1502,7 @@ class Mixed(torch.nn.Module):
         return context
 
 
-# %% alt="Three walks of eleven pictures. Between noise maps the small striped square stays what it is; between two sentences it fades to nothing, and then a green star appears, also with another noise."
+# %% alt="Three walks of eleven pictures. Between noise maps the small striped square stays what it is; between two sentences it fades to nothing, and then a green star appears, also with another noise." slide="Between noise maps the picture stays what was asked; between sentences it is neither" slide_points="There is no picture half-way between a square on the left and a star on the right"
 mixed = DiffusionModel(
     TextUNet(unet, Mixed()),
     cosine_schedule(),
@@ -1534,7 +1534,7 @@ rows = [["between noise maps: as the sentence says", *noise_first.tolist()],
         ["between sentences: as the second says", *words_second.tolist()]]  # fmt: skip
 table(["of four pictures, the share", *[f"{s:.1f}" for s in share.tolist()]], rows)
 
-# %% [markdown]
+# %% [markdown] slide="Latent against pixel: what changes" slide_points="Made noisy: the image, 12,288 numbers; or its codes, 1,024 | Words are heard at 32 × 32 places and fewer; or at 8 × 8 and fewer | Steps per second: few; or many more | The best possible image: a real one; or what the decoder can paint"
 # Between two noise maps practically all pictures are what the sentence says. Between two sentences they are what the first
 # says, then what neither says, then what the second says. Look at the pictures half-way: here the square fades where it
 # is, little or nothing is left, and the star comes up where it will be. There is no picture half-way between a square
@@ -1580,7 +1580,7 @@ map_sizes = {
     "codes": heard_at(ldm.diffusion),
 }
 
-# %% tags=["L1-parts"]
+# %% tags=["L1-parts"] slide="Stable Diffusion has the same parts, larger" slide_points="**Autoencoder** of version 1.5: $f = 8$, 4 channels; here $f = 4$, 4 channels | **Codes**: 64 × 64 × 4 for 512 × 512 pixels; here 16 × 16 × 4 for 64 × 64 | **U-Net**: 0.86 billion weights; here 0.003 | **Text encoder**: CLIP, 77 tokens; here trained along, 16 tokens | Words get in by cross-attention, in both"
 numbers = [test.x[0].numel(), codes[4][0].numel()]
 assert numbers == [12288, 1024]
 assert map_sizes == {"pixels": [16, 32], "codes": [4, 8]}
@@ -1645,7 +1645,7 @@ try:
 except (ImportError, OSError) as reason:
     print(f"Left out here: {reason}.")
 
-# %% [markdown]
+# %% [markdown] slide="Think first: five questions" slide_points="By which factor is a step on codes cheaper, for $f = 4$ and for $f = 8$? | Why not $f = 32$? | What if the codes are not divided by their standard deviation? | Shuffle the words of a prompt: the same picture? | A striped picture, and a sentence that names no style: do the stripes come through?"
 # ## 11 · Questions
 #
 # Think first, then unfold the answer.

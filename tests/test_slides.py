@@ -16,12 +16,7 @@ from course_utils.authoring.slides import Deck, marks_of, read_deck, statement
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 LECTURES = ROOT / "docs" / "site" / "lectures"
-MARKED = [  # a lecture of 45 minutes each
-    "01_generative_vs_discriminative",
-    "02_evaluation_metrics",
-    "03_autoencoders",
-    "04_vae",
-]
+MARKED = [path.stem for path in NOTEBOOKS]  # a lecture of 45 minutes each
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 marked = pytest.mark.parametrize("name", MARKED)
 
@@ -227,6 +222,18 @@ def test_a_formula_stays_whole_inside_brackets() -> None:
         ("\\begin{aligned} a &= b \\\\\nc &= d \\end{aligned}", 1),
     ):
         assert slides._wrapping(formula).count("<math") == parts, formula
+
+
+@pytest.mark.parametrize(
+    ("formulas", "points", "heading"),
+    [((1,), (), "First"), ((2,), (), "Second"), (None, (), "First"), (None, ("x",), "First")],
+)
+def test_a_slide_stands_under_the_heading_of_its_first_formula(
+    formulas: tuple[int, ...] | None, points: tuple[str, ...], heading: str
+) -> None:
+    source = "Of the slide before.\n\n## First\n\n$$a$$\n\n## Second (V1)\n\n$$b$$"
+    mark = slides.Mark("H", points, formulas, False, "")
+    assert slides.heading_of(source, mark) == heading
 
 
 def test_an_unmarked_notebook_has_no_deck(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def read_deck(ipynb: Path, out: Path) -> Deck:
             except NotebookError as error:
                 raise NotebookError(f"{py.name}, cell {number + 1}, “{headline}”: {error}") from None
             said = [pages.hint] if pages.hint else []
-            shown = headline, CLAIMS.sub("", headings[0]) if headings else section, body
+            shown = headline, heading_of(cell.source, marks[number]) if headings else section, body
         if headings:
             section = CLAIMS.sub("", headings[-1])
         if number and cell.cell_type == "markdown":
@@ -205,6 +205,14 @@ def _part(state: dict[str, Any], heading: str) -> dict[str, Any]:
     return state | moved
 
 
+def heading_of(source: str, mark: Mark) -> str:
+    """The heading of a text's slide: the last one above the first formula that is shown; of points, the first one."""
+    starts = [match.start() for match in MATH.finditer(source) if match["block"]]
+    first = mark.formulas[0] if mark.formulas else 0 if mark.points else 1
+    above = HEADING.findall(source[: starts[first - 1]]) if 0 < first <= len(starts) else []
+    return CLAIMS.sub("", (above or HEADING.findall(source))[-1 if above else 0])
+
+
 def _formulas(source: str, mark: Mark) -> str:
     found = [match["block"] for match in MATH.finditer(source) if match["block"]]
     chosen = mark.formulas if mark.formulas is not None else () if mark.points else range(1, len(found) + 1)
@@ -262,7 +270,13 @@ def statement(source: str, beginning: str) -> str:
 def _table(text: str) -> str:
     """A table whose first column is not squeezed by the others."""
     widest = max((len(line.split("|")[1].strip()) for line in text.split("\n") if "|" in line), default=0)
-    return f'<div class="table" style="--first: {min(widest, 20)}ch">{markdown_to_html(text)}</div>'
+    return (
+        f'<div class="table" style="--first: {min(widest, 20)}ch">{markdown_to_html(_together(text))}</div>'
+    )
+
+
+def _together(text: str) -> str:
+    return re.sub(" ([×=<>]) ", "\u00a0\\1\u00a0", text)
 
 
 def _inline(text: str) -> str:
@@ -305,7 +319,7 @@ def page_of(deck: Deck) -> str:
     sections = []
     for number, slide in enumerate(deck.slides, 1):
         level = "h1" if number == 1 else "h2"
-        headline = re.sub(" ([×=<>]) ", "\u00a0\\1\u00a0", slide.headline)
+        headline = _together(slide.headline)
         place = (
             f"<span>{formulas(html.escape(slide.section))}</span><span>{number} / {len(deck.slides)}</span>"
         )

@@ -89,11 +89,11 @@ def toy(folder: Path, *bodies: str) -> Path:
         ),
         (
             f'<div class="body"><div class="formula" style="position: absolute">{mathml("x + y", block=True)}</div>'
-            '<p style="font: 2rem serif; margin: 0; position: absolute">Over it</p></div>',
+            '<p style="font: 2rem serif; position: absolute; margin: 0">Over</p></div>',
             "lies on",
         ),
     ],
-    ids=["small", "zoomed", "wide", "code", "formula", "lost", "nothing", "high", "up", "over", "over math"],
+    ids=["small", "zoomed", "wide", "code", "formula", "lost", "nothing", "high", "up", "over", "over a formula"],
 )  # fmt: skip
 def test_what_cannot_be_read_is_found(browser: Browser, tmp_path: Path, body: str, fault: str) -> None:
     context, tab, _ = opened(browser)

@@ -1,5 +1,7 @@
 """Building, running and comparing a small notebook that has a figure and widgets."""
 
+import base64
+import io
 import itertools
 import json
 import re
@@ -10,7 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from course_utils.authoring import kernel
@@ -289,6 +293,25 @@ def test_a_run_tells_each_cell_as_it_ends(tmp_path: Path) -> None:
     seconds = [at for _, _, at in told]
     assert seconds == sorted(seconds)
     assert nb.cells[0].outputs[0].text == "2\n"
+
+
+@pytest.mark.parametrize("kind", ["grey", "coloured", "transparent"])
+def test_a_stored_picture_has_the_same_pixels_in_fewer_bytes(tmp_path: Path, kind: str) -> None:
+    ramp = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
+    pixels = np.stack([ramp, ramp, ramp if kind == "grey" else ramp.T, np.full_like(ramp, 255)], axis=2)
+    pixels[0, 0, 3] = 128 if kind == "transparent" else 255
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png", compress_level=1)
+    nb = cells("x")
+    data = {"image/png": base64.b64encode(file.getvalue()).decode()}
+    nb.cells[0].outputs = [nbformat.v4.new_output("display_data", data)]
+    notebook.save(nb, tmp_path / "a.ipynb")
+    (output,) = nbformat.read(tmp_path / "a.ipynb", as_version=4).cells[0].outputs
+    stored = base64.b64decode(output.data["image/png"])
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(stored)).convert("RGBA")), pixels)
+    assert (len(stored) < len(file.getvalue())) == (kind != "transparent")
+    notebook.save(nb, tmp_path / "b.ipynb")  # packed once, it stays as it is
+    assert (tmp_path / "b.ipynb").read_bytes() == (tmp_path / "a.ipynb").read_bytes()
 
 
 def test_a_run_tells_when_the_page_changes(tmp_path: Path) -> None:
