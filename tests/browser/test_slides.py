@@ -106,6 +106,24 @@ def test_what_cannot_be_read_is_found(browser: Browser, tmp_path: Path, body: st
     assert re.search(fault, " ".join(found["Headline 2"]))
 
 
+def test_formulas_make_room_for_the_points_under_them(browser: Browser, tmp_path: Path) -> None:
+    """They shrink together, and no farther than they must: not for an index that stands out of the last line."""
+    mean, density = mathml(r"\frac{1}{N} \sum_{i = 1}^N x_i", block=True), mathml(r"p_\theta", block=False)
+    high, point = f'<div class="formula">{mean}</div>', f"<li>What is meant by {density}</li>"
+    bodies = [
+        f'<div class="body under"><div class="shown column">{high * many}</div>'
+        f'<ul class="points">{point * 2}</ul></div>'
+        for many in (1, 3)
+    ]
+    context, tab, _ = opened(browser)
+    tab.set_viewport_size({"width": 1280, "height": 720})
+    show(tab, toy(tmp_path / "toy", *bodies))
+    assert faults_of(tab) == {}
+    fits = tab.locator(".points").evaluate_all("all => all.map(node => node.style.getPropertyValue('--fit'))")
+    context.close()
+    assert float(fits[0]) == 1 > float(fits[1])
+
+
 def test_it_is_sharp_at_any_size(browser: Browser, folder: Path) -> None:
     """A slide fills the window's width or height, by larger text, not by a scaled picture of it."""
     context, tab, _ = opened(browser)
