@@ -12,8 +12,7 @@ const COMMON = {
   bundle: true,
   target: "es2022",
   charset: "utf8",
-  minifyWhitespace: true,
-  minifySyntax: true,
+  minify: true,
   legalComments: "none",
   write: false,
 } as const;

@@ -604,12 +604,13 @@ plt.show()
 
 # %%
 def draw_shift(delta: float) -> Chart:
+    x = line[::12]
     fig, (above, below) = plt.subplots(2, 1, figsize=(3.6, 3.2), sharex=True, layout="constrained")
-    above.fill_between(line, p, color=PALETTE[0], alpha=0.4, hatch="///")
-    above.fill_between(line, density(line - delta), color=PALETTE[1], alpha=0.4)
+    above.fill_between(x, p[::12], color=PALETTE[0], alpha=0.4, hatch="///")
+    above.fill_between(x, density(x - delta), color=PALETTE[1], alpha=0.4)
     above.set(yticks=[], ylabel="p, q", title=f"δ = {delta:g}")
-    below.plot(line, optimal[delta], color="black", ls="-", lw=1.5)
-    below.plot(line, answers[delta], "--", color=PALETTE[3], lw=2)
+    below.plot(x, optimal[delta][::12], color="black", ls="-", lw=1.5)
+    below.plot(x, answers[delta][::12], "--", color=PALETTE[3], lw=2)
     below.axhline(0.5, color="0.6", ls=":")
     below.set(xlim=(-4, 9), ylim=(-0.05, 1.05), yticks=[0, 0.5, 1], xlabel="x", ylabel="D(x)")
     return chart(fig)

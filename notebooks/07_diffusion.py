@@ -1178,10 +1178,18 @@ of_wish = torch.stack([belief[:, :, :, i, :, wish] for i, wish in enumerate(wish
 # %% slide="When does the expected image become a digit?"
 by = ("sampler", "steps", "guidance w", "asked for", "t")
 whats = ("xₜ: where it stands", "x̂₀: the end that it expects", "ε̂: the noise that it sees")
+
+
+def shades(
+    x: Tensor,
+) -> Tensor:  # 65 of them: the eye sees no more in noise, and more would fill the notebook
+    return (x.clamp(-1, 1) * 32).round() / 32
+
+
 Explorer(
     [Choice("sampler", list(ways)), Choice("steps", ["5", "20"]), Choice("guidance w", [f"{w:g}" for w in knobs]),
      Choice("asked for", ["2", "7"]), Slider("t", moments, play=True, interval=0.8)],
-    [Panel(what, (films[..., i, :, :, :, :] / (2.5 if i == 2 else 1)).clamp(-1, 1), by) for i, what in enumerate(whats)],
+    [Panel(what, shades(films[..., i, :, :, :, :] / (2.5 if i == 2 else 1)), by) for i, what in enumerate(whats)],
     [Readout("x̂₀ is classified as requested", of_wish, by, maximum=1, panel=whats[1])],
     title="The whole way",
     hint="Try: change the sampler, then w, then the number of steps, and drag t each time.", index=[2, 1, 1, 1, 2],
