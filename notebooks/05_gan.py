@@ -1544,7 +1544,7 @@ def knob(slider: Slider, names: list[str], title: str, start: int) -> Explorer:
         [Panel(name, torch.stack(tried[name])[:, :30], (slider.name,), columns=6) for name in names],
         [Readout(measure, verdict[name][:, i], (slider.name,), maximum=1, panel=name)
          for name in names for i, measure in enumerate(measured_by[1:])],
-        title=title, index=[start],
+        title=title, hint="Try: turn the knob. What do the images gain, and what do they lose?", index=[start],
     )  # fmt: skip
 
 
