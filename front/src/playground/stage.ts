@@ -78,11 +78,12 @@ export function show(el: HTMLElement, make: (redraw: (fresh: boolean) => void) =
     {
       controls: [...play.controls, pace.node],
       tiles: [{ node: tile, picture: play.plane.node, aspect: ASPECT, map: true }],
-      wide: [bar, play.chart.node],
-      readouts: play.readouts.map(({ node }) => node),
+      wide: [bar],
+      readouts: [h("div", { class: "cx-full" }, play.chart.node), ...play.readouts.map(({ node }) => node)],
     },
   ]);
   frame.root.prepend(h("style", {}, CSS));
+  frame.root.classList.add("cx-playground");
   el.append(frame.root);
   frame.onColors((ink, paper) => {
     for (const canvas of [play.plane, play.chart]) Object.assign(canvas, { ink, paper });
@@ -160,6 +161,8 @@ export function show(el: HTMLElement, make: (redraw: (fresh: boolean) => void) =
 }
 
 const CSS = `
+/* On a phone the knobs come right under the picture, and what is read off under them. */
+@container cx (max-width: 49.99em) { .cx-playground .cx-readouts { order: 3; } }
 .cx-plane { display: block; width: 100%; border-radius: 6px; outline: 1px solid var(--line); }
 .cx-panel .cx-plane { height: auto; aspect-ratio: ${ASPECT}; }
 .cx-transport { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5em 0.7em; }
