@@ -1291,7 +1291,7 @@ table(["images", "share readable"], list(readable.items()))
 # Models with a likelihood can be compared in another way, in *bits per pixel*: how many bits per pixel does it take to store a test image with the model's help? It is the negative log-likelihood to base 2, divided by the number of pixels. For the flow this is an upper bound, because of
 # dequantisation. 8 levels need 3 bits without a model. A model of independent pixels, which only counts how often each has each level, is the baseline.
 
-# %% tags=["G3-bits", "nbval-ignore-output"] slide="The autoregressive model needs fewer bits than the flow, yet is read about as often"
+# %% tags=["G3-bits", "nbval-ignore-output"] slide="Autoregression needs fewer bits than the flow's bound, but is not read much more often"
 from course_utils.likelihood import dequantise, quantise
 
 k_train, k_test = (quantise(images.x, 8).flatten(1) for images in (train, test))
@@ -1498,7 +1498,7 @@ table(
     ["1,000 images", "share that would have to change"], [["the model", off], ["faithful draws", by_chance]]
 )
 
-# %% [markdown] slide="What else generative models are used for, and where you will see it" slide_points="**Images of a given kind**: draw from $p(x \\mid y)$ (06, 07) | **Data augmentation**: train a classifier on generated images, too (06) | **Super-resolution**, **inpainting**: draw given a small image, or the rest (07) | **Style transfer**: noise half way, denoise under another condition (08) | **An image from a sentence**: draw from $p(x \\mid \\text{text})$ (08)"
+# %% [markdown] slide="What else generative models are used for, and where you will see it" slide_points="**Images of a given kind**: draw from $p(x \\mid y)$ (06, 07) | **Data augmentation**: train a classifier on generated images, too (06) | **Super-resolution**, **inpainting**: draw given a small image, or the rest (07) | **Style transfer**: add noise half way, remove it under another condition (08) | **An image from a sentence**: draw from $p(x \\mid \\text{text})$ (08)"
 # All ten digits are among the readable ones. The table compares how often the classifier sees each digit with how often it should, one time in ten: what share of the images would
 # have to change their digit? Even faithful draws do not come out quite even. The model is clearly worse than that: it does not have the right shares yet.
 #
