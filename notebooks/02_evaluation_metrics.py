@@ -224,7 +224,7 @@ else:
 # shuffle the pixels of all images, each time in the same way:
 
 
-# %% alt="Two rows, A and B, of ten images whose pixels were shuffled: white dots on black, in which nothing can be read." slide="With shuffled pixels we are laymen: which row is real?" slide_points="A classifier of digits guesses, too: fewer than one in five are right | Who knows 4,000 shuffled digits names more than 85 % by the nearest: the information is there"
+# %% alt="Two rows, A and B, of ten images whose pixels were shuffled: white dots on black, in which nothing can be read." slide="With shuffled pixels we are laymen: which row is real?" slide_points="A classifier of digits guesses, too: fewer than one in five are right | A judge with 4,000 shuffled digits at hand names more than 85 % by the nearest: the information is there"
 def shuffled(x: torch.Tensor) -> torch.Tensor:
     return x.flatten(1)[:, torch.randperm(784, generator=seeded(0))].view_as(x)
 
@@ -320,7 +320,7 @@ table(["set", "fidelity: share read with certainty", "diversity: classes"],
 # where $p = q$ and grows as they differ. The name comes from the classifier of the paper, the Inception network with its
 # 1,000 classes of photographs. Ours has ten classes of digits; the formula is the same.
 
-# %% alt="Bar charts for the four sets. Above, the classifier's answer to one image: a single high bar for the sharp sets, several for the soft ones. Below, its mean answer: flat over ten classes where the set is varied, three high bars where it is narrow." slide="Only sharp and varied has one high bar above and a flat floor below"
+# %% alt="Bar charts for the four sets. Above, the classifier's answer to one image: a single high bar for the sharp sets, several for the soft ones. Below, its mean answer: flat over ten classes where the set is varied, three high bars where it is narrow." slide="Only the sharp, varied set has one high bar above and a flat floor below"
 fig, axes = plt.subplots(2, 4, figsize=(8, 3.4), layout="constrained", sharey="row", sharex=True)
 for (upper, lower), (name, look) in zip(axes.T, looks.items(), strict=True):
     uncertain = look.probs.max(dim=1).values.argsort()[len(look.probs) // 10]
@@ -612,7 +612,7 @@ misled |= {
 }
 misled_fids = {name: fid(real=real, fake=fake) for name, (fake, _, real) in misled.items()}
 
-# %% tags=["M5", "nbval-ignore-output"] slide="What misled Inception Score does not mislead FID: it compares with real images"
+# %% tags=["M5", "nbval-ignore-output"] slide="Three things that misled Inception Score do not mislead FID: it looks at real images"
 assert misled_fids["ten images, repeated"] > 10 * fids["sharp, varied"]
 assert misled_fids["misses the point: upright"] > 5 * misled_fids["as wanted: upside down"]
 assert misled_fids["noise, attacked"] > 10 * misled_fids["training images"]
@@ -735,7 +735,7 @@ assert fid_floor[0].mean() > 5 * fid_floor[-1].mean()
 assert (kid_floor.mean(dim=1).abs() < 3 * kid_floor.std(dim=1) / 4).all()  # of 16 draws
 assert kid_floor[0].std() > 5 * kid_floor[-1].std()
 
-# %% alt="Two charts of real images against other real images. FID falls as the number of images grows, and for few it lies above the line of a blurred set. KID stays around zero, with wide bars for few images." slide="Real against real: FID punishes small numbers, KID stays around zero" slide_points="Counted unequally, perfect images (100 of them) lose to 1,000 blurred ones"
+# %% alt="Two charts of real images against other real images. FID falls as the number of images grows, and for few it lies above the line of a blurred set. KID stays around zero, with wide bars for few images." slide="Real against real: FID punishes small sets, KID stays around zero" slide_points="Counted unequally, 100 perfect images lose to 1,000 slightly blurred ones"
 fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
 for ax, name, values in zip(axes, ("FID", "KID, times 1,000"), (fid_floor, kid_floor), strict=True):
     ax.errorbar(numbers, values.mean(dim=1), values.std(dim=1), marker="o", capsize=3)
@@ -773,7 +773,7 @@ resized = {
     "every second pixel": through_14(base, mode="nearest"),
 }
 
-# %% tags=["M5", "nbval-ignore-output"] alt="The same ten digits reduced and enlarged in three ways. The rows differ only in how soft the strokes are." slide="The same images, resized in another way, have an FID of their own"
+# %% tags=["M5", "nbval-ignore-output"] alt="The same ten digits reduced and enlarged in three ways. The rows differ only in how soft the strokes are." slide="The same images, resized in other ways, differ more to FID than two sets of real digits"
 by_filter = {name: see(x).features for name, x in resized.items()}
 from_antialiased = {name: fid(real=by_filter["antialiased, 4 × 4"], fake=f) for name, f in by_filter.items()}
 assert (
@@ -820,7 +820,7 @@ assert by_itself["the autoencoder's samples"] < by_itself["real training images"
 table(["FID to the test images, by", *verdicts],
       [[name, *(row[name] for row in verdicts.values())] for name in on_trial])  # fmt: skip
 
-# %% [markdown] slide="An FID is a number only together with its recipe" slide_points="The recipe: network, resizing, reference images, number of images | *No FID of this course can be compared with one in a paper* | Equal $N$, and real against real beside it | Whether an image fits its text, FID does not know: CLIPScore does"
+# %% [markdown] slide="An FID is a number only together with its recipe" slide_points="The recipe: network, resizing, reference images, number of images | *No FID of this course can be compared with one in a paper* | Equal $N$, and real against real beside it | Whether an image fits its text, FID does not ask: CLIPScore does"
 # Read it by columns; the scales have nothing to do with each other. To the classifier, noise is far worse than blur. To the
 # denoising autoencoder it is harmless, hardly different from real images, because that network has learned not to see it.
 #
@@ -912,7 +912,7 @@ assert detectors[0.5][0] == 1 > 0.9 > detectors[0.02][0]
 assert detectors[0.02][1] > 0.75 > detectors[0.5][1]
 table(["threshold", "precision", "recall"], [[str(threshold), *row] for threshold, row in detectors.items()])
 
-# %% [markdown] slide="For images: balls that reach to the third neighbour make points a region" slide_formulas=[1, 2]
+# %% [markdown] slide="For images: balls that reach to the third neighbour turn points into a region" slide_formulas=[1, 2]
 # What the strict detector marks is here always a 3 (a precision of 1.00), but it misses many of them; the generous one finds more and errs more.
 #
 # ### The generative kind (M7)
@@ -1031,7 +1031,7 @@ def toy_sets(shift: float, outlier: str) -> tuple[torch.Tensor, torch.Tensor]:
     return real_points, fake
 
 
-# %% tags=["M7"] alt="Eight plots of a real and a generated cloud with balls around the points of one of them. A narrow cloud has high precision and low recall; a moved one has neither; one outlier's huge ball swallows many points and raises a score." slide="A narrow cloud has little recall; one outlier's ball is huge, and a score rises"
+# %% tags=["M7"] alt="Eight plots of a real and a generated cloud with balls around the points of one of them. A narrow cloud has high precision and low recall; a moved one has neither; one outlier's huge ball swallows many points and raises a score." slide="A narrow cloud has high precision, lower recall; one outlier's huge ball raises a score"
 stories = {"a narrow cloud": (0.0, "none"), "the same, moved": (4.0, "none"),
            "one generated outlier": (0.0, outliers[2]), "moved, one real outlier": (4.0, outliers[1])}  # fmt: skip
 fig, axes = plt.subplots(2, 4, figsize=(10, 4.1), layout="constrained")
@@ -1357,7 +1357,7 @@ in_features = {name: distance(x, test.x).mean().item() for name, x in changes.it
 one_pixel, *others = changes
 blurred, noisy = others
 
-# %% tags=["M9", "nbval-ignore-output"] alt="Ten digits; the same shifted by one pixel; blurred; and with noise. The shifted ones look the same as the originals." slide="A shift by one pixel is the largest change in pixels, the smallest in features"
+# %% tags=["M9", "nbval-ignore-output"] alt="Ten digits; the same shifted by one pixel; blurred; and with noise. The shifted ones look the same as the originals." slide="Of three changes, a shift by one pixel is the largest in pixels, the smallest in features"
 assert in_pixels[one_pixel] > 1.5 * max(in_pixels[name] for name in others)
 assert in_features[one_pixel] < 0.3 * min(in_features[name] for name in others)
 assert in_features[noisy] > 2 * in_features[blurred]
@@ -1444,7 +1444,7 @@ with torch.inference_mode():
 halfway_fid = {name: fid(real=unseen.features, fake=f) for name, f in halfway.items()}
 lengths = {name: [length(name, 0.1), length(name, 0.01)] for name in counted(decoders, "decoders")}
 
-# %% tags=["M9", "nbval-ignore-output"] slide="The smooth space has shorter paths than the rough one; ignoring the code scores 0"
+# %% tags=["M9", "nbval-ignore-output"] slide="The 16-D space has shorter paths than the 2-D one; ignoring the code scores 0"
 assert lengths["16-D codes"][1] < 0.5 * lengths["2-D codes"][1]
 assert lengths["16-D codes"][1] < 0.3 * lengths["nearest image"][1]
 assert lengths["nearest image"][1] > 3 * lengths["nearest image"][0]
@@ -1556,7 +1556,7 @@ assert abs(lab["an outlier"]["recall"] - fine["recall"]) < 0.02
 assert balls["an outlier"][0] < 0.85 * balls["one class, an outlier"][0]
 assert balls["an outlier"][1] < 0.01 < 0.1 < balls["one class, an outlier"][1]
 
-# %% [markdown] slide="Report one overall number and both sides, with real against real, and look" slide_points="**FID**: the one overall number, always with its recipe; **KID** for small sets | **Precision, recall, density, coverage**: *why* an FID is bad | **Distance to the nearest training image**: before you claim novelty | All see through the eyes of one network: take features that fit your images | Look at the images: no number replaces it"
+# %% [markdown] slide="Report one overall number and both sides, with real against real, and look" slide_points="**FID**: the one overall number, always with its recipe; **KID** for small sets | **Precision, recall, density, coverage**: *why* an FID is bad | **Distance to the nearest training image**: before you claim novelty | All but that distance see through the eyes of one network: take features that fit your images | Look at the images: no number replaces it"
 # <details><summary>What you should have seen</summary>
 #
 # 1. 100 different images instead of 1,000: IS stays, FID more than doubles.
