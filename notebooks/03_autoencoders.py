@@ -262,7 +262,7 @@ assert errors["trained here"] < 0.9 * errors["PCA"]
 assert errors["shipped"] < 0.4 * errors["PCA"]
 table(["reconstruction", "squared error per image"], list(errors.items()))
 
-# %% alt="Ten digits and their reconstructions. PCA leaves grey traces around blurred strokes; the autoencoder trained here gives clear digits on black; the shipped one comes closest." slide="PCA leaves grey traces; the autoencoder has learned that the ground is black"
+# %% alt="Ten digits and their reconstructions. PCA leaves grey traces around blurred strokes; the autoencoder trained here gives clear digits on black; the shipped one comes closest." slide="PCA leaves grey traces; the autoencoder has learned that the background is black"
 show_rows(
     {"image": some} | {name: x_hat[:10] for name, x_hat in decoded.items() if name != "always the mean"}
 )
@@ -357,7 +357,7 @@ def errors_of_noisy(sigma: float) -> dict[str, float]:
     return {name: squared_error(x, test.x).mean().item() for name, x in cleaned.items()}
 
 
-# %% tags=["A1", "nbval-ignore-output"] slide="A blur, which knows nothing of digits, beats the shipped autoencoder at weak noise"
+# %% tags=["A1", "nbval-ignore-output"] slide="At weak noise a blur with one number to tune beats the shipped autoencoder"
 weak, strong = errors_of_noisy(0.5), errors_of_noisy(1.0)
 assert weak["autoencoder, shipped"] < 0.5 * min(weak["left as it is"], weak["always the mean"])
 assert weak["blur"] < weak["autoencoder, shipped"]
@@ -486,7 +486,7 @@ for unseen in ("patch of 5 %", "shift up to 1 pixel"):
     assert max(row[unseen] for row in r.values()) < 1.7 * min(row[unseen] for row in r.values())
 table(["r of", *deformed], [[name, *values.values()] for name, values in r.items()])
 
-# %% [markdown] slide="The best denoiser is an arrow towards the data: the score" slide_formulas=[1] slide_points="For one noisy point there are many answers; for squared error the best is their mean | So each place $\\tilde{x}$ gets an arrow, from it to that mean"
+# %% [markdown] slide="The best denoiser's arrow towards the data is the score, up to a factor" slide_formulas=[1] slide_points="For one noisy point there are many answers; for squared error the best is their mean | So each place $\\tilde{x}$ gets an arrow, from it to that mean"
 # Read the table by columns. Against noise, the one that saw noise moves least by far; against lost pixels, the
 # one that saw lost pixels. For a patch and a shift, which none of them saw, the three differ much less (the check allows a factor of 1.7). And each of the
 # two is disturbed *more* than the plain autoencoder by the other's damage: the one trained on dropout is thrown off
@@ -613,7 +613,7 @@ LatentExplorer(plane, test, live=True)
 # %%
 LatentExplorer(shipped, test)
 
-# %% [markdown] slide="To draw a new digit we need a code: which one?" slide_points="Nothing in the loss says how the codes should lie | A simple guess: fit one Gaussian to the codes of the training images, and draw from it | The judge: **readable** is what a classifier is sure of *and* what lies as near to a training image as real ones do"
+# %% [markdown] slide="To draw a new digit we need a code: which one?" slide_points="Nothing in the loss says how the codes should lie | A simple guess: fit one Gaussian to the codes of the training images, and draw from it | The judge: **readable** is what a classifier is sure of *and* what lies as near to a training image as 95 % of real ones do"
 # ## 8 · Why this is not a generative model yet (A3)
 #
 # To make a *new* digit we would need a code to decode. Which one? Nothing in the loss of the 16-number model says
@@ -678,7 +678,7 @@ show_images(drawn[~readable][:20], columns=20, title="random codes: not readable
 #
 # Holes can be measured: how far is a code from the nearest code of a training image?
 
-# %% tags=["A3", "nbval-ignore-output"] slide="Random codes lie farther from the known ones; the farther half is read less often"
+# %% tags=["A3", "nbval-ignore-output"] slide="Random codes lie farther off than test codes; the farther half is less often readable"
 from course_utils.metrics import auroc
 
 known_codes, test_codes = (over_batches(shipped.encode, x) for x in (train.x, test.x))
@@ -700,7 +700,7 @@ table(["random codes", "share readable"], [["the nearer half", hits[0]], ["the f
 # So is it the autoencoder that fails, or our guess? A better guess is a **mixture** (혼합 모형) of Gaussians, several small
 # clouds instead of one large one. Its images might be mere copies of the 4,000 images to whose codes it was fitted; so the table also shows the distance in pixel space from an image to the nearest of these, on average. (One Gaussian is the guess from before, fitted again to these 4,000.)
 
-# %% tags=["A3", "nbval-ignore-output"] slide="Codes from ten small clouds are read far more often than codes from one large one"
+# %% tags=["A3", "nbval-ignore-output"] slide="Images from ten small clouds of codes are read far more often than from one large cloud"
 from sklearn.mixture import GaussianMixture
 
 codes = known_codes.double().numpy()
