@@ -138,7 +138,7 @@ assert inside["points", 0.5] > 0.65
 rows = [["N(0, I)", *radius], *([name, *(inside[name, share] for share in radius)] for name in codes)]
 table(["share of the codes in", "the inner disc", "the outer disc"], rows)
 
-# %% [markdown] slide="The log-likelihood is the ELBO plus a distance that is never negative" slide_formulas=[1, 2]
+# %% [markdown] slide="The log-likelihood is the ELBO plus a KL divergence that is never negative" slide_formulas=[1, 2]
 # ## 2 · The loss, derived (V2)
 #
 # Some notation. We write $q$ for $q_\phi(z \mid x)$, and $\mathbb{E}_q[f]$ for the mean of $f(z)$ over $z \sim q$.
@@ -258,7 +258,7 @@ assert torch.allclose(of_grey, by_coins.mean(dim=0), atol=5 * by_coins.std(dim=0
 assert torch.allclose(of_gaussian, normal.log_prob(some).sum(dim=(1, 2, 3)), rtol=1e-4)
 print("Both decoders agree with torch.distributions.")
 
-# %% [markdown] slide="Two ways to send a gradient through a random draw"
+# %% [markdown] slide="Two ways to estimate the gradient of a mean over random draws"
 # One warning. The two cannot be compared in nats. The Bernoulli decoder gives *probabilities* of black-and-white
 # images, which are at most 1; the Gaussian one gives *densities* of grey images, which may be far above 1.
 #
@@ -308,7 +308,7 @@ estimates = {
 # A third way is tempting: `torch.normal(mu, sigma)` draws from the right distribution in one call. It even returns a
 # tensor that asks for gradients. Look at what they are.
 
-# %% tags=["V2", "nbval-ignore-output"] slide="The reparameterised draw is the least noisy that works; torch.normal gives zero"
+# %% tags=["V2", "nbval-ignore-output"] slide="Of the three that work, reparameterisation is the least noisy; torch.normal gives zero"
 z = torch.normal(m, s, generator=torch.Generator().manual_seed(2))
 assert z.requires_grad
 (silent,) = torch.autograd.grad(shipped.log_likelihood(image, z).sum(), m)
@@ -344,7 +344,7 @@ table(["gradient", "length of the mean of 2,000", "noise of one draw"], [*rows, 
 # The decoder's last layer is $\tanh(a)$, and a pixel's probability is
 # $\pi = (1 + \tanh a) / 2 = \operatorname{sigmoid}(2a)$, so the logit is $2a$.
 
-# %% slide="The whole loss: the price of the cloud minus the likelihood of one draw" slide_code="def loss" slide_points="One draw for each image; a batch averages over its images | Summed over pixels and over dimensions, never averaged"
+# %% slide="The whole loss: the price of the cloud minus the log-likelihood of one draw" slide_code="def loss" slide_points="One draw for each image; a batch averages over its images | Summed over pixels and over dimensions, never averaged"
 from course_utils.nets import Decoder, Encoder, over_batches, seeded
 
 d = 16
@@ -501,7 +501,7 @@ drawn["shipped VAE, d = 2"] = over_batches(plane.decode, normal_codes[:, :2])
 sets = {"real training images": train.x[:1000]} | drawn
 scores = {name: judge(x) for name, x in counted(sets.items(), "sets judged")}
 
-# %% tags=["V1", "nbval-ignore-output"] slide="Its own prior favours the VAE; with ten Gaussians fitted, the autoencoder is ahead"
+# %% tags=["V1", "nbval-ignore-output"] slide="With codes from N(0, I) the VAE is ahead; ten fitted Gaussians put the autoencoder ahead"
 readable, distance = ({name: row[k] for name, row in scores.items()} for k in (0, 1))
 recall = {name: row[3] for name, row in scores.items()}
 of_test = is_readable(test.x).double().mean().item()
@@ -601,7 +601,7 @@ table(["nats", "mean of 20 images", "median", "largest"],
 # pictures show why: the first five images, then the one with the largest gap. The contours stand at 10 % and 50 % of
 # the peak; each panel has its own scale.
 
-# %% alt="Six small maps, one an image: contours of the exact posterior and of the encoder's guess. In most they overlap; in some the guess lies beside the posterior." slide="The encoder's guess mostly overlaps the exact posterior; here and there it lies beside" slide_points="Contours at 10 % and 50 % of the peak; each panel has its own scale"
+# %% alt="Six small maps, one an image: contours of the exact posterior and of the encoder's guess. In most they overlap; in some the guess lies beside the posterior." slide="The encoder's guess mostly overlaps the exact posterior; here and there it misses it" slide_points="Contours at 10 % and 50 % of the peak; each panel has its own scale"
 from scipy.ndimage import zoom
 
 chosen = [*range(5), int(gap.argmax())]
@@ -751,7 +751,7 @@ def report(model: VAE) -> list[float]:
     return [error, rate, fid(real=real, fake=extract(model.decode(normal_codes)).features)]
 
 
-# %% tags=["V2", "nbval-ignore-output"] slide="The best reconstruction is not the best sampler"
+# %% tags=["V2", "nbval-ignore-output"] slide="Of three decoders, the one that reconstructs best is not the best sampler"
 reports = {name: report(model) for name, model in trained.items()}
 error, rate, distance = torch.tensor(list(reports.values())).unbind(dim=1)  # (3 decoders) each
 assert error[2] < error[0] < error[1]
@@ -783,7 +783,7 @@ with torch.inference_mode():
 assert abs(ratio - 1) < 0.1
 print("The learned σ agrees with the root mean squared error within a tenth.")
 
-# %% [markdown] slide="At first the cheapest code says nothing: posterior collapse" slide_points="Cheapest first move: every cloud equal to the prior, $\\mu = 0$, $\\sigma = 1$ | **Warm-up**: begin with $\\beta$ near 0, raise it slowly | **Free bits**: the first nats of each dimension cost nothing | First ask: is there something to cure, or is it only early?"
+# %% [markdown] slide="At first the cheapest code says nothing; if it stays so, that is posterior collapse" slide_points="Cheapest first move: every cloud equal to the prior, $\\mu = 0$, $\\sigma = 1$ | **Warm-up**: begin with $\\beta$ near 0, raise it slowly | **Free bits**: the first nats of each dimension cost nothing | First ask: is there something to cure, or is it only early?"
 # ## 6 · When the code falls silent: posterior collapse (V2)
 #
 # At the start of training the decoder does not use the code yet. Any information in the code costs KL at once and
@@ -967,7 +967,7 @@ for beta, model in counted(series.items(), "values of β"):
     on_test = [-part.log_likelihood.mean().item(), part.total.mean().item()]
     rows.append([f"{beta:g}", *on_test, *split_rate(model, train.x)])
 
-# %% tags=["V1-rate", "nbval-ignore-output"] slide="Cheaper codes decode worse; on test images the ELBO is best at β = 1"
+# %% tags=["V1-rate", "nbval-ignore-output"] slide="Cheaper codes decode worse; of four values of β, 1 has the best ELBO on test images"
 distortion, elbo, rate, information, gap, outside = (
     torch.tensor(column) for column in list(zip(*rows, strict=True))[1:]
 )
@@ -1125,7 +1125,7 @@ places = {
     "ten Gaussians fitted to the codes": draw_codes(aggregate, 10),
 }
 
-# %% tags=["V1", "nbval-ignore-output"] slide="Ten Gaussians fitted to the codes close more than half of the gap"
+# %% tags=["V1", "nbval-ignore-output"] slide="Ten Gaussians fitted to the codes close over half of the gap between prior and clouds"
 from_clouds, from_prior, from_one, from_ten = found = [
     scores["shipped VAE"] if z is normal_codes else judge(over_batches(shipped.decode, z))  # as in section 3
     for z in counted(places.values(), "kinds of codes")
@@ -1199,7 +1199,7 @@ frames = {
 length = {name: z.norm(dim=2).mean(dim=1) for name, z in walks.items()}
 share = {name: torch.stack([is_readable(x).double().mean() for x in steps]) for name, steps in frames.items()}
 
-# %% tags=["V1-walks"] alt="Two charts along the walk from one code to another. The linear walk dips towards the origin, the spherical one keeps its distance. The share of readable images dips in the middle of both." slide="The straight walk dips towards the origin, but is hardly less often readable"
+# %% tags=["V1-walks"] alt="Two charts along the walk from one code to another. The linear walk dips towards the origin, the spherical one keeps its distance. The share of readable images dips in the middle of both." slide="The straight walk dips towards the origin; half-way it is somewhat less often readable"
 assert abs(length["spherical"][4] - 4) < 0.4
 assert abs(length["linear"][4] - 4 / 2**0.5) < 0.4
 for name in walks:
@@ -1477,7 +1477,7 @@ with torch.inference_mode():
 # Below: images, their maps of codes (a shade and a number for each entry of the codebook), and what the decoder makes
 # of the maps.
 
-# %% alt="Six digits, the 7 × 7 map of code numbers of each, most of them the number of the black ground, and the digits decoded from these maps." slide="A VQ-VAE writes a digit as 7 × 7 numbers of a codebook"
+# %% alt="Six digits, the 7 × 7 map of code numbers of each, most of them the number of the black ground, and the digits decoded from these maps." slide="A VQ-VAE writes a digit as a 7 × 7 map of codebook entries"
 fig, axes = plt.subplots(3, 6, figsize=(9, 4.6), layout="constrained")
 for column, (top, middle, bottom) in enumerate(axes.T):
     top.imshow(test.x[column, 0], cmap="gray", vmin=-1, vmax=1)
@@ -1516,7 +1516,7 @@ assert used < 28
 print(f"{used} of the 32 entries are used more than 100 times in {of_train.numel():,} places.")
 table(["maps", "share readable"], list(quality.items()))
 
-# %% alt="Images decoded from maps whose places were drawn independently: pieces of strokes that do not fit together." slide="Numbers drawn independently decode to strokes that do not fit"
+# %% alt="Images decoded from maps whose places were drawn independently: pieces of strokes that do not fit together." slide="Entries drawn independently decode to strokes that do not fit together"
 show_images(
     independent[:12], columns=12, title="each place drawn independently: pieces of strokes that do not fit"
 )
