@@ -85,7 +85,7 @@ show_rows({"row A": made["gan-mnist"], "row B": some,
 # %% [markdown] slide="A generative model learns how the data are spread, a discriminative one how to label them" slide_points="Nature draws pairs of image and label: $p(x, y)$ | **Generative**: learns $p(x) = \\sum_y p(x, y)$, or all of $p(x, y)$ | **Discriminative**: learns $p(y \\mid x) = p(x, y)\\, /\\, p(x)$ and nothing else"
 # <details><summary>Answer</summary>
 #
-# B is real. A is the GAN, C the VAE, D the diffusion model. Most readers find the VAE first: its strokes are soft. No one wrote the digits in A, C and D.
+# B is real. A is the GAN, C the VAE, D the diffusion model. The VAE gives itself away by its soft strokes. No one wrote the digits in A, C and D.
 #
 # </details>
 #
@@ -1309,7 +1309,7 @@ assert abs(readable["autoregressive"] - readable["flow"]) < 0.1
 table(["model", "bits per pixel"], list(bits.items()))
 
 # %% [markdown]
-# The autoregressive model needs far fewer bits than the flow. And yet that does not show in how many of its samples can be read: in the table "share readable" above the two lie less than 0.1 apart, and with 200 images of each a part of that may be chance. A good likelihood and good-looking
+# The autoregressive model needs far fewer bits than the flow's bound, which is as many as the flow needs at most. And yet that does not show in how many of its samples can be read: in the table "share readable" above the two lie less than 0.1 apart, and with 200 images of each a part of that may be chance. A good likelihood and good-looking
 # samples are two different things (Theis et al., 2016). How to measure the second is the subject of notebook 02.
 #
 # ### Try it: five families as training goes on

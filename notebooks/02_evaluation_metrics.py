@@ -1097,7 +1097,7 @@ Explorer(
     index=[0, 1, 0],
     colors=64,
     title="Manifolds of balls",
-    hint="Try: shift the cloud away, then add the outlier: which of the two numbers notices what?",
+    hint="Try: shift the cloud away, then add an outlier: which of the two numbers notices what?",
 )
 
 # %% tags=["M7"]

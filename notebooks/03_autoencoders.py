@@ -375,7 +375,7 @@ show_rows(
 )
 
 # %% [markdown] slide="The encoder sees a corrupted image; the error is measured against the clean one" slide_formulas=[1] slide_points="Nothing else changes: same network, same images | The corruption $q$ is drawn anew each time"
-# The third row, from the shipped autoencoder, has no grain left, and at $\sigma = 0.5$ its error is less than half that of the noisy image. But compare the rows: some digits became other shapes. And the table is sobering. A blur, which knows nothing of digits, does better, and at $\sigma = 1$ so does PCA. PCA has not seen noise either, but it is a projection: of the noise in 784 directions it keeps only that in 16, which adds about $16\,\sigma^2$ to its error. A nonlinear encoder has no such guarantee: nothing in its training says where a noisy image should go. A narrow code removes the grain; it does not ensure that the right digit comes out. But that can be taught.
+# The third row, from the shipped autoencoder, has no grain left, and at $\sigma = 0.5$ its error is less than half that of the noisy image. But compare the rows: some digits became other shapes. And the table is sobering. A blur, of which only the width was chosen on digits, does better, and at $\sigma = 1$ so does PCA. PCA has not seen noise either, but it is a projection: of the noise in 784 directions it keeps only that in 16, which adds about $16\,\sigma^2$ to its error. A nonlinear encoder has no such guarantee: nothing in its training says where a noisy image should go. A narrow code removes the grain; it does not ensure that the right digit comes out. But that can be taught.
 #
 # ## 6 · The denoising autoencoder (A2)
 #

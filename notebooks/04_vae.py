@@ -26,7 +26,7 @@
 # After this notebook you can
 #
 # 1. say what the prior, the decoder's distribution and the approximate posterior are, and derive the loss from them;
-# 2. send a gradient through a random draw, and say why one way of doing it is so much less noisy than the other;
+# 2. estimate the gradient of a mean over random draws in two ways, and say why one is so much less noisy than the other;
 # 3. train a VAE with a Bernoulli and with a Gaussian decoder, and judge its samples with the metrics of notebook 02;
 # 4. check the bound against the exact value, and split what a code costs into information and misfit;
 # 5. name its weaknesses, each seen: blur, inactive dimensions, a prior that does not quite fit.
@@ -1262,7 +1262,7 @@ Explorer(
     panels,
     [readout],
     title="One number of the code",
-    hint="Try: turn one number of the code up and down, then another. Which change the digit?",
+    hint="Try: turn one number of the code up and down, then another. Which of them change the digit?",
     index=[2, 0, 5],
 )
 

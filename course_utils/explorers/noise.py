@@ -62,7 +62,7 @@ class NoiseExplorer(Explorer):
         generator: torch.Generator | None = None,
         seed: int = 0,
         title: str = "Corrupt and denoise",
-        hint: str = "Try: raise the level until you cannot read the digit, and see what the autoencoder still reads.",
+        hint: str = "Try: raise the level until you cannot read the digit, and see what the autoencoders make of it.",
     ) -> None:
         check_image_set("images", images)
         levels = _levels(kinds, NOISE_LEVELS if levels is None else levels)
