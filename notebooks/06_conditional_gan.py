@@ -567,7 +567,7 @@ Explorer(
 # First in the small world, with two images and two classes, and a generator that is already perfect, $q = p$. All
 # scores begin at 0.5, a little above the 0 of a fair answer, so that we can see which of them move.
 
-# %% slide="Two images, two classes: only mismatched pairs move the score of a wrong pair" slide_code="for _" slide_points="Two images, two classes, a perfect generator; scores begin at 0.5 | If only the generator's pairs count as false, a wrong pair stays at 0.5 | If mismatched pairs are half of the false ones, it sinks below $-3$"
+# %% slide="Two images, two classes: only mismatched pairs move the score of a wrong pair" slide_code="for _" slide_points="A perfect generator; all scores begin at 0.5 | If only the generator's pairs count as false, a wrong pair stays at 0.5 | If mismatched pairs are half of the false ones, it sinks below $-3$"
 p = torch.tensor([[0.5, 0.0], [0.0, 0.5]])  # image 0 always has the class 0, image 1 the class 1
 wrong = torch.tensor([[0.0, 0.5], [0.5, 0.0]])  # real images, each beside the other class
 

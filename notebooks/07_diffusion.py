@@ -971,7 +971,7 @@ def draw_images(
 # that the course ships, `ddpm-mnist`: the same architecture, three times as wide, trained for 40,000 steps on 59,000
 # digits of MNIST.
 
-# %% alt="Two sheets of sixty generated digits. Those of the model trained here are rough, and some cannot be read; the shipped model's are clear." slide="The model trained here draws rough digits, the shipped one clear digits" slide_points="The same architecture; the shipped model is three times as wide and took 40,000 steps on 59,000 digits | Read as requested: more than one in five; more than nine in ten"
+# %% alt="Two sheets of sixty generated digits. Those of the model trained here are rough, and some cannot be read; the shipped model's are clear." slide="The model trained here draws rough digits, the shipped one clear digits" slide_points="The same architecture; the shipped model is three times as wide and took 40,000 steps on 59,000 digits | Read as requested: here more than one in five, shipped more than nine in ten"
 models = {"trained here": trained, "shipped": shipped}
 drawn = {name: draw_images(each) for name, each in counted(models.items(), "models")}
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 2.5), layout="constrained")
@@ -1099,7 +1099,7 @@ theirs = shipped.predict(x_t, t, y, guidance=3.0).x0
 assert torch.allclose(guided, theirs, atol=1e-4)
 print("The package's guided prediction is the formula.")
 
-# %% alt="Rows of images asked for as a 7, with growing guidance. Without it they are of all digits; with it they are 7s, bolder and more alike the stronger it is." slide="The stronger the guidance, the bolder and the more alike the sevens"
+# %% alt="Rows of images asked for as a 7, with growing guidance. Without it they are of all digits; with it they are 7s, bolder and more alike the stronger it is." slide="With guidance the sevens grow bolder and more alike"
 guidances = [0.0, 1.0, 2.0, 3.0, 5.0]
 by_w = {w: draw_images(shipped, steps=5, guidance=w) for w in counted(guidances, "guidance scales")}
 show_rows({f"guidance w = {w:g}": by_w[w][7::10] for w in guidances}, scale=0.5)  # sevens were asked for

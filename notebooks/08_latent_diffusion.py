@@ -1534,7 +1534,7 @@ rows = [["between noise maps: as the sentence says", *noise_first.tolist()],
         ["between sentences: as the second says", *words_second.tolist()]]  # fmt: skip
 table(["of four pictures, the share", *[f"{s:.1f}" for s in share.tolist()]], rows)
 
-# %% [markdown] slide="Latent against pixel: what changes" slide_points="Made noisy: the image, 12,288 numbers, or its codes, 1,024 | Words are heard at 32 × 32 and 16 × 16 places, or at 8 × 8 and 4 × 4 | Steps per second: few, or many more | The best possible image: a real one, or what the decoder can paint"
+# %% [markdown] slide="Latent against pixel: what changes" slide_points="Made noisy: the image, 12,288 numbers, or its codes, 1,024 | Words are heard at 32 × 32 and 16 × 16 places, or 8 × 8 and 4 × 4 | Steps per second: few, or many more | The best possible image: a real one, or what the decoder can paint"
 # Between two noise maps practically all pictures are what the sentence says. Between two sentences they are what the first
 # says, then what neither says, then what the second says. Look at the pictures half-way: here the square fades where it
 # is, little or nothing is left, and the star comes up where it will be. There is no picture half-way between a square
