@@ -330,7 +330,7 @@ Explorer(
 #
 # </details>
 
-# %% [markdown] slide="Against the best discriminator, the generator lowers the Jensen-Shannon divergence"
+# %% [markdown] slide="Against the best discriminator, lowering V lowers the Jensen-Shannon divergence"
 # ## 3 · What the game is about (N2)
 #
 # Both players act on one number, the **value** (게임의 값) of the game,
@@ -1194,7 +1194,7 @@ def judged(x: torch.Tensor) -> list[float]:
     return [fid(real=known, fake=seen.features), *precision_recall(real=known, fake=seen.features), readable]
 
 
-# %% tags=["N1", "nbval-ignore-output"] slide="Real digits beat both GANs in FID, precision and readability, but not in recall"
+# %% tags=["N1", "nbval-ignore-output"] slide="Real digits beat both GANs in all but recall: there the shipped GAN is ahead of them"
 scores = {name: judged(x) for name, x in drawn.items()}
 real_row, ours, theirs = (
     scores[name] for name in ("real training images", "GAN, trained here", "GAN, shipped")
@@ -1210,7 +1210,7 @@ assert max(ours[3], theirs[3]) < of_test - 0.15
 assert theirs[2] > real_row[2]
 table(["1,000 images of", *measured_by], [[name, *row] for name, row in scores.items()])  # fmt: skip
 
-# %% alt="Rows of fourteen images: real digits; the GAN trained here, rough digits and some shapes that are none; the shipped GAN, sharp digits; the shipped VAE and autoencoder, softer ones; and noise." slide="A GAN trained for minutes draws digits, and shapes that are none"
+# %% alt="Rows of fourteen images: real digits; the GAN trained here, rough digits and some shapes that are none; the shipped GAN, sharp digits; the shipped VAE and autoencoder, softer ones; and noise." slide="The GAN trained here draws digits, and shapes that are none"
 show_rows({name: x[:14] for name, x in drawn.items()}, scale=0.6)
 
 # %% [markdown]
@@ -1342,7 +1342,7 @@ assert ratio["GAN, shipped"].min() > 0.75
 assert ratio["GAN, shipped"].max() < 1.25
 assert turns > 500 or ratio["GAN, trained here"][-1] > ratio["GAN, trained here"].min() + 0.1
 
-# %% alt="Power of each spatial frequency, real = 1. VAE, autoencoder and blurred images sink towards high frequencies; the shipped GAN stays near 1; the GAN trained here dips in the middle and rises at the end." slide="The VAE loses power in the fine waves; the shipped GAN stays near the real at each scale"
+# %% alt="Power of each spatial frequency, real = 1. VAE, autoencoder and blurred images sink towards high frequencies; the shipped GAN stays near 1; the GAN trained here dips in the middle and rises at the end." slide="The VAE loses power in the fine waves; the shipped GAN stays close to real at each scale"
 fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 for (name, values), marker in zip(ratio.items(), "*osD^v", strict=True):
     ax.plot(range(1, 15), values, marker=marker, ms=4, label=name)
@@ -1585,7 +1585,7 @@ early, end = 3, 14  # the fourth and the last of fifteen moments
 assert growing_fid[end] < 0.5 * growing_fid[early]
 assert abs(recent[end] / recent[early] - 1) < 0.25
 
-# %% alt="Left, FID falls over the turns of training. Right, the discriminator's loss stays level meanwhile." slide="FID falls to less than half, while the discriminator's loss ends within a quarter"
+# %% alt="Left, FID falls over the turns of training. Right, the discriminator's loss stays level meanwhile." slide="FID falls to less than half; the discriminator's loss changes by less than a quarter"
 fig, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained")
 left.plot(stops[3:], growing_fid[3:], "-o", ms=3)
 left.set(xlabel="turn", ylabel="FID of 500 images ↓", title="FID, lower is better", ylim=(0, None))

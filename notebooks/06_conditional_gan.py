@@ -567,7 +567,7 @@ Explorer(
 # First in the small world, with two images and two classes, and a generator that is already perfect, $q = p$. All
 # scores begin at 0.5, a little above the 0 of a fair answer, so that we can see which of them move.
 
-# %% slide="Nothing moves the score of a wrong pair, unless mismatched pairs are shown" slide_code="for _" slide_points="Two images, two classes, a perfect generator; scores begin at 0.5 | If only the generator's pairs count as false, a wrong pair stays at 0.5 | If mismatched pairs are half of the false ones, it sinks below $-3$"
+# %% slide="Two images, two classes: only mismatched pairs move the score of a wrong pair" slide_code="for _" slide_points="A perfect generator; all scores begin at 0.5 | If only the generator's pairs count as false, a wrong pair stays at 0.5 | If mismatched pairs are half of the false ones, it sinks below $-3$"
 p = torch.tensor([[0.5, 0.0], [0.0, 0.5]])  # image 0 always has the class 0, image 1 the class 1
 wrong = torch.tensor([[0.0, 0.5], [0.5, 0.0]])  # real images, each beside the other class
 
@@ -690,7 +690,7 @@ assert after[4] > before[4]
 assert after[3] - before[3] < after[4] - before[4] - 0.05
 table(["images", *columns], [[name, *row] for name, row in outcome.items()])
 
-# %% [markdown] slide="Suspect 1: the new game ends elsewhere, but it drops unlikely pairs, not images" slide_formulas=[1] slide_points="$w(x, y)$: how likely a mismatched pair is; where labels leave no doubt, $q = p$ as before | A doubtful image is hardly drawn beside its unlikely label; beside its likely one it stays | Of the test images, by the judge's belief, more than 98 % would be kept: cleared"
+# %% [markdown] slide="Suspect 1: the new game ends elsewhere, but it drops unlikely pairs, not images" slide_formulas=[1] slide_points="$w(x, y)$: how likely a mismatched pair is; where labels leave no doubt, $q = p$ as before | A doubtful image is hardly drawn beside its unlikely label; beside its likely one it stays | On average a test image would keep more than 98 % of its probability, by the judge's belief: cleared"
 # The game whose discriminator uses the label also has the better generator: nearly all of its images are classified as
 # requested, FID is lower, and coverage is higher. Only **recall** does not follow: it gains less than coverage, and in
 # the run that we show it falls. (The script `benchmarks/labels.py` of this course played both games with three seeds:
@@ -852,7 +852,7 @@ Explorer(
 #
 # </details>
 
-# %% [markdown] slide="What do labels buy? We throw labels away, but keep all images" slide_points="**No labels**: a GAN as in lecture 5 | **100 labels**, ten of each digit; the other images get an eleventh class, “unknown” | **All 4,000 labels**: the game from before | The same number of turns, the same batches, the same channels"
+# %% [markdown] slide="What do labels buy? We throw labels away, but keep all images" slide_points="**No labels**: a GAN as in lecture 5 | **100 labels**, ten of each digit; the other images get an eleventh class, “unknown” | **All 4,000 labels**: the game from before | The same number of turns, the same batch size, the same number of channels"
 # ## 7 · What labels buy (C3)
 #
 # Labels are work: somebody has to look at each image. What do we get for it? We keep the labels of some of the 4,000
@@ -929,7 +929,7 @@ rows = [[str(n) if n == "real" else f"{n:,}", *verdict] for n, verdict in verdic
 rows[0][1] = "not asked"
 table(["labels", *sixth], rows)
 
-# %% [markdown] slide="Played three times as long, the game without labels still has the higher FID" slide_points="FID without labels: 7.49 after 500 turns, 2.14 after 1,500 (means of three seeds) | With all 4,000: 2.00 and 0.43; a hundred help early, the next four hundred late | In recall no labels are slightly ahead at 1,500 turns, with balls larger by a third | Before you believe a sentence about diversity, ask which balls were used"
+# %% [markdown] slide="Played three times as long: without labels FID is still higher than with all of them" slide_points="FID without labels: 7.49 after 500 turns, 2.14 after 1,500 (means of three seeds) | With all 4,000: 2.00 and 0.43; a hundred help early, the next four hundred late | In recall no labels are slightly ahead at 1,500 turns, with balls larger by a third | Before you believe a sentence about diversity, ask which balls were used"
 # **Quality**, at this number of turns: with all labels FID is less than half of what it is without any, and precision is
 # higher. A likely reason: told the class, the generator need not find out by itself that there are ten kinds of images.
 #

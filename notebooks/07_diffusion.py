@@ -85,7 +85,7 @@ for t in range(1, T + 1):
     x = (1 - beta[t]).sqrt() * x + beta[t].sqrt() * z
     chain.append(x)
 
-# %% [markdown] slide="A thousand small steps are one jump" slide_formulas=[1] slide_points="Independent normal noises add up to a normal one; so do the variances | $\\bar\\alpha_t = (1 - \\beta_1) \\cdots (1 - \\beta_t)$: the data's variance that is left | It falls from 1 to nearly 0"
+# %% [markdown] slide="A thousand small steps are one jump" slide_formulas=[1] slide_points="Independent normal noises add up to a normal one, and their variances add up | $\\bar\\alpha_t = (1 - \\beta_1) \\cdots (1 - \\beta_t)$: the share of the data's variance that is left | It falls from 1 to nearly 0"
 # A thousand steps for one noisy point is a lot of work. One step is enough. Put the formula for $x_{t-1}$ into the one
 # for $x_t$: the sum of two independent normal noises is again normal, and its variance is the sum of theirs. Do this
 # $t$ times. With
@@ -583,7 +583,7 @@ from course_utils.explorers import DiffusionPlayground
 
 DiffusionPlayground()
 
-# %% [markdown] slide="The same loss as a bound: a VAE with a thousand levels" slide_formulas=[1, 2]
+# %% [markdown] slide="With other weights the loss comes from the bound of a VAE with a thousand levels" slide_formulas=[1, 2]
 # <details><summary>What you should have seen</summary>
 #
 # The arrows are right first where $t$ is large: after 100 training steps those at $t = 500$ nearly coincide with the
@@ -732,7 +732,7 @@ table(["error of the noise, relative", *(f"t = {t}" for t in told)],
 # which is **posterior collapse** (사후 분포 붕괴). In diffusion the last level is collapsed on purpose: $q(x_T \mid x_0)$
 # is almost $N(0, I)$ for *each* image. That costs nothing, because the information sits in the levels below.
 
-# %% tags=["P3", "nbval-ignore-output"] slide="Each VAE code lies several nats from the prior, the last level of diffusion almost none" slide_points="In both the codes of *all* images together must look like $N(0, I)$ | A VAE's single codes must stay different; diffusion may forget the image, it knows it in the levels below"
+# %% tags=["P3", "nbval-ignore-output"] slide="Each VAE code lies several nats from the prior, the last level of diffusion almost none" slide_points="In both the codes of *all* images together must look like $N(0, I)$ | A VAE's single codes must stay different; the last level of diffusion may forget the image: the levels below know it"
 a = alpha_bar[T]
 kl_T = 0.5 * (a * test.x.square() - a - torch.log1p(-a)).sum(dim=(1, 2, 3))  # of q(x_T | x_0) from N(0, I)
 kl_vae = 0.5 * (mean.square() + logvar.exp() - logvar - 1).sum(dim=1)
@@ -760,7 +760,7 @@ table(["", "VAE", "diffusion, last level"],
 # and back up, and at each size a bridge, the **skip connection** (스킵 연결), leads from the way down to the way up. Ours,
 # on a 28 × 28 image:
 
-# %% tags=["nbval-ignore-output"] slide="A U-Net goes down to a small map and back up: noise as large as the image comes out"
+# %% tags=["nbval-ignore-output"] slide="A U-Net goes down to a small map and back up: the output is as large as the image"
 with seeded(0):
     unet = UNet(width=16, num_classes=10)
 shapes = []
@@ -971,7 +971,7 @@ def draw_images(
 # that the course ships, `ddpm-mnist`: the same architecture, three times as wide, trained for 40,000 steps on 59,000
 # digits of MNIST.
 
-# %% alt="Two sheets of sixty generated digits. Those of the model trained here are rough, and some cannot be read; the shipped model's are clear." slide="A short training gives rough digits, a long one clear digits" slide_points="The same architecture; the shipped model is three times as wide and was trained for 40,000 steps | Read as requested: more than one in five; more than nine in ten"
+# %% alt="Two sheets of sixty generated digits. Those of the model trained here are rough, and some cannot be read; the shipped model's are clear." slide="The model trained here draws rough digits, the shipped one clear digits" slide_points="The same architecture; the shipped model is three times as wide and took 40,000 steps on 59,000 digits | Read as requested: here more than one in five, shipped more than nine in ten"
 models = {"trained here": trained, "shipped": shipped}
 drawn = {name: draw_images(each) for name, each in counted(models.items(), "models")}
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 2.5), layout="constrained")
@@ -1059,7 +1059,7 @@ assert torch.allclose(without + of_classifier, with_class, atol=1e-2)
 assert log_p_upper.exp().max() < 1 + 1e-4
 print("Score without the class + gradient of the classifier = score with the class.")
 
-# %% alt="Three fields of arrows over two moons. The score alone leads to both; the classifier's gradient leads from the lower moon to the upper one; their sum with w = 3 leads to the upper moon and past its end." slide="The score plus three times the classifier: across to the upper moon, and past it"
+# %% alt="Three fields of arrows over two moons. The score alone leads to both; the classifier's gradient leads from the lower moon to the upper one; their sum with w = 3 leads to the upper moon and past its end." slide="Score plus three times the classifier's gradient: to the upper moon, and past it"
 fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.5), layout="constrained", sharey=True)
 sigma2 = 1 - alpha_bar[t]
 for ax, (title, arrow) in zip(axes, {
@@ -1099,7 +1099,7 @@ theirs = shipped.predict(x_t, t, y, guidance=3.0).x0
 assert torch.allclose(guided, theirs, atol=1e-4)
 print("The package's guided prediction is the formula.")
 
-# %% alt="Rows of images asked for as a 7, with growing guidance. Without it they are of all digits; with it they are 7s, bolder and more alike the stronger it is." slide="The stronger the guidance, the bolder and the more alike the sevens"
+# %% alt="Rows of images asked for as a 7, with growing guidance. Without it they are of all digits; with it they are 7s, bolder and more alike the stronger it is." slide="With guidance the sevens grow bolder and more alike"
 guidances = [0.0, 1.0, 2.0, 3.0, 5.0]
 by_w = {w: draw_images(shipped, steps=5, guidance=w) for w in counted(guidances, "guidance scales")}
 show_rows({f"guidance w = {w:g}": by_w[w][7::10] for w in guidances}, scale=0.5)  # sevens were asked for
@@ -1222,7 +1222,7 @@ def seconds_an_image(steps: int, n: int = 20) -> float:
     return (time.process_time() - began) / n
 
 
-# %% tags=["Q2", "nbval-ignore-output"] slide="Each step takes about as long: a thousand cost 250 times as much as four" slide_points="The lecture's figure: 50,000 images of 32 × 32 in about 20 hours, on one GPU"
+# %% tags=["Q2", "nbval-ignore-output"] slide="Each step takes about as long: a thousand would cost 250 times as much as four" slide_points="The lecture's figure: 50,000 images of 32 × 32 in about 20 hours, on one GPU"
 seconds = {steps: min(seconds_an_image(steps) for _ in range(2)) for steps in (4, 20)}
 a_step = (seconds[20] - seconds[4]) / 16
 minutes = {steps: a_step * steps * 50_000 / 60 for steps in (1000, 100, 10, 4)}  # of 50,000 images

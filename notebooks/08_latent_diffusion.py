@@ -198,7 +198,7 @@ def crop(x: torch.Tensor) -> torch.Tensor:  # 20 × 20 pixels around the first o
     return torch.stack([x[i, :, top : top + 20, left : left + 20] for i, (left, top) in corners])
 
 
-# %% alt="Enlarged pieces of scenes and their reconstructions, with three times the error. With f = 4 errors are faint; with f = 8 contours are blurred; both err along lines and stripes." slide="Enlarged, the errors show: they lie along lines and stripes" slide_points="From above: image, $f = 4$, 3 × its error, $f = 8$, 3 × its error | About one pixel in seven lies at an edge: there are about nine tenths of the squared error"
+# %% alt="Enlarged pieces of scenes and their reconstructions, with three times the error. With f = 4 errors are faint; with f = 8 contours are blurred; both err along lines and stripes." slide="Enlarged, the errors show: they lie along lines and stripes" slide_points="From above: image, $f = 4$, 3 × its error, $f = 8$, 3 × its error | About one pixel in seven lies on an edge or beside one; about nine tenths of the squared error lie there"
 rows = {"image": crop(test.x), "f = 4": crop(decoded[4]), "f = 8": crop(decoded[8])}
 error = {f: (3 * (rows[f"f = {f}"] - rows["image"])).clamp(-1, 1) for f in codecs}
 show_rows(
@@ -320,7 +320,7 @@ x = test.x[:300]
 worn = {"f = 4": decoded[4], "f = 8": decoded[8], "shrunk": shrunk(x)}
 cost = {name: measures(each, x) for name, each in counted(worn.items(), "ways measured")}
 
-# %% tags=["L3", "nbval-ignore-output"] slide="Some fine detail is lost for good; merely shrinking the image loses nearly all of it"
+# %% tags=["L3", "nbval-ignore-output"] slide="Some fine detail is lost; merely shrinking the image loses nearly all of it"
 (psnr_4, kept_4, wrong_4, fid_4), (psnr_8, kept_8, wrong_8, fid_8), (psnr_0, kept_0, wrong_0, fid_0) = (
     cost.values()
 )
@@ -364,7 +364,7 @@ for f, codec in codecs.items():
         loss.backward()
         adam.step()
 
-# %% tags=["L3-bound", "nbval-ignore-output"] slide="Even with the best codes that we find, most of the error stays: a bound" slide_points="30 steps of gradient descent on the codes of eight images | The last ten gain next to nothing: the rest is the decoder's | No diffusion model in front of it can help"
+# %% tags=["L3-bound", "nbval-ignore-output"] slide="Even with the best codes that we find, most of the error stays" slide_points="30 steps of gradient descent on the codes of eight images | The last ten gain next to nothing: as far as this search can tell, the rest is the decoder's | What the decoder cannot paint, no diffusion model in front of it can mend"
 left = {f: each[-1] / each[0] for f, each in errors.items()}
 lately = {f: each[-1] / each[-11] for f, each in errors.items()}
 assert max(left.values()) < 0.95  # better codes help a little
@@ -385,7 +385,7 @@ table(["", "squared error left", "the last ten steps: times"],
 # by danielbuechele and a dahlia by vultilion, both CC BY 2.0.) Below them stand what the two autoencoders make of them,
 # and the baseline.
 
-# %% alt="Two photographs, a temple and a flower, and what comes back: with f = 4 and f = 8 the colours are wrong and detail is lost; merely shrunk and enlarged they are blurred, with the right colours." slide="On photographs it fails: an autoencoder knows only its own world" slide_points="From above: photographs, $f = 4$, $f = 8$, merely shrunk | Contours survive; whatever is dark turns green | On scenes far better than shrinking, here far worse"
+# %% alt="Two photographs, a temple and a flower, and what comes back: with f = 4 and f = 8 the colours are wrong and detail is lost; merely shrunk and enlarged they are blurred, with the right colours." slide="On two photographs it fails: this autoencoder knows only its own world" slide_points="From above: photographs, $f = 4$, $f = 8$, merely shrunk | Contours survive; whatever is dark turns green | On scenes far better than shrinking, here far worse"
 from sklearn.datasets import load_sample_images
 
 square = [torch.from_numpy(photo[:, 106:533].copy()).movedim(2, 0) for photo in load_sample_images().images]
@@ -682,7 +682,7 @@ torch.set_num_threads(threads)
 show_rows({on: x[:6] for on, x in made.items()}, scale=0.95)
 print(" · ".join(sentences[:6]))
 
-# %% tags=["L2-race", "nbval-ignore-output"] slide="On codes ground and colour are learned, the shape is not; pixels lag behind"
+# %% tags=["L2-race", "nbval-ignore-output"] slide="On codes ground and colour are learned, the shape is not; on pixels the colour lags"
 shares = {on: judge(x, sentences) for on, x in made.items()}
 (codes_right, codes_luck), (pixels_right, pixels_luck) = shares["codes"], shares["pixels"]
 assert 0.6 < spent["pixels"] / spent["codes"] < 1.6
@@ -797,7 +797,7 @@ def draw_and_look(sentences: list[str], noise: torch.Tensor) -> tuple[torch.Tens
 noise = torch.randn(1, *ldm.diffusion.shape, generator=torch.Generator().manual_seed(3))
 images, maps = draw_and_look([prompt], noise)
 
-# %% alt="A striped red star left of a small blue circle, and a map for each word of the sentence. “red” and “star” are bright at the star's place, the second “a” and “on” at the circle's; “blue” and “yellow” are bright everywhere." slide="Where each word is heard: some rather at an object, others nearly everywhere" slide_points="“red” and “star” are brightest on the star's side; on the circle's, “a” and “on” | “blue” and “yellow” take more than half of all the weight"
+# %% alt="A striped red star left of a small blue circle, and a map for each word of the sentence. “red” and “star” are bright at the star's place, the second “a” and “on” at the circle's; “blue” and “yellow” are bright everywhere." slide="Where each word is heard: some rather at an object, others nearly everywhere" slide_points="“red” and “star” are brightest on the star's side; on the circle's, the second “a” and “on” | “blue” and “yellow” take more than half of all the weight"
 from matplotlib.colors import LogNorm
 
 said = prompt.split()
@@ -925,7 +925,7 @@ assert words["colour 2"][2] + words["ground"][2] > 0.5  # two words take more th
 rows = [[kind, *words[kind]] for kind in ORDER]
 table(["word", "share in its object's half (0.5 is chance)", "standard error", "weight in all"], rows)
 
-# %% alt="Left, the share of each word's weight in its object's half: above one half for the first object's colour and shape and the second article, below it for “on”. Right, the share of all weight: most goes to the second colour and the ground." slide="Three kinds of words are heard at their own object, two at the other, six at neither"
+# %% alt="Left, the share of each word's weight in its object's half: above one half for the first object's colour and shape and the second article, below it for “on”. Right, the share of all weight: most goes to the second colour and the ground." slide="Three kinds of words are heard at their own object, two at the other, six at both alike"
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained", sharey=True)
 share, error, weight = np.array([words[kind] for kind in ORDER]).T
 left.errorbar(share, ORDER, xerr=2 * error, fmt="o", color="k", capsize=3)
@@ -1141,7 +1141,7 @@ for shape, sentence in counted(loose.items(), "shapes"):
         if count >= 4:
             avoided[shape, colour] = draw(sentence, sentence.replace(shape, f"{colour} {shape}"))
 
-# %% alt="Rows of stars without and with a negative prompt. Without one, their colours are mixed; not red gives blue and green ones; not green and not blue give yellow, red and violet ones, and some squares." slide="Away from a colour: it nearly goes away, and now and then the shape does, too"
+# %% alt="Rows of stars without and with a negative prompt. Without one, their colours are mixed; not red gives blue and green ones; not green and not blue give yellow, red and violet ones, and some squares." slide="A colour in the negative prompt nearly goes away; now and then the shape does, too"
 shape = "star"
 shown = {"no negative prompt": free[shape]} | {f"not {c}": x for (s, c), x in avoided.items() if s == shape}
 show_rows({name: x[:6] for name, x in shown.items()}, scale=0.9)
@@ -1502,7 +1502,7 @@ class Mixed(torch.nn.Module):
         return context
 
 
-# %% alt="Three walks of eleven pictures. Between noise maps the small striped square stays what it is; between two sentences it fades to nothing, and then a green star appears, also with another noise." slide="Between noise maps the picture stays what was asked; between sentences it is neither" slide_points="There is no picture half-way between a square on the left and a star on the right"
+# %% alt="Three walks of eleven pictures. Between noise maps the small striped square stays what it is; between two sentences it fades to nothing, and then a green star appears, also with another noise." slide="Between noise maps the picture stays as asked; half-way between sentences it fits neither" slide_points="There is no picture half-way between a square on the left and a star on the right"
 mixed = DiffusionModel(
     TextUNet(unet, Mixed()),
     cosine_schedule(),
@@ -1534,7 +1534,7 @@ rows = [["between noise maps: as the sentence says", *noise_first.tolist()],
         ["between sentences: as the second says", *words_second.tolist()]]  # fmt: skip
 table(["of four pictures, the share", *[f"{s:.1f}" for s in share.tolist()]], rows)
 
-# %% [markdown] slide="Latent against pixel: what changes" slide_points="Made noisy: the image, 12,288 numbers; or its codes, 1,024 | Words are heard at 32 × 32 places and fewer; or at 8 × 8 and fewer | Steps per second: few; or many more | The best possible image: a real one; or what the decoder can paint"
+# %% [markdown] slide="Latent against pixel: what changes" slide_points="Made noisy: the image, 12,288 numbers, or its codes, 1,024 | Words are heard at 32 × 32 and 16 × 16 places, or 8 × 8 and 4 × 4 | Steps per second: few, or many more | The best possible image: a real one, or what the decoder can paint"
 # Between two noise maps practically all pictures are what the sentence says. Between two sentences they are what the first
 # says, then what neither says, then what the second says. Look at the pictures half-way: here the square fades where it
 # is, little or nothing is left, and the star comes up where it will be. There is no picture half-way between a square
