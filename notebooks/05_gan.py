@@ -1269,7 +1269,7 @@ def on_sphere(east: float, north: float) -> torch.Tensor:
 pad = Pad("place", (-math.pi, math.pi), (-1.2, 1.2), columns=25, rows=11, axes=("east", "north"))
 map_of_digits = torch.stack([on_sphere(*node) for node in pad.nodes().tolist()])
 Explorer([pad], [Panel("the image there", map_of_digits, ("place",))], title="A walk through the noise",
-    hint="Try: drag slowly: where does one digit turn into another, and where is none?",
+    hint="Try: drag slowly: where does one digit turn into another, and where is there none?",
          live=on_sphere, live_panel="the image there")  # fmt: skip
 
 # %% [markdown]

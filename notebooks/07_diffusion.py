@@ -1887,7 +1887,7 @@ Explorer(
     [Panel("made anew from t₀", edited, by)],
     [Readout("read as the requested digit", fulfilled, by, maximum=1), Readout("squared distance to the source", kept, by)],
     title="A little or a lot",
-    hint="Try: find the t₀ at which the wish is met and the handwriting is kept.", index=[1, 9, 2],
+    hint="Try: find the t₀ at which the wish is met and most of the handwriting is left.", index=[1, 9, 2],
 )  # fmt: skip
 
 # %% [markdown] slide="Think first: five questions" slide_points="Write $x_t$ in terms of $x_{t-2}$ and one noise: how does $\\bar\\alpha_t$ follow? | The loss on the moons stays well above 0. Why? At which $t$ is it largest? | How does the simple loss of $v$ weigh the error of $x_0$? | Can one Euler step of a flow be enough? What if the data are one image? | “With $w = 5$ nearly all digits are read right, so it is the best.” Is it?"

@@ -55,7 +55,7 @@ class MetricsExplorer(Explorer):
         shown: int = 12,
         seed: int = 0,
         title: str = "A laboratory of metrics",
-        hint: str = "Try: move one slider to its end and see which numbers notice; then try to hide the damage with another.",
+        hint: str = "Try: move one slider to its end. Which numbers notice? Then hide the damage with another.",
     ) -> None:
         for sigma in blurs:
             check_not_negative(blurs=sigma)
