@@ -44,6 +44,7 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
   const box = decoded ? makeToggle("show the images on the map", paint) : null;
   let lit = -1; // the class that stands out, -1: all
   let [width, height] = [0, 0];
+  let density = 1; // the canvases' pixels to one of CSS, as they were last painted
   let [ink, paper] = ["#000", "#fff"];
 
   // Each node sits in the middle of its cell; columns x rows cells fill the board.
@@ -100,13 +101,21 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
   };
   let painted = "";
 
+  /** A canvas's pen, in CSS pixels. */
+  function penOf(canvas: HTMLCanvasElement): Pen {
+    const g = canvas.getContext("2d")!;
+    g.setTransform(density, 0, 0, density, 0, 0);
+    return g;
+  }
+
   function paint() {
     painted = scene();
     [width, height] = [board.clientWidth, board.clientHeight];
     if (!width) return;
+    density = devicePixelRatio;
     for (const canvas of [below, above]) {
-      canvas.width = Math.round(width * devicePixelRatio);
-      canvas.height = Math.round(height * devicePixelRatio);
+      canvas.width = Math.round(width * density);
+      canvas.height = Math.round(height * density);
     }
     const g = penOf(below);
     if (box?.on()) paintImages(g);
@@ -265,13 +274,6 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
 }
 
 const colorOf = (pad: PadState, label: number) => pad.palette[label % pad.palette.length];
-
-/** The canvas's pen, in CSS pixels. */
-function penOf(canvas: HTMLCanvasElement): Pen {
-  const g = canvas.getContext("2d")!;
-  g.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
-  return g;
-}
 
 /** A line on a wider one of another shade: seen on any ground. */
 function outlined(g: Pen, width: number, draw: () => void, line: string, rim: string): void {

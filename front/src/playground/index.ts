@@ -1,20 +1,14 @@
 // The playgrounds: small networks of the plane that are trained in the page itself, without a kernel.
+import { makeSaver } from "../house/saving.ts";
 import { DIFFUSION_STATE, type DiffusionState, diffusionPlay } from "./diffusion-view.ts";
 import { GAN_STATE, type GanState, ganPlay } from "./gan-view.ts";
 import { type Model, show } from "./stage.ts";
 
 function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
-  let saving: ReturnType<typeof setTimeout> | undefined;
+  const saver = makeSaver(model, 200);
   const keep = (state: object) => () => {
-    clearTimeout(saving);
-    saving = setTimeout(() => {
-      model.set("settings", { ...state });
-      try {
-        model.save_changes();
-      } catch {
-        // The kernel is gone: the page goes on.
-      }
-    }, 200);
+    model.set("settings", { ...state });
+    saver.soon();
   };
   const given = model.get("settings") as object;
   let stop: () => void;
@@ -26,7 +20,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     stop = show(el, (redraw) => diffusionPlay(state, redraw, keep(state)));
   }
   return () => {
-    clearTimeout(saving);
+    saver.stop();
     stop();
   };
 }

@@ -125,9 +125,10 @@ export function show(el: HTMLElement, make: (redraw: (fresh: boolean) => void) =
       const begun = performance.now();
       while (owed >= 1 && performance.now() - begun < BUDGET) {
         owed--;
-        if (play.steps() === end - 1) setPlaying(false);
         train();
-        if (!playing) break;
+        if (play.steps() < end) continue;
+        setPlaying(false);
+        break;
       }
     }
     if (play.move(seconds)) dirty = true;
