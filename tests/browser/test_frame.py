@@ -170,6 +170,7 @@ def test_escape_and_the_button_lead_back_where_there_is_no_full_screen(view: Loc
 
 def test_the_copied_picture_is_what_the_page_shows(view: Locator) -> None:
     view.get_by_role("slider", name="t", exact=True).press("ArrowRight")
+    expect(view.get_by_role("status")).to_contain_text("read by the judge")  # half a second later
     view.evaluate("root => { navigator.clipboard.write = () => Promise.reject(new Error('may not')); }")
     with view.page.expect_download() as download:
         view.get_by_role("button", name="Copy as a picture").click()
