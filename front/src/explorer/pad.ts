@@ -1,5 +1,6 @@
 // The map: a still layer (dots, axes) and above it a quick one (cursor, path), redrawn at each move.
 
+import { makeCheck } from "../house/controls.ts";
 import { h } from "../house/dom.ts";
 import type { Tile } from "../house/frame.ts";
 import { clamp, minus, niceTicks, offset, type Point, replaced, valueAt } from "../house/numbers.ts";
@@ -41,7 +42,13 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
     paint();
   });
   const decoded = app.panels.find((panel) => panel.sprite >= 0 && panel.strides[c]);
-  const box = decoded ? makeToggle("show the images on the map", paint) : null;
+  let images = false; // shown on the map, in place of axes
+  const box = decoded
+    ? makeCheck("show the images on the map", images, (on) => {
+        images = on;
+        paint();
+      })
+    : null;
   let lit = -1; // the class that stands out, -1: all
   let [width, height] = [0, 0];
   let density = 1; // the canvases' pixels to one of CSS, as they were last painted
@@ -96,8 +103,8 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
   // What the picture below the cursor depends on: which dots, and which decoded images.
   const scene = () => {
     const { dims } = app.now;
-    const images = decoded && box?.on() ? valueAt(decoded.frames, decoded.strides, replaced(dims, c, 0)) : -1;
-    return `${pad.strides ? offset(pad.strides, dims) : 0} ${images}`;
+    const first = images ? valueAt(decoded!.frames, decoded!.strides, replaced(dims, c, 0)) : -1;
+    return `${pad.strides ? offset(pad.strides, dims) : 0} ${first}`;
   };
   let painted = "";
 
@@ -118,7 +125,7 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
       canvas.height = Math.round(height * density);
     }
     const g = penOf(below);
-    if (box?.on()) paintImages(g);
+    if (images) paintImages(g);
     else paintAxes(g);
     paintDots(g);
     trace();
@@ -250,7 +257,7 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
   });
   sizes.observe(board);
   const node = h("div", { class: "cx-pad" }, board);
-  const about = [caption, ...(legend ? [legend] : []), ...(box ? [box.node] : [])];
+  const about = [caption, ...(legend ? [legend] : []), ...(box ? [box] : [])];
   return {
     node: h("div", { class: "cx-control cx-full" }, ...about),
     tile: { node, picture: board, aspect, map: true },
@@ -287,12 +294,6 @@ function outlined(g: Pen, width: number, draw: () => void, line: string, rim: st
     g.lineWidth = w;
     g.stroke();
   }
-}
-
-function makeToggle(label: string, onChange: () => void) {
-  const toggle = h("input", { type: "checkbox" });
-  toggle.addEventListener("change", onChange);
-  return { node: h("label", { class: "cx-check" }, toggle, label), on: () => toggle.checked };
 }
 
 /** The classes; pressing one makes it stand out on the map. */

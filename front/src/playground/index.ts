@@ -11,13 +11,14 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     saver.soon();
   };
   const given = model.get("settings") as object;
+  const title = String(model.get("title"));
   let stop: () => void;
   if (model.get("kind") === "gan") {
     const state: GanState = { ...GAN_STATE, ...given };
-    stop = show(el, (redraw) => ganPlay(state, redraw, keep(state)));
+    stop = show(el, title, (redraw) => ganPlay(state, redraw, keep(state)));
   } else {
     const state: DiffusionState = { ...DIFFUSION_STATE, ...given };
-    stop = show(el, (redraw) => diffusionPlay(state, redraw, keep(state)));
+    stop = show(el, title, (redraw) => diffusionPlay(state, redraw, keep(state)));
   }
   return () => {
     saver.stop();
