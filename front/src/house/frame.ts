@@ -98,7 +98,9 @@ export function makeFrame(
 
   const isFilled = () => root.classList.contains("cx-fill");
   function layOut() {
-    root.classList.toggle("cx-fill", isLarge() || root.closest("[data-fill]") !== null);
+    const size = Number.parseFloat(getComputedStyle(root).fontSize);
+    const sided = head.clientWidth >= 50 * size; // as in house.css; on a narrow screen it is scrolled, as on its page
+    root.classList.toggle("cx-fill", (isLarge() && sided) || root.closest("[data-fill]") !== null);
     for (const stage of stages) stage.fit(isFilled());
   }
   // Only what pictures follow from is watched, not what follows from them: else a pixel could go back and forth.
