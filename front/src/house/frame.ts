@@ -64,7 +64,7 @@ export function makeFrame(
     flash(link);
   });
   const copy = tool("Copy as a picture", ICON.picture, async () => {
-    say(await copyPicture(pictureOf(root), title));
+    say(await copyPicture(root, title || "explorer").catch(() => "The picture could not be made."));
     flash(copy);
   });
   const large = tool("Enlarge", ICON.enlarge, () => enlarge(!isLarge()));
@@ -241,7 +241,8 @@ const copied = (text: string): Promise<boolean> =>
   );
 
 /** To the clipboard, or where the page may not write there, as a file; says which. */
-async function copyPicture(canvas: HTMLCanvasElement, title: string): Promise<string> {
+async function copyPicture(root: HTMLElement, title: string): Promise<string> {
+  const canvas = pictureOf(root);
   const blob = new Promise<Blob>((resolve, reject) => {
     canvas.toBlob((made) => (made ? resolve(made) : reject(new Error("no picture"))), "image/png");
   });
