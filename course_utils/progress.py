@@ -278,6 +278,9 @@ class _Figure:
         """Let the y axis hold 0 and the losses, but for the highest and lowest 2 %: a spike at the start would leave
         nothing to be seen of the rest. It changes in steps: when they lie outside, or need less than half of it."""
         values = np.concatenate([values for _, values in self.curves.values()])
+        values = values[np.isfinite(values)]
+        if not len(values):
+            return
         low, high = (float(value) for value in np.quantile(values, (0.02, 0.98)))
         low, high = min(low, 0.0), max(high, 0.0, low + 1e-9)
         bottom, top = self.axes.get_ylim()

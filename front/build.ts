@@ -3,6 +3,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { argv, exit } from "node:process";
+import { fileURLToPath } from "node:url";
 import { build, type Plugin, transform } from "esbuild";
 
 const ENTRIES = ["explorer", "drawing", "playground"];
@@ -45,7 +46,7 @@ let stale = false;
 for (const entry of ENTRIES) {
   const { outputFiles } = await build({
     ...COMMON,
-    entryPoints: [new URL(`src/${entry}/index.ts`, import.meta.url).pathname],
+    entryPoints: [fileURLToPath(new URL(`src/${entry}/index.ts`, import.meta.url))],
     format: "esm",
     plugins: [css, script],
     banner: { js: BANNER },

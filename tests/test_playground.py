@@ -282,6 +282,7 @@ def test_a_playground_is_small_and_its_still_stands_for_itself(make: type) -> No
         (DiffusionPlayground, {"sampler": "heun"}, "sampler='heun'"),
         (DiffusionPlayground, {"lr": 1e-4}, "lr=0.0001"),
         (DiffusionPlayground, {"seed": 8}, "seed=8"),
+        (GanPlayground, {"seed": 2.5}, "seed=2.5"),
     ],
 )
 def test_what_no_control_of_the_page_has_is_refused(make: type, wrong: dict[str, Any], told: str) -> None:

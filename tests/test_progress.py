@@ -264,6 +264,20 @@ def test_a_spike_at_the_start_does_not_flatten_the_curve(notebook: Notebook) -> 
         assert within[0] <= low < values[-2] <= values[-1] < high <= within[1]
 
 
+@pytest.mark.parametrize("broken", [math.inf, -math.inf, math.nan])
+def test_a_loss_that_breaks_is_shown_and_breaks_nothing(notebook: Notebook, broken: float) -> None:
+    for values in ([broken] * 10, [*[1.0] * 30, *[broken] * 10]):
+        watch = Watch(len(values))
+        with watch as step_done:
+            for value in values:
+                notebook.spend(1)
+                step_done(value)
+        assert watch.figure is not None
+        low, high = watch.figure.axes.get_ylim()
+        assert low <= 0 < 1 <= high < 3
+        assert line(watch) == f"step {len(values)} of {len(values)}, loss {broken}".replace("-", "−")
+
+
 def test_each_loss_of_a_row_of_trainings_has_its_curve(notebook: Notebook) -> None:
     watch = Watch(60)
     with watch as step_done:
@@ -317,8 +331,7 @@ def test_fit_shows_the_model_in_eval_mode(notebook: Notebook) -> None:
     for _ in fit(objective, data, device="cpu", picture=lambda ax: modes.append(objective.module.training)):
         notebook.spend(1)
     assert len(modes) > 5
-    assert modes[0] or not any(modes)  # before the first step it is as it was given
-    assert not any(modes[1:])
+    assert not any(modes[1:])  # the first is drawn before any step: the model is as it was given
     assert notebook.displays == 1
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from course_utils.authoring import site_pages
 from course_utils.authoring.kernel import NotebookError
+from course_utils.authoring.notebooks import STATE
 from course_utils.authoring.site_extension import escaped, in_korean, mended, plain
 from course_utils.authoring.site_notebooks import (
     mark_claims,
@@ -17,7 +18,7 @@ from course_utils.authoring.site_notebooks import (
     with_bar,
     words_of,
 )
-from course_utils.authoring.stored import alternative_texts, is_figure
+from course_utils.authoring.stored import alternative_texts, is_figure, take_widgets
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -165,6 +166,27 @@ def test_figures_become_files_and_a_missing_figure_is_named(tmp_path: Path) -> N
     (tmp_path / "a.py").write_text('# %% [markdown]\n# x\n\n# %% alt=["One.", "Two."]\nplot()\n')
     with pytest.raises(NotebookError, match=r"a\.py, cell 2: 2 alternative texts, 1 figures"):
         read_page(tmp_path / "a.ipynb", tmp_path / "files", "../_static")
+
+
+def test_figures_that_are_alike_have_each_its_own_text(tmp_path: Path) -> None:
+    output = nbformat.v4.new_output("display_data", {"image/png": PIXEL})
+    cells = [nbformat.v4.new_code_cell("plot()", outputs=[output, output])]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "a.ipynb")
+    (tmp_path / "a.py").write_text('# %% alt=["One.", "Two."]\nplot()\n')
+    nb, _ = read_page(tmp_path / "a.ipynb", tmp_path / "files", "../_static")
+    shown = [output.data["text/html"] for output in nb.cells[0].outputs]
+    assert [re.findall('alt="(.*?)"', tag) for tag in shown] == [["One."], ["Two."]]
+
+
+def test_the_bytes_of_a_stored_explorer_are_taken_with_its_state() -> None:
+    """As of the board to draw on, whose weights lie beside its state."""
+    state = {"_esm": "old", "_anywidget_id": "course_utils.explorers.DrawingExplorer", "title": "Draw"}
+    model = {"state": state, "buffers": [{"path": ["weights"], "data": "AAEC", "encoding": "base64"}]}
+    nb = nbformat.v4.new_notebook(metadata={"widgets": {STATE: {"state": {"a": model}}}})
+    taken = take_widgets(nb)["a"]
+    assert taken["weights"] == "AAEC"
+    assert "DecompressionStream" in taken["_esm"]
+    assert "widgets" not in nb.metadata
 
 
 def test_docstrings_are_plain_text() -> None:

@@ -100,7 +100,7 @@ def to_html(ipynb: Path | str) -> str:
     ipynb = Path(ipynb)
     nb = nbformat.read(ipynb, as_version=4)
     models = nb.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
-    widgets = {name: _state(model) for name, model in models.items() if "_esm" in model["state"]}
+    widgets = {name: state_of(model) for name, model in models.items() if "_esm" in model["state"]}
     for cell in nb.cells:
         for output in cell.get("outputs", []):
             if VIEW in output.get("data", {}):
@@ -125,7 +125,7 @@ def to_html(ipynb: Path | str) -> str:
     )
 
 
-def _state(model: NotebookNode) -> dict[str, Any]:
+def state_of(model: NotebookNode) -> dict[str, Any]:
     """A widget's stored state; what are bytes in it, which lie beside it, in base64."""
     return {**model["state"], **{buffer["path"][0]: buffer["data"] for buffer in model.get("buffers", [])}}
 

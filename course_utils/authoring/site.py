@@ -18,11 +18,11 @@ from nbformat import NotebookNode
 from sphinx.cmd.build import build_main
 
 from course_utils.authoring import site_pages
-from course_utils.authoring.notebooks import repository_address, write_text
+from course_utils.authoring.notebooks import VIEW, repository_address, write_text
 from course_utils.authoring.pages import WIDGET_SCRIPT
 from course_utils.authoring.site_extension import mended
 from course_utils.authoring.site_notebooks import mark_claims, mark_words, read_page, with_bar, words_of
-from course_utils.authoring.stored import living, picture, scripts, take_widgets, write_states
+from course_utils.authoring.stored import living, scripts, take_widgets, write_states
 from course_utils.explorers import DiffusionPlayground, GanPlayground
 from course_utils.explorers.drawing import FRONT_END, drawing_state, still_picture
 
@@ -154,7 +154,7 @@ def _front(files: Path) -> str:
         output.data
         for cell in nb.cells
         for output in cell.get("outputs", [])
-        if model in str(output.get("data", {}).get("application/vnd.jupyter.widget-view+json"))
+        if model in str(output.get("data", {}).get(VIEW))
     )
     place = living(model, widgets[model], shown, files / "figures" / "front", "_static/figures/front")
     write_states(files / "explorers" / "front.js", {model: widgets[model]})
@@ -167,12 +167,9 @@ def _drawing(files: Path) -> str:
     state["weights"] = base64.b64encode(state["weights"]).decode()
     state["_esm"] = FRONT_END.read_text(encoding="utf-8")
     still = NotebookNode({"image/png": base64.b64encode(still_picture()).decode()})
-    tag = picture(
-        still, files / "figures" / "drawing", "_static/figures/drawing", "Explorer “Draw a digit”, a still."
-    )
+    place = living("drawing", state, still, files / "figures" / "drawing", "_static/figures/drawing")
     write_states(files / "explorers" / "drawing.js", {"drawing": state})
-    place = f'<div class="course-explorer" data-share="drawing" data-widget-model="drawing">{tag}</div>'
-    return place + scripts("_static/explorers/drawing.js", "_static")
+    return f'<div data-share="drawing">{place}</div>' + scripts("_static/explorers/drawing.js", "_static")
 
 
 def _play(files: Path) -> str:

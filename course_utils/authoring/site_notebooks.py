@@ -19,6 +19,7 @@ from course_utils.authoring.stored import (
     picture,
     scripts,
     take_widgets,
+    texts_of_figures,
     write_states,
 )
 
@@ -142,12 +143,10 @@ def read_page(ipynb: Path, files: Path, root: str) -> tuple[NotebookNode, list[E
         if cell.cell_type == "markdown":
             cell.source = SUMMARY.sub(lambda found: formulas(found[0]), cell.source)
             continue
-        pictures = [output for output in cell.outputs if is_figure(output)]
-        alts = texts.get(number, [])
-        if alts and len(alts) != len(pictures):
-            raise NotebookError(
-                f"{py.name}, cell {number + 1}: {len(alts)} alternative texts, {len(pictures)} figures"
-            )
+        try:
+            alts = texts_of_figures(cell, texts.get(number, []))
+        except NotebookError as error:
+            raise NotebookError(f"{py.name}, cell {number + 1}: {error}") from None
         for output in cell.outputs:
             data = output.get("data", {})
             if VIEW in data and data[VIEW]["model_id"] in widgets:
@@ -162,10 +161,8 @@ def read_page(ipynb: Path, files: Path, root: str) -> tuple[NotebookNode, list[E
             elif is_figure(output):
                 figures += 1
                 name = f"{ipynb.stem}-{figures:02d}"
-                alt = alts[pictures.index(output)] if alts else ""
-                output["data"] = {
-                    "text/html": picture(data, files / "figures" / name, f"{root}/figures/{name}", alt)
-                }
+                tag = picture(data, files / "figures" / name, f"{root}/figures/{name}", next(alts))
+                output["data"] = {"text/html": tag}
     if shown:
         write_states(files / "explorers" / f"{ipynb.stem}.js", widgets)
         nb.cells.append(nbformat.v4.new_markdown_cell(scripts(f"{root}/explorers/{ipynb.stem}.js", root)))

@@ -29,6 +29,7 @@ from course_utils.authoring.stored import (
     picture,
     scripts,
     take_widgets,
+    texts_of_figures,
     write_states,
 )
 
@@ -167,7 +168,7 @@ class _Pages:
 
     def _outputs(self, number: int, cell: NotebookNode, part: str) -> list[str]:
         shown = []
-        pictures = [output for output in cell.outputs if is_figure(output)]
+        alts = texts_of_figures(cell, self.alts.get(number, []))
         for output in cell.outputs:
             data = output.get("data", {})
             if VIEW in data and data[VIEW]["model_id"] in self.widgets:
@@ -181,10 +182,8 @@ class _Pages:
                 shown.append(f'<div class="stage{" part" if part else ""}" data-fill>{place}</div>')
             elif is_figure(output):
                 self.figures += 1
-                alts = self.alts.get(number, [])
-                alt = alts[pictures.index(output)] if alts else ""
                 name = f"{self.name}-{self.figures:02d}"
-                tag = picture(data, self.files / "figures" / name, f"files/figures/{name}", alt)
+                tag = picture(data, self.files / "figures" / name, f"files/figures/{name}", next(alts))
                 shown.append(
                     tag.replace(' loading="lazy" decoding="async"', "")
                 )  # turning a page must not wait

@@ -6,6 +6,7 @@ Nothing is run. Figures and explorers' states become files beside the page, so t
 import base64
 import html
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from nbformat import NotebookNode
 from PIL import Image
 
 from course_utils import explorers
+from course_utils.authoring.kernel import NotebookError
 from course_utils.authoring.notebooks import STATE, VIEW, parse, write_text
-from course_utils.authoring.pages import front_ends
+from course_utils.authoring.pages import front_ends, state_of
 
 
 def alternative_texts(py: Path) -> dict[int, list[str]]:
@@ -30,11 +32,23 @@ def is_figure(output: NotebookNode) -> bool:
     return VIEW not in data and any(kind.startswith("image/") for kind in data)
 
 
+def texts_of_figures(cell: NotebookNode, alts: list[str]) -> Iterator[str]:
+    """The alternative text of each figure of a cell in turn; empty where the cell has none.
+
+    Raises:
+        NotebookError: there are fewer or more texts than figures.
+    """
+    figures = sum(map(is_figure, cell.outputs))
+    if alts and len(alts) != figures:
+        raise NotebookError(f"{len(alts)} alternative texts, {figures} figures")
+    return iter(alts or [""] * figures)
+
+
 def take_widgets(nb: NotebookNode) -> dict[str, Any]:
     """The states of a notebook's explorers, which it no longer has afterwards; their front end is today's."""
     models = nb.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
     return {
-        name: {**model["state"], "_esm": _front_end(model["state"])}
+        name: {**state_of(model), "_esm": _front_end(model["state"])}
         for name, model in models.items()
         if "_esm" in model["state"]
     }

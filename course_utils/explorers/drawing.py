@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import torch
 import traitlets
 from torch import Tensor
@@ -18,6 +16,7 @@ from course_utils.autoencoders import squared_error
 from course_utils.data import load_images
 from course_utils.diffusion import ddim_sample, time_steps
 from course_utils.explorers.packing import Packer
+from course_utils.explorers.widget import Widget
 from course_utils.nets import over_batches
 from course_utils.pretrained import load_pretrained
 
@@ -34,7 +33,7 @@ NETWORKS = {
 """The shipped networks that read a drawing, by the names that the front end has for them."""
 
 
-class DrawingExplorer(anywidget.AnyWidget):
+class DrawingExplorer(Widget):
     """Draw a digit; a classifier, an autoencoder, a VAE and a diffusion model say what they make of it.
 
     The networks run in the browser, on weights rounded to 8 bits; the kernel computes nothing. All are the course's
@@ -49,22 +48,15 @@ class DrawingExplorer(anywidget.AnyWidget):
     plane: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
     usual: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
 
-    # ipywidgets 7 (Colab) would print the widget by this hook and drop the picture of `_repr_mimebundle_`.
-    _ipython_display_ = None
-
     def __init__(self) -> None:
-        super().__init__(**drawing_state(), _anywidget_id=f"course_utils.explorers.{type(self).__name__}")
+        super().__init__(**drawing_state())
 
     def __repr__(self) -> str:
         return f"DrawingExplorer({len(self.weights) / 1e6:.1f} MB of weights)"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The widget, and a still picture for pages that run no scripts."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        data, metadata = bundle
-        return {**data, "image/png": base64.b64encode(still_picture()).decode()}, metadata
+    def still(self) -> bytes:
+        """A PNG of what the networks make of a real digit."""
+        return still_picture()
 
 
 @cache

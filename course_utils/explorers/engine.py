@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import numpy as np
 import torch
 import traitlets
@@ -26,9 +24,10 @@ from course_utils.explorers.parts import (
 )
 from course_utils.explorers.sprites import Sprites, data_uri, picture_of, to_uint8
 from course_utils.explorers.still import Frames, still_picture
+from course_utils.explorers.widget import Widget
 
 
-class Explorer(anywidget.AnyWidget):
+class Explorer(Widget):
     """Frames and numbers indexed by controls, shown by `explorer.js`.
 
     controls, panels, readouts: what to show, see `parts`; they share rows by their `group` (a heading).
@@ -58,9 +57,6 @@ class Explorer(anywidget.AnyWidget):
     live_frame = traitlets.Dict().tag(sync=True)  # {"position": [x, y], "src": data URI}
 
     _live: Callable[[float, float], Tensor | np.ndarray] | None = None
-
-    # ipywidgets 7 (Colab) would print the widget by this hook and drop the picture of `_repr_mimebundle_`.
-    _ipython_display_ = None
 
     def __init__(
         self,
@@ -100,14 +96,12 @@ class Explorer(anywidget.AnyWidget):
             "readouts": [readout_state(readout, sizes, titles) for readout in readouts],
         }
         self._live, self._charts = live, charts
-        self._static_png: str | None = None
         super().__init__(
             **state,
             sprites=sprites.pack(colors, jpeg),
             charts=charts.pack(),
             index=list(index),
             live_panel=titles.index(live_panel) if live is not None and live_panel is not None else -1,
-            _anywidget_id=f"course_utils.explorers.{type(self).__name__}",
         )
         if pads:
             self.position = self._node(self.index)
@@ -157,12 +151,6 @@ class Explorer(anywidget.AnyWidget):
         names = " × ".join(f"{c['name']} ({c['size']})" for c in self.controls)
         return f"{type(self).__name__}({names})"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The widget, and a still picture of it for pages that run no scripts."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        if self._static_png is None:
-            self._static_png = base64.b64encode(still_picture(self)).decode()
-        data, metadata = bundle
-        return {**data, "image/png": self._static_png}, metadata
+    def still(self) -> bytes:
+        """A PNG of the explorer at its present index, drawn when it is first shown."""
+        return still_picture(self)

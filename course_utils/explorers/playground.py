@@ -5,12 +5,10 @@ Their arithmetic is that of `course_utils.gan` and `course_utils.diffusion`; the
 
 from __future__ import annotations
 
-import base64
 import io
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import torch
 import traitlets
 from torch import Tensor, nn
@@ -18,6 +16,7 @@ from torch import Tensor, nn
 from course_utils import style
 from course_utils.data import toy_points
 from course_utils.diffusion import DiffusionModel, ddim_sample, linear_schedule
+from course_utils.explorers.widget import Widget
 from course_utils.gan import GAN
 from course_utils.inputs import check_choice
 from course_utils.nets import seeded
@@ -29,12 +28,13 @@ RATES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2)
 STEPS = (1, 2, 3, 5, 10, 20, 50, 100)
 PENALTIES = (0, 0.1, 0.3, 1, 3, 10, 20, 50)
 TURNS = (1, 2, 3, 4, 5)
+SEEDS = tuple(range(8))
 FREQUENCIES = (1, 2, 4)
 TRAINED = 300  # steps that the model of a still is trained for
 
 
-class Playground(anywidget.AnyWidget):
-    """What both have in common: the front end, its settings, and a still for pages that run no scripts."""
+class Playground(Widget):
+    """What both have in common: the front end and its settings."""
 
     _esm = Path(__file__).with_name("playground.js")
 
@@ -44,33 +44,13 @@ class Playground(anywidget.AnyWidget):
         sync=True, echo_update=False
     )  # as the reader left them
 
-    # ipywidgets 7 (Colab) would print the widget by this hook and drop the picture of `_repr_mimebundle_`.
-    _ipython_display_ = None
-
     def __init__(self, kind: str, title: str, **settings: Any) -> None:
         check_choice(DATA, data=settings["density"])
-        if not 0 <= settings["seed"] <= 7:
-            raise ValueError(f"seed={settings['seed']} must be a whole number from 0 to 7")
-        self._static_png: str | None = None
-        name = f"course_utils.explorers.{type(self).__name__}"
-        super().__init__(kind=kind, title=title, settings=settings, _anywidget_id=name)
+        _check_on_slider(SEEDS, seed=settings["seed"])
+        super().__init__(kind=kind, title=title, settings=settings)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in self.settings.items())})"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The widget, and a still picture: the same model, trained by the package for a while."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        if self._static_png is None:
-            self._static_png = base64.b64encode(self.still()).decode()
-        data, metadata = bundle
-        return {**data, "image/png": self._static_png}, metadata
-
-    def still(self) -> bytes:
-        """A PNG."""
-        raise NotImplementedError
 
 
 class GanPlayground(Playground):

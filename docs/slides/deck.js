@@ -46,7 +46,9 @@
     turn();
   }
   addEventListener("keydown", press, { capture: true });
-  addEventListener("hashchange", () => go(Number(location.hash.slice(1)) - 1));
+  // The slide that the address names; the first, where it names none.
+  const asked = () => (/^#\d+$/.test(location.hash) ? Number(location.hash.slice(1)) - 1 : 0);
+  addEventListener("hashchange", () => go(asked()));
 
   function overview() {
     document.body.classList.toggle("overview");
@@ -87,10 +89,11 @@
     page.body.innerHTML =
       "<header><h1></h1><span></span><output title='Since the first slide was turned'></output></header>" +
       "<main tabindex='0'></main><footer></footer>";
-    if (!speaker.courseKeys) speaker.addEventListener("keydown", (event) => pressInNotes(event));
-    speaker.courseKeys = true;
+    speaker.onkeydown = pressInNotes;
     tell();
   }
+  // The next deck, or this one loaded anew, opens its own: a page from the disk may not touch another's window.
+  addEventListener("pagehide", () => speaker?.close());
 
   // The up and down arrows, Home and End scroll the notes; all else is as on the slides.
   function pressInNotes(event) {
@@ -157,13 +160,17 @@
   const frame = () => new Promise((done) => requestAnimationFrame(done));
   const alive = (place) =>
     new Promise((done) => {
-      const seen = () => place.querySelector(":scope > img") === null && done();
-      new MutationObserver(seen).observe(place, { childList: true });
+      const seen = () => {
+        if (place.querySelector(":scope > img")) return;
+        still.disconnect();
+        done();
+      };
+      const still = new MutationObserver(seen);
+      still.observe(place, { childList: true });
       seen();
     });
 
-  const asked = Number(location.hash.slice(1));
-  go(asked > 0 ? asked - 1 : 0);
+  go(asked());
   fit();
   addEventListener("resize", fit);
   const pictures = [...document.querySelectorAll(".shown > .course-figure")].map((picture) => picture.decode());

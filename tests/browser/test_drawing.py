@@ -148,6 +148,24 @@ def test_a_drawn_digit_is_read_and_changes_every_picture(view: Locator) -> None:
 
 
 @pytest.mark.parametrize("view", [1400], indirect=True)
+def test_what_changes_the_drawing_ends_a_stroke_that_is_under_way(view: Locator) -> None:
+    """A pen that goes on after Delete draws nothing, and breaks nothing."""
+    board, mouse = view.locator(".dr-board"), view.page.mouse
+    expect_read(view, 4)
+    box = board.bounding_box()
+    assert box is not None
+    mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
+    mouse.down()
+    board.press("Delete")
+    empty = pixels(board.locator("canvas"))
+    mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.7 * box["height"], steps=4)
+    mouse.up()
+    assert (pixels(board.locator("canvas")) == empty).all()
+    draw(view, STROKES[1])
+    expect_read(view, 1)
+
+
+@pytest.mark.parametrize("view", [1400], indirect=True)
 def test_the_networks_understand_all_ten_digits(view: Locator) -> None:
     for digit, strokes in enumerate(STROKES):
         view.get_by_role("button", name="Clear").click()

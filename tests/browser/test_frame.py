@@ -13,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from course_utils.authoring.pages import to_html
+from course_utils.explorers import Explorer, Pad, Panel
 
 from .conftest import note_errors
 from .hands import explorers_in, pixels, shown
@@ -169,6 +170,9 @@ def test_escape_and_the_button_lead_back_where_there_is_no_full_screen(view: Loc
 
 def test_the_copied_picture_is_what_the_page_shows(view: Locator) -> None:
     view.get_by_role("slider", name="t", exact=True).press("ArrowRight")
+    expect(view.get_by_role("status")).to_contain_text(
+        view.locator(".cx-readout .cx-value").first.inner_text()
+    )
     view.evaluate("root => { navigator.clipboard.write = () => Promise.reject(new Error('may not')); }")
     with view.page.expect_download() as download:
         view.get_by_role("button", name="Copy as a picture").click()
@@ -293,3 +297,34 @@ def test_charts_are_sharp_and_change(context: BrowserContext, pages: dict[str, s
     assert shown(view) != before
     # Vectors, and text as text.
     assert "<text" in tab.evaluate("decodeURIComponent(document.querySelector('.cx-chart').src)")
+
+
+LIKE_JUPYTERLAB = """async ([code, state]) => {
+  const front = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+  const set = (name, value) => { state[name] = value; };
+  const model = { get: (name) => state[name], set, on() {}, off() {}, save_changes() {} };
+  const el = document.createElement("div");
+  front.default.render({ model, el });
+  document.querySelector("details").append(el);
+}"""
+
+
+def test_drawn_before_it_is_on_the_page_an_explorer_has_the_page_s_colours(browser: Browser) -> None:
+    """JupyterLab appends what a widget has drawn; here into what is closed. And nobody is told what nobody did."""
+    explorer = Explorer(
+        [Pad("z", (-1, 1), (-1, 1), 3, 3)], [Panel("image", np.zeros((9, 1, 8, 8), np.float32), ("z",))]
+    )
+    state = {name: value for name, value in explorer.get_state().items() if name != "layout"}
+    tab = browser.new_page(viewport={"width": 800, "height": 900})
+    tab.set_content("<body style='background: #111; color: #eee'><details><summary>More</summary></details>")
+    tab.evaluate(LIKE_JUPYTERLAB, [state["_esm"], state])
+    tab.locator("summary").click()
+    view = tab.locator(".cx")
+    expect(view).to_have_css("color-scheme", "dark")
+    axes = pixels(view.locator(".cx-board canvas").first)
+    assert axes.max() > 150, "lines and numbers as light as the text"
+    tab.wait_for_timeout(800)
+    expect(view.get_by_role("status")).to_have_text("")
+    view.locator(".cx-board input").first.press("ArrowRight")
+    expect(view.get_by_role("status")).to_have_text("z = (1.00, 0.00)")
+    tab.close()

@@ -168,3 +168,23 @@ def test_picture_and_controls_fit(opened: Callable[..., Page], width: int, heigh
             assert slider is not None
             assert slider["y"] + slider["height"] - picture["y"] < height
         page.close()
+
+
+def test_enlarged_on_a_phone_the_picture_stays_as_large_and_all_can_be_scrolled_to(
+    opened: Callable[..., Page],
+) -> None:
+    page = opened(DiffusionPlayground(), width=390, height=844)
+    view, picture = page.locator(".cx"), page.locator(".cx-plane").first
+    before = picture.bounding_box()
+    assert before is not None
+    page.get_by_role("button", name="Enlarge").click()
+    page.wait_for_function("document.fullscreenElement !== null")
+    page.wait_for_timeout(300)
+    after = picture.bounding_box()
+    assert after is not None
+    assert after["width"] > 0.9 * before["width"]
+    assert view.evaluate("root => root.scrollWidth - root.clientWidth") <= 0
+    assert view.locator(".cx-stage").evaluate("stage => stage.scrollHeight - stage.clientHeight") <= 1
+    last = view.locator(".cx-readout").last
+    last.scroll_into_view_if_needed()
+    expect(last).to_be_in_viewport(ratio=1)

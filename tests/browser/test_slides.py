@@ -165,6 +165,46 @@ def test_the_speaker_sees_the_notes_and_turns_the_pages_from_there(browser: Brow
     assert wrong == []
 
 
+def test_each_deck_has_notes_of_its_own(browser: Browser, tmp_path: Path) -> None:
+    """A page loaded anew, as the next deck, closes the window of the one before and opens another."""
+    context, tab, wrong = opened(browser)
+    body = '<div class="body"><p style="font-size: 2rem">Shown</p></div>'
+    path = toy(tmp_path / "toy", body, body)
+    for _ in range(2):
+        show(tab, path)
+        with context.expect_page() as second:
+            tab.keyboard.press("s")
+        notes = second.value
+        expect(notes.locator("main")).to_have_text("Said 1")
+        notes.keyboard.press("PageDown")
+        expect(tab.locator(".slide.now h2")).to_have_text("Headline 2")
+        expect(notes.locator("main")).to_have_text("Said 2")
+        assert len(context.pages) == 2
+        with notes.expect_event("close"):
+            tab.goto("about:blank")
+    context.close()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("place", ["", "0", "1.5", "-2", "Infinity", "words", "%", "99"])
+def test_an_address_that_names_no_slide_leads_to_one_all_the_same(
+    browser: Browser, tmp_path: Path, place: str
+) -> None:
+    context, tab, wrong = opened(browser)
+    body = '<div class="body"><p style="font-size: 2rem">Shown</p></div>'
+    path = toy(tmp_path / "toy", body, body, body)
+    show(tab, path)
+    tab.keyboard.press("ArrowRight")
+    tab.evaluate("place => { location.hash = place }", place)
+    tab.wait_for_function("/^#[13]$/.test(location.hash)")
+    expect(tab.locator(".slide.now")).to_have_count(1)
+    tab.goto("about:blank")
+    tab.goto(f"{path.as_uri()}#{place}")
+    expect(tab.locator(".slide.now")).to_have_attribute("id", "slide-3" if place == "99" else "slide-1")
+    context.close()
+    assert wrong == []
+
+
 def test_keys_belong_to_an_explorer_that_has_the_focus(browser: Browser, folder: Path) -> None:
     context, tab, _ = opened(browser)
     show(tab, folder / "04_vae.html")

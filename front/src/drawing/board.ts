@@ -81,15 +81,17 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
     if (before.length > 100) before.shift();
   }
   function put(next: readonly Stroke[]) {
+    pointer = null;
     remember();
     show(next);
   }
   function undo() {
+    pointer = null;
     const last = before.pop();
     if (last) show(last);
   }
 
-  // Pointers: only one draws at a time. ---------------------------------------------------------------------------
+  // Pointers: only one draws at a time, and no longer once something else has changed the drawing. -----------------
 
   let pointer: number | null = null;
   let last: Point = [0, 0]; // where it was

@@ -1,6 +1,7 @@
 // Draw a digit, and see what trained networks make of it.
 
 import type { AnyModel } from "@anywidget/types";
+import { makeCheck } from "../house/controls.ts";
 import { h } from "../house/dom.ts";
 import { makeFrame, type Tile } from "../house/frame.ts";
 import * as address from "./address.ts";
@@ -74,17 +75,10 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
       return node;
     }),
   );
-  const whether = h("input", { type: "checkbox", checked: true });
-  whether.addEventListener("change", () => {
-    centred = whether.checked;
+  const preparing = makeCheck("scale and centre the drawing, as MNIST's digits were", centred, (on) => {
+    centred = on;
     ask();
   });
-  const preparing = h(
-    "label",
-    { class: "cx-check" },
-    whether,
-    "scale and centre the drawing, as MNIST's digits were",
-  );
   const keys = h("p", { class: "dr-note" }, "Keys on the board: 0–9 · arrows · [ ] turn · + − · Backspace");
   const draw = h("div", { class: "cx-full dr-draw" }, board.node, tools, examples, preparing, keys);
 

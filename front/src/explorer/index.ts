@@ -3,6 +3,7 @@
 
 import { makeFrame, type Section } from "../house/frame.ts";
 import { clamp, distance, type Point } from "../house/numbers.ts";
+import { makeSaver } from "../house/saving.ts";
 import { read, write } from "./address.ts";
 import { makeChoice } from "./choice.ts";
 import { makePad } from "./pad.ts";
@@ -74,21 +75,14 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     if (values.index) model.set("index", values.index);
     if (values.position) model.set("position", values.position);
     quiet = false;
-    refresh();
-    save();
+    moved();
+    saver.soon();
   }
+  const saver = makeSaver(model, 30);
 
-  // Tell the kernel, if there is one: now and then, always the latest.
-  let saving: ReturnType<typeof setTimeout> | undefined;
-  function save() {
-    saving ??= setTimeout(() => {
-      saving = undefined;
-      try {
-        model.save_changes();
-      } catch {
-        // The kernel is gone: what is stored here goes on working.
-      }
-    }, 30);
+  function moved() {
+    refresh();
+    announce();
   }
 
   function refresh() {
@@ -108,7 +102,6 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
       now.dims[index.length] = now.dots ? nearestPoint(now.dots, now.shown) : 0;
     }
     for (const part of parts) part.update();
-    announce();
   }
 
   function receive() {
@@ -124,11 +117,9 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
 
   // A sentence for screen readers, once the reader has come to rest.
   let announcing: ReturnType<typeof setTimeout> | undefined;
-  let first = true;
   function announce() {
     clearTimeout(announcing);
-    if (!first) announcing = setTimeout(() => frame.say(sentence(app)), 500);
-    first = false;
+    announcing = setTimeout(() => frame.say(sentence(app)), 500);
   }
 
   function follow() {
@@ -139,8 +130,8 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     el.scrollIntoView({ block: "start" });
   }
 
-  model.on("change:index", refresh);
-  model.on("change:position", refresh);
+  model.on("change:index", moved);
+  model.on("change:position", moved);
   model.on("change:live_frame", receive);
   addEventListener("hashchange", follow);
   receive();
@@ -151,12 +142,12 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   follow();
 
   return () => {
-    model.off("change:index", refresh);
-    model.off("change:position", refresh);
+    model.off("change:index", moved);
+    model.off("change:position", moved);
     model.off("change:live_frame", receive);
     removeEventListener("hashchange", follow);
     clearTimeout(announcing);
-    clearTimeout(saving);
+    saver.stop();
     for (const part of parts) part.stop?.();
     frame.stop();
   };

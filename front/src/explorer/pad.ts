@@ -1,5 +1,6 @@
 // The map: a still layer (dots, axes) and above it a quick one (cursor, path), redrawn at each move.
 
+import { makeCheck } from "../house/controls.ts";
 import { h } from "../house/dom.ts";
 import type { Tile } from "../house/frame.ts";
 import { clamp, minus, niceTicks, offset, type Point, replaced, valueAt } from "../house/numbers.ts";
@@ -41,9 +42,16 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
     paint();
   });
   const decoded = app.panels.find((panel) => panel.sprite >= 0 && panel.strides[c]);
-  const box = decoded ? makeToggle("show the images on the map", paint) : null;
+  let images = false; // shown on the map, in place of axes
+  const box = decoded
+    ? makeCheck("show the images on the map", images, (on) => {
+        images = on;
+        paint();
+      })
+    : null;
   let lit = -1; // the class that stands out, -1: all
   let [width, height] = [0, 0];
+  let density = 1; // the canvases' pixels to one of CSS, as they were last painted
   let [ink, paper] = ["#000", "#fff"];
 
   // Each node sits in the middle of its cell; columns x rows cells fill the board.
@@ -95,21 +103,29 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
   // What the picture below the cursor depends on: which dots, and which decoded images.
   const scene = () => {
     const { dims } = app.now;
-    const images = decoded && box?.on() ? valueAt(decoded.frames, decoded.strides, replaced(dims, c, 0)) : -1;
-    return `${pad.strides ? offset(pad.strides, dims) : 0} ${images}`;
+    const first = images ? valueAt(decoded!.frames, decoded!.strides, replaced(dims, c, 0)) : -1;
+    return `${pad.strides ? offset(pad.strides, dims) : 0} ${first}`;
   };
   let painted = "";
+
+  /** A canvas's pen, in CSS pixels. */
+  function penOf(canvas: HTMLCanvasElement): Pen {
+    const g = canvas.getContext("2d")!;
+    g.setTransform(density, 0, 0, density, 0, 0);
+    return g;
+  }
 
   function paint() {
     painted = scene();
     [width, height] = [board.clientWidth, board.clientHeight];
     if (!width) return;
+    density = devicePixelRatio;
     for (const canvas of [below, above]) {
-      canvas.width = Math.round(width * devicePixelRatio);
-      canvas.height = Math.round(height * devicePixelRatio);
+      canvas.width = Math.round(width * density);
+      canvas.height = Math.round(height * density);
     }
     const g = penOf(below);
-    if (box?.on()) paintImages(g);
+    if (images) paintImages(g);
     else paintAxes(g);
     paintDots(g);
     trace();
@@ -241,7 +257,7 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
   });
   sizes.observe(board);
   const node = h("div", { class: "cx-pad" }, board);
-  const about = [caption, ...(legend ? [legend] : []), ...(box ? [box.node] : [])];
+  const about = [caption, ...(legend ? [legend] : []), ...(box ? [box] : [])];
   return {
     node: h("div", { class: "cx-control cx-full" }, ...about),
     tile: { node, picture: board, aspect, map: true },
@@ -266,13 +282,6 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
 
 const colorOf = (pad: PadState, label: number) => pad.palette[label % pad.palette.length];
 
-/** The canvas's pen, in CSS pixels. */
-function penOf(canvas: HTMLCanvasElement): Pen {
-  const g = canvas.getContext("2d")!;
-  g.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
-  return g;
-}
-
 /** A line on a wider one of another shade: seen on any ground. */
 function outlined(g: Pen, width: number, draw: () => void, line: string, rim: string): void {
   for (const { style, w } of [
@@ -285,12 +294,6 @@ function outlined(g: Pen, width: number, draw: () => void, line: string, rim: st
     g.lineWidth = w;
     g.stroke();
   }
-}
-
-function makeToggle(label: string, onChange: () => void) {
-  const toggle = h("input", { type: "checkbox" });
-  toggle.addEventListener("change", onChange);
-  return { node: h("label", { class: "cx-check" }, toggle, label), on: () => toggle.checked };
 }
 
 /** The classes; pressing one makes it stand out on the map. */

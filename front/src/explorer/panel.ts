@@ -37,9 +37,10 @@ function makeChart(app: App, panel: PanelState) {
   const node = h("img", { class: "cx-chart", alt: panel.title, draggable: false });
   const [height, width] = panel.tile!;
   node.style.aspectRatio = `${width} / ${height}`;
+  let shown = "";
   const update = () => {
     const address = app.charts[valueAt(panel.frames, panel.strides, app.now.dims)];
-    if (address && node.src !== address) node.src = address;
+    if (address && address !== shown) node.src = shown = address;
   };
   return { node, aspect: width / height, update };
 }

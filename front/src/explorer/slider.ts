@@ -1,3 +1,4 @@
+import { keepWhenScrolled, makePlayButton } from "../house/controls.ts";
 import { h } from "../house/dom.ts";
 import { replaced, valueAt } from "../house/numbers.ts";
 import type { App, SliderState, View } from "./types.ts";
@@ -33,30 +34,16 @@ export function makeSlider(app: App, slider: SliderState, c: number): View {
   };
 }
 
-/** A finger that begins on the slider and then scrolls the page leaves the slider where it was. */
-export function keepWhenScrolled(input: HTMLInputElement, restore: (before: number) => void): void {
-  let before = 0;
-  input.addEventListener("pointerdown", () => {
-    before = Number(input.value);
-  });
-  input.addEventListener("pointercancel", () => restore(before));
-}
-
 /** The button that steps through the values, and stops at the last. */
 function makePlayer(app: App, slider: SliderState, c: number) {
-  const button = h("button", { class: "cx-play", type: "button" });
-  let timer = 0;
-  const show = (playing: boolean) => {
-    button.setAttribute("aria-label", `${playing ? "Pause" : "Play"} ${slider.name}`);
-    button.innerHTML = playing ? PAUSE : PLAY;
-  };
+  let timer: ReturnType<typeof setInterval> | undefined;
   const stop = () => {
     clearInterval(timer);
-    timer = 0;
+    timer = undefined;
     show(false);
   };
-  button.addEventListener("click", () => {
-    if (timer) return stop();
+  const { node: button, show } = makePlayButton(slider.name, () => {
+    if (timer !== undefined) return stop();
     show(true);
     const last = slider.size - 1;
     if (app.now.dims[c] === last) app.set(c, 0);
@@ -64,11 +51,7 @@ function makePlayer(app: App, slider: SliderState, c: number) {
     timer = setInterval(() => {
       if (app.now.dims[c] < last) app.set(c, app.now.dims[c] + 1);
       if (app.now.dims[c] >= last) stop();
-    }, interval) as unknown as number;
+    }, interval);
   });
-  show(false);
   return { button, stop };
 }
-
-const PLAY = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4.5 2.5v11l9-5.5z"/></svg>';
-const PAUSE = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5h3v11H4zM9 2.5h3v11H9z"/></svg>';

@@ -28,12 +28,13 @@ export interface Frame {
   root: HTMLElement;
   /** Tells screen readers. */
   say(text: string): void;
-  /** Calls back at once and when the page's colours change: `ink` is that of its text, `paper` that of its ground. */
+  /** Calls back once it is on a page and when the page's colours change: `ink` of its text, `paper` of its ground. */
   onColors(paint: (ink: string, paper: string) => void): void;
   stop(): void;
 }
 
 const GAP = 14;
+const LEAST = 120; // pixels of height that pictures are given, however little is left
 const MOST = { width: 1000, height: 640 }; // pixels of a picture where it is not enlarged
 
 export function makeFrame(
@@ -63,7 +64,7 @@ export function makeFrame(
     flash(link);
   });
   const copy = tool("Copy as a picture", ICON.picture, async () => {
-    say(await copyPicture(pictureOf(root), title));
+    say(await copyPicture(root, title || "explorer").catch(() => "The picture could not be made."));
     flash(copy);
   });
   const large = tool("Enlarge", ICON.enlarge, () => enlarge(!isLarge()));
@@ -97,14 +98,17 @@ export function makeFrame(
 
   const isFilled = () => root.classList.contains("cx-fill");
   function layOut() {
-    root.classList.toggle("cx-fill", isLarge() || root.closest("[data-fill]") !== null);
+    const size = Number.parseFloat(getComputedStyle(root).fontSize);
+    const sided = head.clientWidth >= 50 * size; // as in house.css; on a narrow screen it is scrolled, as on its page
+    root.classList.toggle("cx-fill", (isLarge() && sided) || root.closest("[data-fill]") !== null);
     for (const stage of stages) stage.fit(isFilled());
   }
   // Only what pictures follow from is watched, not what follows from them: else a pixel could go back and forth.
   let width = 0;
   const sizes = new ResizeObserver((entries) => {
-    const wider = root.clientWidth !== width;
+    const [before, wider] = [width, root.clientWidth !== width];
     width = root.clientWidth;
+    if (!before && wider) recolor(); // it had no colours before: JupyterLab draws first and puts on the page then
     if (wider || (isFilled() && entries.some(({ target }) => target !== root))) layOut();
   });
   sizes.observe(root);
@@ -112,8 +116,11 @@ export function makeFrame(
   addEventListener("resize", layOut);
 
   const painters: ((ink: string, paper: string) => void)[] = [];
+  let ink = "";
   const recolor = () => {
-    const ink = getComputedStyle(root).color;
+    const now = getComputedStyle(root).color;
+    if (now === ink) return;
+    ink = now;
     root.style.colorScheme = isLight(ink) ? "dark" : "light";
     for (const paint of painters) paint(ink, isLight(ink) ? "#000" : "#fff");
   };
@@ -127,7 +134,7 @@ export function makeFrame(
     say,
     onColors(paint) {
       painters.push(paint);
-      recolor();
+      if (ink) paint(ink, isLight(ink) ? "#000" : "#fff");
     },
     stop() {
       sizes.disconnect();
@@ -183,14 +190,20 @@ function fitTiles(
   let height = fills ? stage.clientHeight : screenHeight() * (narrow ? (maps.length ? 0.66 : 0.45) : 0.68);
   if (fills) for (const other of section.wide ?? []) height -= other.offsetHeight + GAP;
   for (const map of maps) {
-    const w = Math.min(width, 0.55 * height * map.aspect);
+    const w = Math.min(width, 0.55 * Math.max(height, LEAST) * map.aspect);
     map.node.style.width = `${w}px`;
     height -= w / map.aspect + text(map) + GAP;
   }
   if (!rest.length) return;
   const aspects = rest.map(({ aspect }) => aspect);
   const most = Math.max(...rest.map(text));
-  const fitted = fit(aspects, { width, height: Math.max(height, 120) }, most, GAP, fills ? undefined : MOST);
+  const fitted = fit(
+    aspects,
+    { width, height: Math.max(height, LEAST) },
+    most,
+    GAP,
+    fills ? undefined : MOST,
+  );
   place(rest, fitted);
 }
 
@@ -228,7 +241,8 @@ const copied = (text: string): Promise<boolean> =>
   );
 
 /** To the clipboard, or where the page may not write there, as a file; says which. */
-async function copyPicture(canvas: HTMLCanvasElement, title: string): Promise<string> {
+async function copyPicture(root: HTMLElement, title: string): Promise<string> {
+  const canvas = pictureOf(root);
   const blob = new Promise<Blob>((resolve, reject) => {
     canvas.toBlob((made) => (made ? resolve(made) : reject(new Error("no picture"))), "image/png");
   });

@@ -1,4 +1,5 @@
 // What the reader moves, in the looks of the house's frame.
+import { keepWhenScrolled, makeCheck } from "../house/controls.ts";
 import { h } from "../house/dom.ts";
 
 /** A slider over a list of values; `show` says one of them. */
@@ -22,12 +23,8 @@ export function slider<T>(
     change(value);
   };
   input.addEventListener("input", moved);
-  let before = input.value; // a finger that goes on to scroll the page leaves the slider where it was
-  input.addEventListener("pointerdown", () => {
-    before = input.value;
-  });
-  input.addEventListener("pointercancel", () => {
-    input.value = before;
+  keepWhenScrolled(input, (before) => {
+    input.value = String(before);
     moved();
   });
   set(start);
@@ -67,10 +64,20 @@ export function choice<T extends string>(
   );
 }
 
-export function check(name: string, start: boolean, change: (on: boolean) => void): HTMLElement {
-  const input = h("input", { type: "checkbox", checked: start });
-  input.addEventListener("change", () => change(input.checked));
-  return h("label", { class: "cx-check" }, input, name);
+/** What is drawn, of what can be: a box for each, by the key that it switches. */
+export function layers<K extends string>(
+  shows: Record<K, boolean>,
+  names: Record<K, string>,
+  changed: () => void,
+): HTMLElement {
+  const boxes = (Object.entries(names) as [K, string][]).map(([key, name]) => {
+    const box = makeCheck(name, shows[key], (on) => {
+      shows[key] = on;
+      changed();
+    });
+    return h("div", {}, box);
+  });
+  return h("div", { class: "cx-control" }, ...boxes);
 }
 
 export function button(name: string, press: () => void): HTMLButtonElement {
@@ -78,21 +85,6 @@ export function button(name: string, press: () => void): HTMLButtonElement {
   node.addEventListener("click", press);
   return node;
 }
-
-/** A round button that plays and pauses. */
-export function player(what: string, toggle: () => void) {
-  const node = h("button", { type: "button", class: "cx-play" });
-  node.addEventListener("click", toggle);
-  const show = (playing: boolean) => {
-    node.setAttribute("aria-label", `${playing ? "Pause" : "Play"} ${what}`);
-    node.innerHTML = playing ? PAUSE : PLAY;
-  };
-  show(false);
-  return { node, show };
-}
-
-const PLAY = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4.5 2.5v11l9-5.5z"/></svg>';
-const PAUSE = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5h3v11H4zM9 2.5h3v11H9z"/></svg>';
 
 /** Numbers with a name; `maximum` gives a bar. */
 export function readout(name: string, maximum?: number) {

@@ -9,7 +9,6 @@ import type { Random } from "./random.ts";
  */
 export interface Density {
   name: string;
-  parts: string; // what the eight parts are
   std: number;
   centres: Float64Array;
   centre(u: number): [number, number]; // for u uniform in [0, 1)
@@ -17,33 +16,38 @@ export interface Density {
 
 const density = (
   name: string,
-  parts: string,
   std: number,
   count: number,
   centre: (u: number) => [number, number],
 ): Density => {
   const centres = new Float64Array(2 * count);
   for (let k = 0; k < count; k++) centres.set(centre((k + 0.5) / count), 2 * k);
-  return { name, parts, std, centres, centre };
+  return { name, std, centres, centre };
 };
 
 export const DENSITIES = {
-  gaussians: density("8 Gaussians", "modes", 0.15, 8, (u) => {
+  gaussians: density("8 Gaussians", 0.15, 8, (u) => {
     const angle = (2 * Math.PI * Math.floor(8 * u)) / 8;
     return [2 * Math.cos(angle), 2 * Math.sin(angle)];
   }),
-  moons: density("two moons", "pieces", 0.1, 256, (u) => {
+  moons: density("two moons", 0.1, 256, (u) => {
     const upper = u < 0.5 ? 1.4 : -1.4;
     const angle = Math.PI * ((2 * u) % 1);
     return [upper * (Math.cos(angle) - 0.5), upper * (Math.sin(angle) - 0.25)];
   }),
-  swiss_roll: density("Swiss roll", "pieces", 0.05, 400, (u) => {
+  swiss_roll: density("Swiss roll", 0.05, 400, (u) => {
     const angle = 1.5 * Math.PI * (1 + 2 * u);
     return [(angle * Math.cos(angle)) / 6, (angle * Math.sin(angle)) / 6];
   }),
 } satisfies Record<string, Density>;
 
 export type DensityName = keyof typeof DENSITIES;
+
+export const DENSITY_NAMES: Record<DensityName, string> = {
+  gaussians: DENSITIES.gaussians.name,
+  moons: DENSITIES.moons.name,
+  swiss_roll: DENSITIES.swiss_roll.name,
+};
 
 /** n points (n, 2). */
 export function drawPoints({ centre, std }: Density, n: number, random: Random): Float64Array {

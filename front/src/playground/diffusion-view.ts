@@ -1,11 +1,11 @@
 // A diffusion model of the plane, trained before the reader's eyes, while points go back from noise.
+import { makePlayButton } from "../house/controls.ts";
 import { h } from "../house/dom.ts";
-import { check, choice, player, readout, sign, slider } from "./controls.ts";
+import { choice, layers, readout, sign, slider } from "./controls.ts";
 import { DIFFUSION_LR } from "./defaults.ts";
-import { DENSITIES, type DensityName, drawPoints, quality } from "./densities.ts";
+import { DENSITIES, DENSITY_NAMES, type DensityName, drawPoints, quality } from "./densities.ts";
 import { alphaBar, bestLoss, Diffusion, idealNoise, noisy, timeSteps, wayBack } from "./diffusion.ts";
 import { Chart, COLORS, Plane, places } from "./drawing.ts";
-import { names } from "./gan-view.ts";
 import { Random } from "./random.ts";
 import { type Play, RUN } from "./stage.ts";
 
@@ -48,7 +48,14 @@ export function diffusionPlay(
   let judged: Float64Array; // noise by which the arrows are judged
   let lately: number[] = [];
   let ideal = { t: -1, arrows: grid };
-  let chart: Chart | null = null;
+  let best = 0;
+  const chart = new Chart(
+    "The loss over the training steps",
+    [{ name: "loss", color: COLORS.blue, dash: [] }],
+    1,
+    RUN,
+    [],
+  );
 
   // The way back: the states of the pass that is shown, and of the one that is being computed.
   let times = timeSteps(state.steps);
@@ -75,7 +82,7 @@ export function diffusionPlay(
     }
     if (made.length === times.length) ended = made[times.length - 1];
   }
-  function film0() {
+  function rewind() {
     times = timeSteps(state.steps);
     clock = 0;
     at = 0;
@@ -93,22 +100,26 @@ export function diffusionPlay(
     lately = [];
     ended = null;
     ideal = { t: -1, arrows: grid };
-    chart?.reset(RUN);
+    chart.reset(RUN);
     while (model.steps < steps) step();
-    film0();
+    rewind();
   }
   function step() {
     const loss = model.step();
     lately = [...lately.slice(-99), loss];
-    chart?.add(model.steps - 1, [loss]);
+    chart.add(model.steps - 1, [loss]);
+  }
+  function markBest() {
+    best = bestLoss(density(), 3000, new Random(5));
+    chart.mark([{ at: best, name: "best possible" }]);
   }
   const change = (changed: Partial<DiffusionState>, fresh = false) => {
     Object.assign(state, changed);
     model.lr = state.lr;
     if (fresh) {
-      chart = newChart();
+      markBest();
       begin(OPENING);
-    } else film0();
+    } else rewind();
     redraw(fresh);
     save();
   };
@@ -139,7 +150,7 @@ export function diffusionPlay(
       redraw(false);
     },
   );
-  const reel = player("the way back", () => setFilm(!film));
+  const reel = makePlayButton("the way back", () => setFilm(!film));
   timer.node.querySelector(".cx-slide")!.prepend(reel.node);
   timer.node.classList.add("cx-time");
   // Who takes hold of the slider stops the film, even where the slider cannot move further.
@@ -148,26 +159,12 @@ export function diffusionPlay(
     if (/^(Arrow|Home|End|Page)/.test(key)) setFilm(false);
   });
   function setFilm(on: boolean) {
-    if (on && !film) film0();
+    if (on && !film) rewind();
     film = on;
     reel.show(on);
   }
 
-  let best = 0;
-  const canvas = new Chart(
-    "The loss over the training steps",
-    [{ name: "loss", color: COLORS.blue, dash: [] }],
-    1,
-    RUN,
-    [],
-  );
-  function newChart() {
-    best = bestLoss(density(), 3000, new Random(5));
-    canvas.reset(RUN);
-    canvas.mark([{ at: best, name: "best possible" }]);
-    return canvas;
-  }
-  chart = newChart();
+  markBest();
   begin(OPENING);
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   setFilm(!still);
@@ -188,7 +185,6 @@ export function diffusionPlay(
   const arrowsOf = (eps: Float64Array, t: number) => eps.map((value) => -Math.sqrt(1 - alphaBar[t]) * value);
 
   return {
-    title: "Diffusion, trained before your eyes",
     hint: "Try: start again and watch the arrows turn. Drag t. Then take 3 steps instead of 50.",
     unit: "step",
     plane,
@@ -200,43 +196,24 @@ export function diffusionPlay(
       sign("➡", COLORS.blue, "the network’s arrows"),
       sign("→", "inherit", "the ideal ones"),
     ),
-    chart: canvas,
+    chart,
     controls: [
-      choice("data", names(), state.density, (name) => change({ density: name }, true)),
+      choice("data", DENSITY_NAMES, state.density, (name) => change({ density: name }, true)),
       slider("steps of the way back", STEPS, state.steps, String, (steps) => change({ steps })).node,
       choice("sampler", { ddim: "DDIM", ddpm: "DDPM, new noise" }, state.sampler, (sampler) =>
         change({ sampler }),
       ),
       slider("learning rate", RATES, state.lr, String, (lr) => change({ lr })).node,
       slider("seed", [0, 1, 2, 3, 4, 5, 6, 7], state.seed, String, (seed) => change({ seed }, true)).node,
-      h(
-        "div",
-        { class: "cx-control" },
-        ...(
-          [
-            ["the network’s arrows", "learned"],
-            ["the ideal arrows", "ideal"],
-            ["the data", "data"],
-          ] as const
-        ).map(([name, key]) =>
-          h(
-            "div",
-            {},
-            check(name, true, (on) => {
-              shows[key] = on;
-              redraw(false);
-            }),
-          ),
-        ),
+      layers(shows, { learned: "the network’s arrows", ideal: "the ideal arrows", data: "the data" }, () =>
+        redraw(false),
       ),
     ],
     buttons: [timer.node],
     readouts: Object.values(said),
     steps: () => model.steps,
     step,
-    reset: () => {
-      begin();
-    },
+    reset: () => begin(),
     move(seconds) {
       if (!film) {
         // The same moment, by the network as it is now: a pass at a time, a few steps a picture.
@@ -250,7 +227,7 @@ export function diffusionPlay(
       }
       clock += seconds;
       if (clock > FILM + HOLD) {
-        film0();
+        rewind();
         return true;
       }
       const due = Math.min(state.steps, Math.floor((clock / FILM) * state.steps));

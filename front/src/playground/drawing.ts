@@ -12,6 +12,7 @@ export class Plane {
   ink = "#000";
   paper = "#fff";
   private readonly g: CanvasRenderingContext2D;
+  private readonly small = h("canvas", { width: COLUMNS, height: ROWS }); // the field, a pixel a place
   private scale = 100; // pixels of the canvas to a unit of the plane
   private pixel = 1; // pixels of the canvas to one of the page
 
@@ -42,8 +43,7 @@ export class Plane {
   /** Shares (rows × columns, from `places`) as a colour between red (0) and blue (1), clear at one half. */
   field(values: Float64Array): void {
     const { g } = this;
-    const small = new OffscreenCanvas(COLUMNS, ROWS);
-    const pen = small.getContext("2d")!;
+    const pen = this.small.getContext("2d")!;
     const image = pen.createImageData(COLUMNS, ROWS);
     for (let k = 0; k < values.length; k++) {
       const share = 2 * values[k] - 1;
@@ -52,7 +52,7 @@ export class Plane {
     }
     pen.putImageData(image, 0, 0);
     g.imageSmoothingEnabled = true;
-    g.drawImage(small, 0, 0, this.node.width, this.node.height);
+    g.drawImage(this.small, 0, 0, this.node.width, this.node.height);
   }
 
   dots(x: Float64Array, color: string, radius: number, alpha = 1): void {
@@ -158,7 +158,7 @@ export function places(columns = COLUMNS, rows = ROWS): Float64Array {
 
 export interface Curve {
   name: string;
-  color: string | null; // null: the ink
+  color: string;
   dash: number[];
 }
 
@@ -257,7 +257,7 @@ export class Chart {
       g.fillText(name, right + 4, y(at));
     }
     for (const [k, { color, dash }] of this.curves.entries()) {
-      g.strokeStyle = color ?? this.ink;
+      g.strokeStyle = color;
       g.lineWidth = 1.6;
       g.setLineDash(dash);
       g.beginPath();

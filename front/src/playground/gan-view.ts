@@ -1,10 +1,11 @@
 // The game of a GAN in the plane, played before the reader's eyes.
 import { h } from "../house/dom.ts";
 import { minus } from "../house/numbers.ts";
-import { check, choice, readout, sign, slider } from "./controls.ts";
+import { choice, layers, readout, sign, slider } from "./controls.ts";
 import { GAN_DEFAULTS } from "./defaults.ts";
 import {
   DENSITIES,
+  DENSITY_NAMES,
   type DensityName,
   drawPoints,
   energyDistance,
@@ -99,7 +100,6 @@ export function ganPlay(state: GanState, redraw: (fresh: boolean) => void, save:
 
   begin(OPENING);
   return {
-    title: "A GAN, trained before your eyes",
     hint: "Try: give G five turns a round, set R1 to 0 and start again. Then set R1 to 20 and start again.",
     unit: "round",
     plane,
@@ -115,7 +115,7 @@ export function ganPlay(state: GanState, redraw: (fresh: boolean) => void, save:
     ),
     chart,
     controls: [
-      choice("data", names(), state.density, (density) => change({ density }, true)),
+      choice("data", DENSITY_NAMES, state.density, (density) => change({ density }, true)),
       turns("D’s turns a round", "turnsD"),
       turns("G’s turns a round", "turnsG"),
       slider("R1 penalty, γ", PENALTIES, state.r1, String, (r1) => change({ r1 })).node,
@@ -128,26 +128,7 @@ export function ganPlay(state: GanState, redraw: (fresh: boolean) => void, save:
         (loss) => change({ loss }),
       ),
       slider("seed", [0, 1, 2, 3, 4, 5, 6, 7], state.seed, String, (seed) => change({ seed }, true)).node,
-      h(
-        "div",
-        { class: "cx-control" },
-        ...(
-          [
-            ["D’s answer", "field"],
-            ["arrows", "arrows"],
-            ["G’s net", "grid"],
-          ] as const
-        ).map(([name, key]) =>
-          h(
-            "div",
-            {},
-            check(name, true, (on) => {
-              shows[key] = on;
-              redraw(false);
-            }),
-          ),
-        ),
-      ),
+      layers(shows, { field: "D’s answer", arrows: "arrows", grid: "G’s net" }, () => redraw(false)),
     ],
     buttons: [],
     readouts: Object.values(said),
@@ -185,12 +166,6 @@ export function ganPlay(state: GanState, redraw: (fresh: boolean) => void, save:
     },
   };
 }
-
-export const names = (): Record<DensityName, string> => ({
-  gaussians: DENSITIES.gaussians.name,
-  moons: DENSITIES.moons.name,
-  swiss_roll: DENSITIES.swiss_roll.name,
-});
 
 /** The lines of a grid over the noise in [-2, 2]², each of `NODES` points: those along one axis, then the others. */
 function latentGrid(): Float64Array {

@@ -1,7 +1,8 @@
 // What both playgrounds share: the frame, the buttons that play, and the loop that trains and draws.
+import { makePlayButton } from "../house/controls.ts";
 import { h } from "../house/dom.ts";
 import { makeFrame } from "../house/frame.ts";
-import { button, player, type readout, slider } from "./controls.ts";
+import { button, type readout, slider } from "./controls.ts";
 import { ASPECT, type Chart, type Plane } from "./drawing.ts";
 
 export const RUN = 2000; // steps after which training pauses of itself
@@ -10,7 +11,6 @@ const SPEEDS = [1 / 16, 1 / 4, 1, 2, 4, 8] as const;
 const BUDGET = 14; // milliseconds of a picture's time that training may take, so that 30 pictures a second are left
 
 export interface Play {
-  title: string;
   hint: string;
   unit: string; // what a step is called
   plane: Plane;
@@ -36,8 +36,12 @@ export interface Model {
   save_changes(): void;
 }
 
-/** Shows a playground in `el`; returns what ends it, and `redraw` for its controls. */
-export function show(el: HTMLElement, make: (redraw: (fresh: boolean) => void) => Play): () => void {
+/** Shows a playground in `el`; returns what ends it. `make` gets `redraw` for its controls; fresh: another run. */
+export function show(
+  el: HTMLElement,
+  title: string,
+  make: (redraw: (fresh: boolean) => void) => Play,
+): () => void {
   let dirty = true;
   let end = RUN;
   let playing = false;
@@ -51,7 +55,7 @@ export function show(el: HTMLElement, make: (redraw: (fresh: boolean) => void) =
     if (fresh) restart();
   });
 
-  const main = player("the training", () => setPlaying(!playing));
+  const main = makePlayButton("the training", () => setPlaying(!playing));
   const one = button("One step", () => {
     setPlaying(false);
     train();
@@ -74,7 +78,7 @@ export function show(el: HTMLElement, make: (redraw: (fresh: boolean) => void) =
   );
   const bar = h("div", { class: "cx-transport" }, main.node, one, again, ...play.buttons, count);
   const tile = h("figure", { class: "cx-panel" }, play.plane.node, h("figcaption", {}, play.caption));
-  const frame = makeFrame({ title: play.title, hint: play.hint }, [
+  const frame = makeFrame({ title, hint: play.hint }, [
     {
       controls: [...play.controls, pace.node],
       tiles: [{ node: tile, picture: play.plane.node, aspect: ASPECT, map: true }],
@@ -125,9 +129,10 @@ export function show(el: HTMLElement, make: (redraw: (fresh: boolean) => void) =
       const begun = performance.now();
       while (owed >= 1 && performance.now() - begun < BUDGET) {
         owed--;
-        if (play.steps() === end - 1) setPlaying(false);
         train();
-        if (!playing) break;
+        if (play.steps() < end) continue;
+        setPlaying(false);
+        break;
       }
     }
     if (play.move(seconds)) dirty = true;
