@@ -12,6 +12,7 @@ from course_utils.authoring import slides
 from course_utils.authoring.kernel import NotebookError
 from course_utils.authoring.notebooks import STATE, VIEW
 from course_utils.authoring.slides import Deck, marks_of, read_deck, statement
+from course_utils.authoring.stored import own_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -239,3 +240,19 @@ def test_an_unmarked_notebook_has_no_deck(tmp_path: Path) -> None:
     ipynb = notebook(tmp_path, {})
     assert slides.build([ipynb], tmp_path / "out") == []
     assert [path.name for path in (tmp_path / "out").glob("*.html")] == ["index.html"]
+
+
+def test_a_folder_that_somebody_else_has_filled_is_left_alone(tmp_path: Path) -> None:
+    theirs = tmp_path / "documents"
+    theirs.mkdir()
+    (theirs / "thesis.tex").write_text("all of it")
+    for taken in (theirs, theirs / "thesis.tex"):
+        with pytest.raises(NotebookError, match="has not written"):
+            own_folder(taken)
+    assert (theirs / "thesis.tex").read_text() == "all of it"
+    for ours in (tmp_path / "a" / "slides", tmp_path / "a" / "slides"):  # made, and then emptied
+        own_folder(ours)
+        (ours / "page.html").touch()
+    assert (tmp_path / "a" / "slides" / "page.html").exists()
+    own_folder(tmp_path / "a" / "slides")
+    assert not (tmp_path / "a" / "slides" / "page.html").exists()

@@ -14,6 +14,7 @@ from nbconvert.exporters.html import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
+from course_utils import explorers
 from course_utils.authoring.kernel import NotebookError
 from course_utils.authoring.notebooks import STATE, VIEW, write_text
 
@@ -126,8 +127,14 @@ def to_html(ipynb: Path | str) -> str:
 
 
 def state_of(model: NotebookNode) -> dict[str, Any]:
-    """A widget's stored state; what are bytes in it, which lie beside it, in base64."""
-    return {**model["state"], **{buffer["path"][0]: buffer["data"] for buffer in model.get("buffers", [])}}
+    """A widget's stored state; what are bytes in it, which lie beside it, in base64.
+
+    Its front end, too, if it is not one of the course's explorers: these have today's.
+    """
+    state = {**model["state"], **{buffer["path"][0]: buffer["data"] for buffer in model.get("buffers", [])}}
+    module, _, name = state.get("_anywidget_id", "").rpartition(".")
+    kind = getattr(explorers, name, None) if module == explorers.__name__ else None
+    return state if kind is None else {**state, "_esm": str(kind._esm)}
 
 
 def _widget_place(model: str, data: NotebookNode) -> str:

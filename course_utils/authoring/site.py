@@ -22,7 +22,7 @@ from course_utils.authoring.notebooks import VIEW, repository_address, write_tex
 from course_utils.authoring.pages import WIDGET_SCRIPT
 from course_utils.authoring.site_extension import mended
 from course_utils.authoring.site_notebooks import mark_claims, mark_words, read_page, with_bar, words_of
-from course_utils.authoring.stored import living, scripts, take_widgets, write_states
+from course_utils.authoring.stored import living, own_folder, scripts, take_widgets, write_states
 from course_utils.explorers import DiffusionPlayground, GanPlayground
 from course_utils.explorers.drawing import FRONT_END, drawing_state, still_picture
 
@@ -32,10 +32,11 @@ PAGES = ("index.md", "play.md", "draw.md", "start.md", "teaching.md")
 
 
 def build(out: Path | str) -> None:
-    """Write the site into a folder, which is replaced.
+    """Write the site into a folder, in place of one written there before.
 
     Raises:
-        NotebookError: a formula cannot be shown, or a figure's alternative text is missing its figure.
+        NotebookError: the folder holds anything else, a formula cannot be shown, or a figure's alternative text is
+            missing its figure.
         RuntimeError: Sphinx found a fault, which it has printed.
     """
     out = Path(out)
@@ -49,8 +50,8 @@ def build(out: Path | str) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         for page in pages.rglob("*.html"):
             page.write_text(mended(page.read_text(encoding="utf-8")), encoding="utf-8")
-        shutil.rmtree(out, ignore_errors=True)
-        shutil.copytree(pages, out)
+        own_folder(out)
+        shutil.copytree(pages, out, dirs_exist_ok=True)
 
 
 def write_sources(source: Path) -> None:

@@ -26,6 +26,7 @@ from course_utils.authoring.stored import (
     alternative_texts,
     is_figure,
     living,
+    own_folder,
     picture,
     scripts,
     take_widgets,
@@ -354,12 +355,12 @@ def _html(title: str, body: str, tags: str) -> str:
 
 
 def build(notebooks: list[Path], out: Path) -> list[Deck]:
-    """Write the decks of those notebooks that have marks into a folder, which is replaced.
+    """Write the decks of those notebooks that have marks into a folder, in place of those written there before.
 
     Raises:
-        NotebookError: see `read_deck`.
+        NotebookError: the folder holds anything else; see also `read_deck`.
     """
-    shutil.rmtree(out, ignore_errors=True)
+    own_folder(out)
     shutil.copytree(LOOKS, out / "files")
     write_text(out / "files" / "explorers.js", f"{{const page = window.courseExplorers;{WIDGET_SCRIPT}}}\n")
     decks = [deck for deck in (read_deck(path, out) for path in notebooks) if deck.slides]

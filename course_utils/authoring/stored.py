@@ -6,6 +6,7 @@ Nothing is run. Figures and explorers' states become files beside the page, so t
 import base64
 import html
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from typing import Any
 from nbformat import NotebookNode
 from PIL import Image
 
-from course_utils import explorers
 from course_utils.authoring.kernel import NotebookError
 from course_utils.authoring.notebooks import STATE, VIEW, parse, write_text
 from course_utils.authoring.pages import front_ends, state_of
@@ -44,19 +44,29 @@ def texts_of_figures(cell: NotebookNode, alts: list[str]) -> Iterator[str]:
     return iter(alts or [""] * figures)
 
 
+MARK = ".written-by-the-course"
+
+
+def own_folder(out: Path) -> None:
+    """Empty a folder that was written before, or make it; what is anybody else's is left alone.
+
+    Raises:
+        NotebookError: the folder holds what was not written here.
+    """
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARK).exists())):
+        raise NotebookError(
+            f"{out} holds something that this command has not written; name another folder with --out, or remove it"
+        )
+    if out.exists():
+        shutil.rmtree(out)
+    out.mkdir(parents=True)
+    (out / MARK).touch()
+
+
 def take_widgets(nb: NotebookNode) -> dict[str, Any]:
-    """The states of a notebook's explorers, which it no longer has afterwards; their front end is today's."""
+    """The states of a notebook's explorers, which it no longer has afterwards."""
     models = nb.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
-    return {
-        name: {**state_of(model), "_esm": _front_end(model["state"])}
-        for name, model in models.items()
-        if "_esm" in model["state"]
-    }
-
-
-def _front_end(state: dict[str, Any]) -> str:
-    """The code of today's class of this explorer."""
-    return str(getattr(explorers, state["_anywidget_id"].rpartition(".")[2])._esm)
+    return {name: state_of(model) for name, model in models.items() if "_esm" in model["state"]}
 
 
 def living(model: str, state: dict[str, Any], data: NotebookNode, file: Path, address: str) -> str:
