@@ -50,6 +50,7 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
   let strokes = first;
   let untouched = true; // the first stroke takes the place of what lay there
   const before: (readonly Stroke[])[] = [];
+  let pointer: number | null = null; // the one that draws
   const board: Board = { node, strokes: () => strokes, put, undo, erasing: false };
 
   function show(next: readonly Stroke[]) {
@@ -80,18 +81,21 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
     before.push(strokes);
     if (before.length > 100) before.shift();
   }
+  // Another drawing under a pen that still lies on the board: it draws on when it is set down anew.
   function put(next: readonly Stroke[]) {
+    pointer = null;
     remember();
     show(next);
   }
   function undo() {
+    pointer = null;
     const last = before.pop();
     if (last) show(last);
   }
 
   // Pointers: only one draws at a time. ---------------------------------------------------------------------------
 
-  let pointer: number | null = null;
+  let rubs = false; // whether it erases
   let last: Point = [0, 0]; // where it was
   function at(event: PointerEvent): Point {
     const box = canvas.getBoundingClientRect();
@@ -103,25 +107,30 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
   function touch(points: readonly Point[]) {
     const path = [last, ...points];
     last = path[points.length];
-    if (board.erasing) show(points.reduce((rest, to, k) => erased(rest, path[k], to, RUBBER), [...strokes]));
+    if (rubs) show(points.reduce((rest, to, k) => erased(rest, path[k], to, RUBBER), [...strokes]));
     else show([...strokes.slice(0, -1), [...strokes[strokes.length - 1], ...points]]);
   }
   node.addEventListener("pointerdown", (event) => {
-    if (pointer !== null || event.button > 0) return;
+    if ((pointer !== null && pointer !== event.pointerId) || event.button > 0) return;
     pointer = event.pointerId;
+    rubs = board.erasing;
     node.setPointerCapture(pointer);
     node.classList.add("cx-pointed");
     remember();
     last = at(event);
-    if (board.erasing) touch([last]);
+    if (rubs) touch([last]);
     else show([...(untouched ? [] : strokes), [last]]);
   });
   node.addEventListener("pointermove", (event) => {
     if (event.pointerId !== pointer) return;
+    if (!event.buttons) {
+      pointer = null; // it was lifted where the page could not see it, as while a dialog was open
+      return;
+    }
     const events = event.getCoalescedEvents?.() ?? [];
     touch((events.length ? events : [event]).map(at));
   });
-  for (const name of ["pointerup", "pointercancel"] as const)
+  for (const name of ["pointerup", "pointercancel", "lostpointercapture"] as const)
     node.addEventListener(name, (event) => {
       if (event.pointerId === pointer) pointer = null;
     });

@@ -44,6 +44,7 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
   const box = decoded ? makeToggle("show the images on the map", paint) : null;
   let lit = -1; // the class that stands out, -1: all
   let [width, height] = [0, 0];
+  let pixel = 1; // pixels of the canvases to one of the page, as they were painted
   let [ink, paper] = ["#000", "#fff"];
 
   // Each node sits in the middle of its cell; columns x rows cells fill the board.
@@ -104,11 +105,12 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
     painted = scene();
     [width, height] = [board.clientWidth, board.clientHeight];
     if (!width) return;
+    pixel = devicePixelRatio;
     for (const canvas of [below, above]) {
-      canvas.width = Math.round(width * devicePixelRatio);
-      canvas.height = Math.round(height * devicePixelRatio);
+      canvas.width = Math.round(width * pixel);
+      canvas.height = Math.round(height * pixel);
     }
-    const g = penOf(below);
+    const g = penOf(below, pixel);
     if (box?.on()) paintImages(g);
     else paintAxes(g);
     paintDots(g);
@@ -196,7 +198,7 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
   function trace() {
     const { shown, position, dots, dims } = app.now;
     if (!width || !shown) return;
-    const g = penOf(above);
+    const g = penOf(above, pixel);
     g.clearRect(0, 0, width, height);
     if (pad.paths) tracePath(g);
     const [x, y] = [px(position[0]), py(position[1])];
@@ -253,7 +255,8 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
       for (const input of [across, up]) input.setAttribute("aria-valuetext", where);
       caption.textContent = where;
       if (app.now.fresh) caption.append(h("span", { class: "cx-live" }, "decoded live"));
-      if (scene() !== painted) paint();
+      // The window may have gone to a screen with other pixels.
+      if (scene() !== painted || pixel !== devicePixelRatio) paint();
       else trace();
     },
     recolor(newInk, newPaper) {
@@ -267,9 +270,9 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
 const colorOf = (pad: PadState, label: number) => pad.palette[label % pad.palette.length];
 
 /** The canvas's pen, in CSS pixels. */
-function penOf(canvas: HTMLCanvasElement): Pen {
+function penOf(canvas: HTMLCanvasElement, pixel: number): Pen {
   const g = canvas.getContext("2d")!;
-  g.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+  g.setTransform(pixel, 0, 0, pixel, 0, 0);
   return g;
 }
 

@@ -59,8 +59,10 @@ export function makeFrame(
   const link = tool("Copy a link to this state", ICON.link, async () => {
     const text = address?.();
     if (!text) return;
-    say((await copied(text)) ? "Copied the link." : `The link: ${text}`);
-    flash(link);
+    if (await copied(text)) {
+      say("Copied the link.");
+      flash(link);
+    } else prompt("This page may not write to the clipboard. Copy the link from here:", text);
   });
   const copy = tool("Copy as a picture", ICON.picture, async () => {
     say(await copyPicture(pictureOf(root), title));
@@ -112,8 +114,11 @@ export function makeFrame(
   addEventListener("resize", layOut);
 
   const painters: ((ink: string, paper: string) => void)[] = [];
+  let ink = "";
   const recolor = () => {
-    const ink = getComputedStyle(root).color;
+    const now = getComputedStyle(root).color;
+    if (now === ink) return; // most changes of the page's attributes change no colour
+    ink = now;
     root.style.colorScheme = isLight(ink) ? "dark" : "light";
     for (const paint of painters) paint(ink, isLight(ink) ? "#000" : "#fff");
   };
@@ -127,6 +132,7 @@ export function makeFrame(
     say,
     onColors(paint) {
       painters.push(paint);
+      ink = "";
       recolor();
     },
     stop() {
