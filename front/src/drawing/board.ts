@@ -68,14 +68,15 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
       g.textAlign = "center";
       g.fillText("draw here", SIZE / 2, SIZE / 2);
     }
+    for (const [first, ...rest] of strokes) drawLine(first, rest);
+  }
+  function drawLine(from: Point, to: readonly Point[]) {
     g.strokeStyle = "#fff";
     g.lineWidth = PEN * SIZE;
     g.lineCap = g.lineJoin = "round";
-    for (const stroke of strokes) {
-      g.beginPath();
-      for (const [x, y] of [stroke[0], ...stroke]) g.lineTo(x * SIZE, y * SIZE);
-      g.stroke();
-    }
+    g.beginPath();
+    for (const [x, y] of [from, from, ...to]) g.lineTo(x * SIZE, y * SIZE);
+    g.stroke();
   }
   function remember() {
     before.push(strokes);
@@ -108,7 +109,11 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
     const path = [last, ...points];
     last = path[points.length];
     if (rubs) show(points.reduce((rest, to, k) => erased(rest, path[k], to, RUBBER), [...strokes]));
-    else show([...strokes.slice(0, -1), [...strokes[strokes.length - 1], ...points]]);
+    else {
+      strokes = [...strokes.slice(0, -1), [...strokes[strokes.length - 1], ...points]];
+      drawLine(path[0], points); // the rest stands: a long scribble costs no more than a short one
+      changed();
+    }
   }
   node.addEventListener("pointerdown", (event) => {
     if ((pointer !== null && pointer !== event.pointerId) || event.button > 0) return;
