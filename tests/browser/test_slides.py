@@ -247,7 +247,9 @@ def test_keys_of_other_alphabets_and_the_overview_by_keyboard(browser: Browser, 
     expect(tab.locator("#slide-3")).to_be_hidden()
     tab.keyboard.press("Shift+Space")
     expect(tab.locator("#slide-1")).to_be_visible()
-    tab.evaluate("void (history.replaceState = () => { throw new DOMException('too often', 'SecurityError') })")
+    tab.evaluate(
+        "void (history.replaceState = () => { throw new DOMException('too often', 'SecurityError') })"
+    )
     tab.keyboard.press("End")
     expect(tab.locator("#slide-3")).to_be_visible()
     context.close()

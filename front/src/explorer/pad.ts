@@ -199,6 +199,7 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
     const { shown, position, dots, dims } = app.now;
     if (!width || !shown) return;
     const g = penOf(above, pixel);
+    g.clearRect(0, 0, width, height);
     if (pad.paths) tracePath(g);
     const [x, y] = [px(position[0]), py(position[1])];
     if (dots) {
@@ -256,11 +257,7 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
       if (app.now.fresh) caption.append(h("span", { class: "cx-live" }, "decoded live"));
       // The window may have gone to a screen with other pixels.
       if (scene() !== painted || pixel !== devicePixelRatio) paint();
-      else {
-        // Not where all is painted anew: on paper, Chromium would clear what lies below, too.
-        penOf(above, pixel).clearRect(0, 0, width, height);
-        trace();
-      }
+      else trace();
     },
     recolor(newInk, newPaper) {
       [ink, paper] = [newInk, newPaper];
