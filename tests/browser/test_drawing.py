@@ -218,6 +218,9 @@ def test_a_drawing_that_changes_under_the_pen_does_not_catch_it(view: Locator) -
     assert (ink() == line).all(), "it draws only while it is pressed"
     draw(view, [[(0.5, 0.4), (0.5, 0.8)]])
     assert (ink() != line).any(), "and it draws again"
+    tab.keyboard.press("Delete")
+    draw(view, [[(0.5, 0.5)]])
+    assert ink()[270:290, 270:290].min() == 255, "a dot is seen"
 
 
 @pytest.mark.parametrize("view", [1400], indirect=True)

@@ -75,7 +75,8 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
     g.lineWidth = PEN * SIZE;
     g.lineCap = g.lineJoin = "round";
     g.beginPath();
-    for (const [x, y] of [from, from, ...to]) g.lineTo(x * SIZE, y * SIZE);
+    g.moveTo(from[0] * SIZE - 0.01, from[1] * SIZE); // a line of no length would not be drawn: a dot is a short one
+    for (const [x, y] of [from, ...to]) g.lineTo(x * SIZE, y * SIZE);
     g.stroke();
   }
   function remember() {

@@ -162,8 +162,10 @@ function makeStage(section: Section) {
     node,
     stage,
     fit(fills: boolean) {
-      // How many lines a title takes depends on the width that its picture gets: a first guess, then as measured.
+      // How many lines a text takes depends on the width that its picture gets: a first guess, then as measured, and
+      // again, since a smaller picture may have broken it into more.
       fitTiles(section, stage, tiles, fills, () => 40);
+      fitTiles(section, stage, tiles, fills, textOf);
       fitTiles(section, stage, tiles, fills, textOf);
       // Where the width decides, height is left over: the read-outs move up to the pictures.
       const used = stage.lastElementChild?.getBoundingClientRect().bottom ?? 0;
