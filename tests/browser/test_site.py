@@ -226,7 +226,7 @@ def test_from_the_front_page_to_the_first_explorer(tab: Page, site: Path) -> Non
     expect(tab.locator("#explorer-3 .cx")).to_be_in_viewport(ratio=0.9)
 
 
-@pytest.mark.parametrize(("stem", "number"), [("03_autoencoders", 2), ("07_diffusion", 3)])
+@pytest.mark.parametrize(("stem", "number"), [("03_autoencoders", 2), ("07_diffusion", 4)])
 def test_a_link_leads_another_reader_to_the_same_state(
     browser: Browser, site: Path, stem: str, number: int
 ) -> None:
