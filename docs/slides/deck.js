@@ -11,17 +11,34 @@
     now = Math.max(0, Math.min(slides.length - 1, to));
     for (const [k, slide] of slides.entries()) slide.classList.toggle("now", k === now);
     if (moved !== now && !slides[now].contains(document.activeElement)) document.activeElement?.blur();
-    history.replaceState(null, "", `#${now + 1}`);
-    if (document.body.classList.contains("overview")) slides[now].scrollIntoView({ block: "nearest" });
+    keep();
+    if (inOverview()) slides[now].scrollIntoView({ block: "nearest" });
     if (moved === 0 && now > 0) began ??= Date.now();
     tell();
   }
 
+  // Safari refuses a hundred changes of the address within half a minute, which a key that is held down makes.
+  function keep() {
+    try {
+      history.replaceState(null, "", `#${now + 1}`);
+    } catch {
+      // The address tells an earlier page until the next turn.
+    }
+  }
+
+  /** The slide that the address names, #4 or #slide-4, counted from 0; null if it names none. */
+  function addressed() {
+    const [, number] = /^#(?:slide-)?(\d+)$/.exec(location.hash) ?? [];
+    return number === undefined ? null : Number(number) - 1;
+  }
+
+  const inOverview = () => deck.classList.contains("overview");
+
   const turns = {
     ArrowRight: () => go(now + 1),
     ArrowDown: () => go(now + 1),
-    " ": () => go(now + 1),
-    Enter: () => go(now + 1),
+    " ": (event) => go(event.shiftKey ? now - 1 : now + 1),
+    Enter: () => (inOverview() ? overview() : go(now + 1)),
     ArrowLeft: () => go(now - 1),
     ArrowUp: () => go(now - 1),
     Backspace: () => go(now - 1),
@@ -29,46 +46,54 @@
     End: () => go(slides.length - 1),
     s: openNotes,
     o: overview,
-    b: () => document.body.classList.toggle("dark"),
+    b: () => deck.classList.toggle("dark"),
     f: () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen()),
   };
   // What a presenter sends turns the page wherever the focus is; all else belongs to an explorer that has it.
   const presenter = { PageDown: () => go(now + 1), PageUp: () => go(now - 1) };
 
+  // A letter by its place where the keyboard writes others, as Korean or Greek ones.
+  function named({ key, code }) {
+    if (/^[!-~]$/.test(key)) return key.toLowerCase();
+    return /^Key[A-Z]$/.test(code) ? code[3].toLowerCase() : key;
+  }
+
   function press(event) {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const inside = event.target.closest?.(".stage, a, summary");
-    const turn = presenter[event.key] ?? (inside ? null : (turns[event.key] ?? turns[event.key.toLowerCase()]));
-    if (event.key === "Escape" && document.body.classList.contains("overview")) overview();
+    const turn = presenter[event.key] ?? (inside ? null : turns[named(event)]);
+    if (event.key === "Escape" && inOverview()) overview();
     if (!turn) return;
     event.preventDefault();
     event.stopPropagation();
-    turn();
+    turn(event);
   }
   addEventListener("keydown", press, { capture: true });
-  // The slide that the address names; the first, where it names none.
-  const asked = () => (/^#\d+$/.test(location.hash) ? Number(location.hash.slice(1)) - 1 : 0);
-  addEventListener("hashchange", () => go(asked()));
+  addEventListener("hashchange", () => go(addressed() ?? now));
 
   function overview() {
-    document.body.classList.toggle("overview");
+    deck.classList.toggle("overview");
     slides[now].scrollIntoView({ block: "nearest" });
   }
   deck.addEventListener("click", (event) => {
-    if (!document.body.classList.contains("overview")) return;
+    if (!inOverview()) return;
     const slide = event.target.closest(".slide");
     overview();
     if (slide) go(slides.indexOf(slide));
   });
 
-  // A swipe turns the page, but not one that begins in an explorer.
+  // A swipe turns the page, but not one that begins in an explorer, nor two fingers that enlarge, nor one that moves
+  // what is enlarged.
   let from = null;
   deck.addEventListener("touchstart", (event) => {
-    from = event.target.closest(".stage") ? null : event.touches[0].clientX;
+    const [finger, other] = event.touches;
+    from = other || event.target.closest(".stage") || visualViewport.scale > 1.01 ? null : finger;
   });
   deck.addEventListener("touchend", (event) => {
-    const way = from === null ? 0 : event.changedTouches[0].clientX - from;
-    if (Math.abs(way) > 60) go(now - Math.sign(way));
+    const [to] = event.changedTouches;
+    const [across, down] = from ? [to.clientX - from.clientX, to.clientY - from.clientY] : [0, 0];
+    if (Math.abs(across) > Math.max(60, Math.abs(down))) go(now - Math.sign(across));
+    from = null;
   });
 
   // The speaker's notes, in a window of their own ----------------------------------------------------------------
@@ -77,7 +102,8 @@
   let began = null;
 
   function openNotes() {
-    speaker = open("", "course-notes", "width=900,height=760");
+    if (speaker && !speaker.closed) return void speaker.focus();
+    speaker = open("", "", "width=900,height=760");
     if (!speaker) return void alert("The browser refused a second window: allow pop-ups for this page.");
     const page = speaker.document;
     page.title = `Notes: ${document.title}`;
@@ -97,7 +123,7 @@
 
   // The up and down arrows, Home and End scroll the notes; all else is as on the slides.
   function pressInNotes(event) {
-    if (!["ArrowUp", "ArrowDown", "Home", "End", "s", "f"].includes(event.key)) press(event);
+    if (!["ArrowUp", "ArrowDown", "Home", "End", "s", "f"].includes(named(event))) press(event);
   }
 
   function tell() {
@@ -157,6 +183,22 @@
   const bodies = [...document.querySelectorAll(".body")];
   const fit = () => bodies.forEach(fitText);
 
+  // A printed page is 1280 pixels wide, whatever the window; explorers lay themselves out anew where that resizes.
+  const paper = Object.assign(document.createElement("style"), { textContent: ":root { font-size: 16px; }" });
+  let unprinted = null;
+  addEventListener("beforeprint", () => {
+    unprinted ??= deck.className;
+    deck.classList.remove("overview", "dark");
+    document.head.append(paper);
+    dispatchEvent(new Event("resize"));
+  });
+  addEventListener("afterprint", () => {
+    deck.className = unprinted ?? deck.className;
+    unprinted = null;
+    paper.remove();
+    dispatchEvent(new Event("resize"));
+  });
+
   const frame = () => new Promise((done) => requestAnimationFrame(done));
   const alive = (place) =>
     new Promise((done) => {
@@ -170,7 +212,7 @@
       seen();
     });
 
-  go(asked());
+  go(addressed() ?? 0);
   fit();
   addEventListener("resize", fit);
   const pictures = [...document.querySelectorAll(".shown > .course-figure")].map((picture) => picture.decode());

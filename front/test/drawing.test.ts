@@ -148,6 +148,33 @@ test("to turn by a full circle, and back and forth, changes nothing", () => {
   assert.ok(near(flat(quarter), [0.5, 0.4, 0.5, 0.6]) < 1e-9);
 });
 
+test("however often a key is pressed, the middle stays on the board, and the size within bounds", () => {
+  const often = (by: Parameters<typeof moved>[1], start: readonly Stroke[]) => {
+    let there = start;
+    for (let k = 0; k < 500; k++) there = moved(there, by);
+    const points = there.flat();
+    const sides = [0, 1].map((axis) => {
+      const values = points.map((point) => point[axis]);
+      return [Math.min(...values), Math.max(...values)];
+    });
+    return {
+      middle: sides.map(([low, high]) => (low + high) / 2),
+      size: Math.max(...sides.map(([low, high]) => high - low)),
+    };
+  };
+  const line: Stroke[] = [
+    [
+      [0.2, 0.3],
+      [0.6, 0.4],
+    ],
+  ];
+  assert.ok(near(often({ right: 0.03, down: -0.03 }, line).middle, [1, 0]) < 1e-9);
+  assert.ok(Math.abs(often({ scale: 1.08 }, line).size - 1.5) < 1e-9);
+  assert.ok(Math.abs(often({ scale: 1 / 1.08 }, line).size - 0.05) < 1e-9);
+  assert.deepEqual(often({ scale: 1.08 }, [[[0.5, 0.5]]]).middle, [0.5, 0.5]);
+  assert.ok(often({ degrees: 6 }, line).size < 0.5);
+});
+
 test("an address brings a drawing back, and what is none is refused", () => {
   for (const strokes of DIGITS) {
     const back = address.read(address.write("here", strokes), "here")!;
@@ -160,6 +187,7 @@ test("an address brings a drawing back, and what is none is refused", () => {
     "",
     "#a",
     "#a?strokes=",
+    `#a?strokes=${"0000".repeat(20_001)}`,
     "#a?strokes=000",
     "#a?strokes=0000..0000",
     "#a?strokes=00%3C0",

@@ -18,10 +18,10 @@ def panel(view: Locator | Page, title: str) -> Locator:
     return view.locator("figure", has=view.page.get_by_text(title, exact=True)).locator("canvas").first
 
 
-def pixels(canvas: Locator) -> np.ndarray:
-    """What a canvas shows, (H, W, RGB)."""
+def pixels(canvas: Locator, mode: str = "RGB") -> np.ndarray:
+    """What a canvas shows, (H, W, channels of the mode)."""
     url = canvas.evaluate("canvas => canvas.toDataURL()")
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert(mode))
 
 
 def drag(page: Page, board: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:

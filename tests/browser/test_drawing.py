@@ -194,6 +194,75 @@ def test_a_page_that_may_have_no_worker_computes_by_itself(browser: Browser, pag
     tab.close()
 
 
+@pytest.mark.parametrize("view", [1400], indirect=True)
+def test_a_drawing_that_changes_under_the_pen_does_not_catch_it(view: Locator) -> None:
+    """It is cleared or replaced in the middle of a stroke; the pen is lifted where the page sees nothing."""
+    tab, board = view.page, view.locator(".dr-board")
+    box = board.bounding_box()
+    assert box is not None
+
+    def move(x: float, y: float) -> None:
+        assert box is not None
+        tab.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
+
+    def ink() -> np.ndarray:
+        return pixels(view.locator(".dr-board canvas"))
+
+    move(0.2, 0.2)
+    tab.mouse.down()
+    move(0.4, 0.4)
+    tab.keyboard.press("3")
+    three = ink()
+    move(0.9, 0.1)
+    tab.mouse.up()
+    assert (ink() == three).all()
+    move(0.2, 0.2)
+    tab.mouse.down()
+    move(0.4, 0.4)
+    tab.keyboard.press("Delete")
+    empty = ink()
+    move(0.8, 0.8)
+    assert (ink() == empty).all()
+    tab.mouse.up()
+
+    move(0.5, 0.3)
+    tab.mouse.down()
+    move(0.5, 0.4)
+    board.evaluate("board => board.releasePointerCapture(1)")
+    tab.mouse.move(2, 2)
+    tab.mouse.up()
+    line = ink()
+    move(0.9, 0.9)
+    assert (ink() == line).all(), "it draws only while it is pressed"
+    draw(view, [[(0.5, 0.4), (0.5, 0.8)]])
+    assert (ink() != line).any(), "and it draws again"
+    tab.keyboard.press("Delete")
+    draw(view, [[(0.5, 0.5)]])
+    assert ink()[270:290, 270:290].min() == 255, "a dot is seen"
+
+
+@pytest.mark.parametrize("view", [1400], indirect=True)
+def test_a_line_looks_the_same_while_it_is_drawn_and_afterwards(view: Locator) -> None:
+    draw(view, [arc(0.5, 0.5, 0.3, 0.3, 0, 300)])
+    canvas = view.locator(".dr-board canvas")
+    as_drawn = pixels(canvas).astype(int)
+    view.locator(".dr-board").press("ArrowLeft")
+    view.locator(".dr-board").press("Backspace")
+    off = np.abs(pixels(canvas) - as_drawn)
+    assert as_drawn.max() == 255
+    assert off.mean() < 1  # where two pieces meet, the edge is a little fuller
+
+
+def test_the_whole_board_is_on_an_enlarged_screen(browser: Browser, page: Path) -> None:
+    """A window of 1280 by 720 pixels at 200 %."""
+    tab = browser.new_page(viewport={"width": 640, "height": 360})
+    tab.goto(page.as_uri())
+    box = tab.locator(".dr-board").bounding_box()
+    assert box is not None
+    assert 220 < box["height"] <= 0.76 * 360
+    tab.close()
+
+
 def test_with_a_kernel_and_after_it_is_gone(lab: Lab) -> None:
     """A kernel sends the weights as bytes; from then on nothing is asked of it."""
     cell = nbformat.v4.new_code_cell("from course_utils.explorers import DrawingExplorer\nDrawingExplorer()")

@@ -188,3 +188,33 @@ def test_enlarged_on_a_phone_the_picture_stays_as_large_and_all_can_be_scrolled_
     last = view.locator(".cx-readout").last
     last.scroll_into_view_if_needed()
     expect(last).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1000, 500)])
+def test_enlarged_on_a_small_screen_the_buttons_are_whole(
+    opened: Callable[..., Page], width: int, height: int
+) -> None:
+    for widget in (GanPlayground(), DiffusionPlayground()):
+        page = opened(widget, width=width, height=height)
+        page.get_by_role("button", name="Enlarge").click()
+        page.wait_for_timeout(500)
+        places = [
+            page.locator(part).bounding_box() for part in (".cx-stage", ".cx-transport", ".cx-readouts")
+        ]
+        stage, transport, readouts = (place for place in places if place is not None)
+        assert transport["y"] + transport["height"] <= stage["y"] + stage["height"] + 1
+        assert readouts["y"] >= transport["y"] + transport["height"] - 1
+        if width < 500:
+            controls = page.locator(".cx-controls").bounding_box()
+            assert controls is not None
+            assert readouts["y"] >= controls["y"] + controls["height"] - 1
+        page.close()
+
+
+def test_a_seed_costs_no_more_at_ten_turns_a_round(opened: Callable[..., Page]) -> None:
+    page = opened(GanPlayground())
+    for turns in ("D’s turns a round", "G’s turns a round"):
+        page.get_by_label(turns).press("End")
+    page.get_by_role("button", name="Pause the training").click()
+    page.get_by_label("seed").press("ArrowRight")
+    expect(page.locator(".cx-count")).to_have_text("round 12")

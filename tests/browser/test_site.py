@@ -16,11 +16,12 @@ from typing import Literal
 from urllib.parse import unquote
 
 import axe_playwright_python
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from .conftest import opened
-from .hands import assert_answers, drag, explorers_in, shown
+from .hands import assert_answers, drag, explorers_in, pixels, shown
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -225,7 +226,7 @@ def test_from_the_front_page_to_the_first_explorer(tab: Page, site: Path) -> Non
     expect(tab.locator("#explorer-3 .cx")).to_be_in_viewport(ratio=0.9)
 
 
-@pytest.mark.parametrize(("stem", "number"), [("03_autoencoders", 2), ("07_diffusion", 3)])
+@pytest.mark.parametrize(("stem", "number"), [("03_autoencoders", 2), ("07_diffusion", 4)])
 def test_a_link_leads_another_reader_to_the_same_state(
     browser: Browser, site: Path, stem: str, number: int
 ) -> None:
@@ -257,6 +258,42 @@ def test_a_link_leads_another_reader_to_the_same_state(
         third.close()
     context.close()
     assert not wrong
+
+
+def test_where_nothing_can_be_copied_the_link_is_shown(browser: Browser, site: Path) -> None:
+    """As on a page of a school's own server without https."""
+    context, tab, wrong = opened(browser)
+    tab.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    told: list[str] = []
+    tab.on("dialog", lambda dialog: (told.append(dialog.default_value), dialog.dismiss()))
+    tab.goto((site / "index.html").as_uri())
+    button = tab.locator(".cx").get_by_role("button", name="Copy a link")
+    button.click()
+    expect(button).not_to_have_class(re.compile("cx-done"))
+    context.close()
+    assert [re.search(r"#front\?index=", link) is not None for link in told] == [True]
+    assert wrong == []
+
+
+def test_the_cross_stays_under_the_pointer_on_another_screen(browser: Browser, site: Path) -> None:
+    """A window moved from a fine screen to a projector: as many pixels of the page, half as many of the screen."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=2)
+    tab = context.new_page()
+    tab.goto((site / "notebooks" / "04_vae.html").as_uri())
+    board = tab.locator("#explorer-1 .cx-board")
+    drag(tab, board, (0.3, 0.3), (0.5, 0.5))
+    screen = context.new_cdp_session(tab)
+    size = {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    screen.send("Emulation.setDeviceMetricsOverride", size)
+    tab.wait_for_function("devicePixelRatio === 1")
+    drag(tab, board, (0.5, 0.5), (0.8, 0.8))
+    marks = board.locator("canvas").nth(1)
+    black = pixels(marks, "RGBA")
+    rows, columns = np.nonzero((black[..., :3] < 60).all(axis=2) & (black[..., 3] > 200))
+    near = np.hypot(rows - 0.8 * black.shape[0], columns - 0.8 * black.shape[1]) < 30
+    assert black.shape[1] == pytest.approx(board.evaluate("board => board.clientWidth"), abs=1)
+    assert near.sum() > 20, "the cross"
+    context.close()
 
 
 def test_next_leads_through_all_notebooks(tab: Page, site: Path) -> None:

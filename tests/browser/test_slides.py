@@ -228,6 +228,140 @@ def test_keys_belong_to_an_explorer_that_has_the_focus(browser: Browser, folder:
     context.close()
 
 
+SHOWN = '<div class="body"><p style="font-size: 2rem">Shown</p></div>'
+
+
+def test_the_notes_go_with_the_page_that_opened_them(browser: Browser, tmp_path: Path) -> None:
+    """Pages that are files may not reach into each other's windows: after a reload the notes must be new ones."""
+    context, tab, wrong = opened(browser)
+    show(tab, toy(tmp_path / "toy", SHOWN, SHOWN))
+    with context.expect_page() as second:
+        tab.keyboard.press("s")
+    left = second.value
+    tab.reload()
+    tab.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    assert left.is_closed()
+    with context.expect_page() as third:
+        tab.keyboard.press("s")
+    third.value.keyboard.press("PageDown")
+    expect(tab.locator(".slide.now h2")).to_have_text("Headline 2")
+    expect(third.value.locator("main")).to_have_text("Said 2")
+    tab.keyboard.press("s")
+    assert len(context.pages) == 2, "open notes are not opened again"
+    context.close()
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("mark", "shown"), [("2", 2), ("slide-2", 2), ("99", 3), ("0", 1), ("2.5", 1), ("abc", 1), ("", 1)]
+)
+def test_an_address_opens_its_slide_and_nonsense_the_first(
+    browser: Browser, tmp_path: Path, mark: str, shown: int
+) -> None:
+    context, tab, wrong = opened(browser)
+    path = toy(tmp_path / "toy", SHOWN, SHOWN, SHOWN)
+    tab.goto(f"{path.as_uri()}#{mark}")
+    tab.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    now = tab.locator(".slide.now")
+    expect(now).to_have_attribute("id", f"slide-{shown}")
+    for nonsense in ("2.5", "abc", "-3"):
+        tab.evaluate("mark => { location.hash = mark }", nonsense)
+        tab.wait_for_timeout(50)
+        expect(now).to_have_attribute("id", f"slide-{shown}")
+    context.close()
+    assert wrong == []
+
+
+def test_keys_of_other_alphabets_and_the_overview_by_keyboard(browser: Browser, tmp_path: Path) -> None:
+    context, tab, wrong = opened(browser)
+    show(tab, toy(tmp_path / "toy", SHOWN, SHOWN, SHOWN))
+    tab.evaluate(  # B on a keyboard that writes Korean
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'ㅠ', code: 'KeyB', bubbles: true}))"
+    )
+    expect(tab.locator(".slide.now")).to_be_hidden()
+    tab.keyboard.press("b")
+    tab.keyboard.press("o")
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#slide-2")).to_be_visible()
+    expect(tab.locator("#slide-3")).to_be_hidden()
+    tab.keyboard.press("Shift+Space")
+    expect(tab.locator("#slide-1")).to_be_visible()
+    tab.evaluate(
+        "void (history.replaceState = () => { throw new DOMException('too often', 'SecurityError') })"
+    )
+    tab.keyboard.press("End")
+    expect(tab.locator("#slide-3")).to_be_visible()
+    context.close()
+    assert wrong == []
+
+
+def test_a_swipe_turns_but_two_fingers_and_a_slanted_way_down_do_not(
+    browser: Browser, tmp_path: Path
+) -> None:
+    path = toy(tmp_path / "toy", SHOWN, SHOWN, SHOWN)
+    context = browser.new_context(viewport={"width": 844, "height": 390}, has_touch=True)
+    tab = context.new_page()
+    show(tab, path)
+    swipe = """([fingers, to]) => {
+      const deck = document.querySelector(".slide.now");
+      const all = fingers.map(([x, y], k) => new Touch({identifier: k, target: deck, clientX: x, clientY: y}));
+      const end = new Touch({identifier: 0, target: deck, clientX: to[0], clientY: to[1]});
+      deck.dispatchEvent(new TouchEvent("touchstart", {touches: all, bubbles: true}));
+      deck.dispatchEvent(new TouchEvent("touchend", {changedTouches: [end], bubbles: true}));
+    }"""
+    now = tab.locator(".slide.now")
+    for fingers, to, shown in (
+        ([(300, 200)], (200, 220), 2),
+        ([(300, 200)], (200, 340), 2),
+        ([(300, 200), (400, 200)], (200, 200), 2),
+        ([(300, 200)], (400, 200), 1),
+    ):
+        tab.evaluate(swipe, [fingers, to])
+        expect(now).to_have_attribute("id", f"slide-{shown}")
+    context.close()
+
+
+def test_without_scripts_all_slides_are_there(browser: Browser, tmp_path: Path) -> None:
+    path = toy(tmp_path / "toy", SHOWN, SHOWN, SHOWN)
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(path.as_uri())
+    tops = []
+    for slide in tab.locator(".slide").all():
+        expect(slide).to_be_visible()
+        box = slide.bounding_box()
+        assert box is not None
+        tops.append(box["y"])
+    assert tops[0] < tops[1] < tops[2]
+    context.close()
+
+
+@pytest.mark.parametrize("key", ["", "o", "b"], ids=["as it is", "overview", "dark"])
+def test_a_large_window_is_printed_whole(browser: Browser, folder: Path, tmp_path: Path, key: str) -> None:
+    """Also from the overview and the dark screen. Explorers are laid out for the paper, then for the screen again."""
+    context, tab, _ = opened(browser, 1920)
+    tab.set_viewport_size({"width": 1920, "height": 1080})
+    count = show(tab, folder / "04_vae.html")
+    parts = ".cx-fill .cx-tiles, .cx-fill .cx-tiles > *"
+    widths = f"[...document.querySelectorAll('{parts}')].map(part => part.offsetWidth)"
+    before = tab.evaluate(widths)
+    if key:
+        tab.keyboard.press(key)
+    tab.evaluate(f"addEventListener('beforeprint', () => {{ window.printed = {widths} }})")
+    tab.pdf(path=tmp_path / "deck.pdf", prefer_css_page_size=True, print_background=True)
+    pdf = (tmp_path / "deck.pdf").read_bytes()
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == count
+    assert len(pdf) > 300_000, "the figures are in it"
+    printed = tab.evaluate("window.printed")
+    assert printed == pytest.approx([width / 1.5 for width in before], abs=12)
+    if key:
+        tab.keyboard.press(key)
+    tab.wait_for_timeout(200)
+    assert tab.evaluate(widths) == before
+    context.close()
+
+
 def test_a_deck_is_printed_a_slide_a_page(browser: Browser, tmp_path: Path) -> None:
     body = '<div class="body"><p style="font-size: 2rem">Shown</p></div>'
     slides.print_page(browser, toy(tmp_path / "toy", body, body, body))

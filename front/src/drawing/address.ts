@@ -6,6 +6,7 @@ import type { Stroke } from "./strokes.ts";
 const BASE = 36;
 const MOST = BASE ** 2 - 1;
 const PAIR = 4; // letters of a point
+const LONGEST = 80_000; // letters that are read: twenty thousand points, five minutes of scribbling
 
 const letters = (value: number): string =>
   Math.round(clamp(value, 0, 1) * MOST)
@@ -30,7 +31,7 @@ export const write = (place: string, strokes: readonly Stroke[]): string =>
 export function read(hash: string, place: string): Stroke[] | null {
   const [where, query] = hash.replace(/^#/, "").split("?");
   const text = where === place && query ? new URLSearchParams(query).get("strokes") : null;
-  if (text === null || !/^[0-9a-z.]+$/.test(text)) return null;
+  if (text === null || text.length > LONGEST || !/^[0-9a-z.]+$/.test(text)) return null;
   const parts = text.split(".");
   if (parts.some((part) => part.length === 0 || part.length % PAIR)) return null;
   const value = (part: string, at: number): number => Number.parseInt(part.slice(at, at + 2), BASE) / MOST;

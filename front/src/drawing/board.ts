@@ -50,6 +50,7 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
   let strokes = first;
   let untouched = true; // the first stroke takes the place of what lay there
   const before: (readonly Stroke[])[] = [];
+  let pointer: number | null = null; // the one that draws
   const board: Board = { node, strokes: () => strokes, put, undo, erasing: false };
 
   function show(next: readonly Stroke[]) {
@@ -67,19 +68,22 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
       g.textAlign = "center";
       g.fillText("draw here", SIZE / 2, SIZE / 2);
     }
+    for (const [first, ...rest] of strokes) drawLine(first, rest);
+  }
+  function drawLine(from: Point, to: readonly Point[]) {
     g.strokeStyle = "#fff";
     g.lineWidth = PEN * SIZE;
     g.lineCap = g.lineJoin = "round";
-    for (const stroke of strokes) {
-      g.beginPath();
-      for (const [x, y] of [stroke[0], ...stroke]) g.lineTo(x * SIZE, y * SIZE);
-      g.stroke();
-    }
+    g.beginPath();
+    g.moveTo(from[0] * SIZE - 0.01, from[1] * SIZE); // a line of no length would not be drawn: a dot is a short one
+    for (const [x, y] of [from, ...to]) g.lineTo(x * SIZE, y * SIZE);
+    g.stroke();
   }
   function remember() {
     before.push(strokes);
     if (before.length > 100) before.shift();
   }
+  // Another drawing under a pen that still lies on the board: it draws on when it is set down anew.
   function put(next: readonly Stroke[]) {
     pointer = null;
     remember();
@@ -93,7 +97,7 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
 
   // Pointers: only one draws at a time, and no longer once something else has changed the drawing. -----------------
 
-  let pointer: number | null = null;
+  let rubs = false; // whether it erases
   let last: Point = [0, 0]; // where it was
   function at(event: PointerEvent): Point {
     const box = canvas.getBoundingClientRect();
@@ -105,25 +109,34 @@ export function makeBoard(first: readonly Stroke[], changed: () => void): Board 
   function touch(points: readonly Point[]) {
     const path = [last, ...points];
     last = path[points.length];
-    if (board.erasing) show(points.reduce((rest, to, k) => erased(rest, path[k], to, RUBBER), [...strokes]));
-    else show([...strokes.slice(0, -1), [...strokes[strokes.length - 1], ...points]]);
+    if (rubs) show(points.reduce((rest, to, k) => erased(rest, path[k], to, RUBBER), [...strokes]));
+    else {
+      strokes = [...strokes.slice(0, -1), [...strokes[strokes.length - 1], ...points]];
+      drawLine(path[0], points); // the rest stands: a long scribble costs no more than a short one
+      changed();
+    }
   }
   node.addEventListener("pointerdown", (event) => {
-    if (pointer !== null || event.button > 0) return;
+    if ((pointer !== null && pointer !== event.pointerId) || event.button > 0) return;
     pointer = event.pointerId;
+    rubs = board.erasing;
     node.setPointerCapture(pointer);
     node.classList.add("cx-pointed");
     remember();
     last = at(event);
-    if (board.erasing) touch([last]);
+    if (rubs) touch([last]);
     else show([...(untouched ? [] : strokes), [last]]);
   });
   node.addEventListener("pointermove", (event) => {
     if (event.pointerId !== pointer) return;
+    if (!event.buttons) {
+      pointer = null; // it was lifted where the page could not see it, as while a dialog was open
+      return;
+    }
     const events = event.getCoalescedEvents?.() ?? [];
     touch((events.length ? events : [event]).map(at));
   });
-  for (const name of ["pointerup", "pointercancel"] as const)
+  for (const name of ["pointerup", "pointercancel", "lostpointercapture"] as const)
     node.addEventListener(name, (event) => {
       if (event.pointerId === pointer) pointer = null;
     });

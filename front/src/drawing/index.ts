@@ -2,7 +2,7 @@
 
 import type { AnyModel } from "@anywidget/types";
 import { makeCheck } from "../house/controls.ts";
-import { h } from "../house/dom.ts";
+import { bring, h } from "../house/dom.ts";
 import { makeFrame, type Tile } from "../house/frame.ts";
 import * as address from "./address.ts";
 import { makeBoard } from "./board.ts";
@@ -46,7 +46,7 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
     const strokes = place ? address.read(location.hash, place) : null;
     if (!strokes) return;
     board.put(strokes);
-    el.scrollIntoView({ block: "start" });
+    bring(el);
   };
   const board = makeBoard(UNDECIDED, () => ask());
   const button = (label: string, press: () => void) => {

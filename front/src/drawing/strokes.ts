@@ -189,18 +189,28 @@ export interface Move {
   scale?: number;
 }
 
-/** The strokes moved, and turned (clockwise) and scaled around their middle. */
+const SMALLEST = 0.05;
+const LARGEST = 1.5;
+
+/**
+ * The strokes moved, and turned (clockwise) and scaled around their middle. The middle stays on the board, and their
+ * longer side between a twentieth of the board's and one and a half of it.
+ */
 export function moved(
   strokes: readonly Stroke[],
   { right = 0, down = 0, degrees = 0, scale = 1 }: Move,
 ): Stroke[] {
   if (!strokes.length) return [];
-  const [cx, cy] = [0, 1].map((axis) => extent(strokes, axis).reduce((a, b) => (a + b) / 2));
+  const [[left, far], [top, bottom]] = [0, 1].map((axis) => extent(strokes, axis));
+  const [cx, cy] = [(left + far) / 2, (top + bottom) / 2];
+  const size = Math.max(far - left, bottom - top) || 1;
+  const by = clamp(scale, Math.min(1, SMALLEST / size), Math.max(1, LARGEST / size));
   const angle = (degrees * Math.PI) / 180;
-  const [cos, sin] = [scale * Math.cos(angle), scale * Math.sin(angle)];
-  const by = ([x, y]: Point): Point => [
-    cx + right + cos * (x - cx) - sin * (y - cy),
-    cy + down + sin * (x - cx) + cos * (y - cy),
+  const [cos, sin] = [by * Math.cos(angle), by * Math.sin(angle)];
+  const [x0, y0] = [clamp(cx + right, 0, 1), clamp(cy + down, 0, 1)];
+  const to = ([x, y]: Point): Point => [
+    x0 + cos * (x - cx) - sin * (y - cy),
+    y0 + sin * (x - cx) + cos * (y - cy),
   ];
-  return strokes.map((stroke) => stroke.map(by));
+  return strokes.map((stroke) => stroke.map(to));
 }

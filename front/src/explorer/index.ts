@@ -1,6 +1,7 @@
 // The front end of every explorer: frames and numbers indexed by controls.
 // Everything shown is in the model's state, so it works without a kernel, without a network, in a saved page.
 
+import { bring } from "../house/dom.ts";
 import { makeFrame, type Section } from "../house/frame.ts";
 import { clamp, distance, type Point } from "../house/numbers.ts";
 import { makeSaver } from "../house/saving.ts";
@@ -127,7 +128,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     const shared = name && read(location.hash, name, controls);
     if (!shared) return;
     change(shared.position.length ? shared : { index: shared.index });
-    el.scrollIntoView({ block: "start" });
+    bring(el);
   }
 
   model.on("change:index", moved);

@@ -269,7 +269,8 @@ export function makePad(app: App, pad: PadState, c: number): PadView {
       for (const input of [across, up]) input.setAttribute("aria-valuetext", where);
       caption.textContent = where;
       if (app.now.fresh) caption.append(h("span", { class: "cx-live" }, "decoded live"));
-      if (scene() !== painted) paint();
+      // The window may have gone to a screen with other pixels.
+      if (scene() !== painted || density !== devicePixelRatio) paint();
       else trace();
     },
     recolor(newInk, newPaper) {

@@ -24,3 +24,16 @@ export function isLight(color: string): boolean {
   const [r, g, b] = (color.match(/[\d.]+/g) ?? ["0", "0", "0"]).map(Number);
   return 0.3 * r + 0.6 * g + 0.1 * b > 128;
 }
+
+/** Scrolls to an element, and again while the page above it still takes its size, until the reader does something. */
+export function bring(element: Element): void {
+  const scroll = () => element.scrollIntoView({ block: "start" });
+  const sizes = new ResizeObserver(scroll);
+  const over = new AbortController();
+  over.signal.addEventListener("abort", () => sizes.disconnect());
+  for (const act of ["wheel", "touchstart", "pointerdown", "keydown"])
+    addEventListener(act, () => over.abort(), { capture: true, passive: true, signal: over.signal });
+  setTimeout(() => over.abort(), 3000);
+  scroll();
+  sizes.observe(document.body);
+}

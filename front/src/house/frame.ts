@@ -60,8 +60,10 @@ export function makeFrame(
   const link = tool("Copy a link to this state", ICON.link, async () => {
     const text = address?.();
     if (!text) return;
-    say((await copied(text)) ? "Copied the link." : `The link: ${text}`);
-    flash(link);
+    if (await copied(text)) {
+      say("Copied the link.");
+      flash(link);
+    } else prompt("This page may not write to the clipboard. Copy the link from here:", text);
   });
   const copy = tool("Copy as a picture", ICON.picture, async () => {
     say(await copyPicture(root, title || "explorer").catch(() => "The picture could not be made."));
@@ -163,8 +165,10 @@ function makeStage(section: Section) {
     node,
     stage,
     fit(fills: boolean) {
-      // How many lines a title takes depends on the width that its picture gets: a first guess, then as measured.
+      // How many lines a text takes depends on the width that its picture gets: a first guess, then as measured, and
+      // again, since a smaller picture may have broken it into more.
       fitTiles(section, stage, tiles, fills, () => 40);
+      fitTiles(section, stage, tiles, fills, textOf);
       fitTiles(section, stage, tiles, fills, textOf);
       // Where the width decides, height is left over: the read-outs move up to the pictures.
       const used = stage.lastElementChild?.getBoundingClientRect().bottom ?? 0;

@@ -241,11 +241,15 @@ export class Chart {
     g.textAlign = "right";
     for (const value of [0, this.most / 2, this.most]) g.fillText(String(value), left - 4, y(value));
     g.textBaseline = "top";
-    for (const share of [0, 0.5, 1]) {
-      g.textAlign = share === 1 ? "right" : share ? "center" : "left";
-      const step = (share * this.length).toLocaleString("en");
-      g.fillText(share === 1 ? `${unit} ${step}` : step, x(share * this.length), bottom + 4);
-    }
+    const said = (share: number) => (share * this.length).toLocaleString("en");
+    const [middle, end] = [said(0.5), `${unit} ${said(1)}`];
+    g.textAlign = "left";
+    g.fillText("0", left, bottom + 4);
+    g.textAlign = "right";
+    g.fillText(end, right, bottom + 4);
+    g.textAlign = "center";
+    const room = (right - left) / 2 - g.measureText(middle).width / 2 - g.measureText(end).width;
+    if (room > 6) g.fillText(middle, (left + right) / 2, bottom + 4);
     g.textBaseline = "middle";
     g.textAlign = "left";
     for (const { at, name } of this.marks) {

@@ -24,7 +24,7 @@ export interface GanState extends GanSettings {
 
 export const GAN_STATE: GanState = { density: "gaussians", seed: 0, ...GAN_DEFAULTS };
 
-const OPENING = 60; // rounds that are played before the first picture
+const OPENING = 120; // turns of both that are taken before the first picture
 const SHOWN = 400; // points of each kind
 const PULLED = 50; // that have an arrow
 const RATES = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3];
@@ -89,7 +89,7 @@ export function ganPlay(state: GanState, redraw: (fresh: boolean) => void, save:
   };
   const change = (changed: Partial<GanState>, fresh = false) => {
     Object.assign(state, changed);
-    if (fresh) begin(OPENING);
+    if (fresh) open();
     redraw(fresh);
     save();
   };
@@ -98,7 +98,8 @@ export function ganPlay(state: GanState, redraw: (fresh: boolean) => void, save:
   const turns = (name: string, key: "turnsD" | "turnsG") =>
     slider(name, TURNS, state[key], String, (value) => change({ [key]: value })).node;
 
-  begin(OPENING);
+  const open = () => begin(Math.ceil(OPENING / (state.turnsD + state.turnsG)));
+  open();
   return {
     hint: "Try: give G five turns a round, set R1 to 0 and start again. Then set R1 to 20 and start again.",
     unit: "round",

@@ -168,6 +168,12 @@ export function show(
 const CSS = `
 /* On a phone the knobs come right under the picture, and what is read off under them. */
 @container cx (max-width: 49.99em) { .cx-playground .cx-readouts { order: 3; } }
+/* Enlarged on a small screen, the buttons under the picture stay whole; what does not fit is scrolled. */
+.cx-playground.cx-fill .cx-tall .cx-stage { min-height: 25em; }
+@container cx (max-width: 49.99em) {
+  .cx-playground.cx-fill .cx-tall .cx-stage { min-height: 30em; }
+  .cx-playground.cx-fill .cx-tall .cx-readouts { top: 0; }
+}
 .cx-plane { display: block; width: 100%; border-radius: 6px; outline: 1px solid var(--line); }
 .cx-panel .cx-plane { height: auto; aspect-ratio: ${ASPECT}; }
 .cx-transport { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5em 0.7em; }
