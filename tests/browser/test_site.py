@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import axe_playwright_python
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from .conftest import opened
 from .hands import assert_answers, drag, explorers_in, pixels, shown
@@ -265,7 +265,12 @@ def test_where_nothing_can_be_copied_the_link_is_shown(browser: Browser, site: P
     context, tab, wrong = opened(browser)
     tab.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     told: list[str] = []
-    tab.on("dialog", lambda dialog: (told.append(dialog.default_value), dialog.dismiss()))
+
+    def note(dialog: Dialog) -> None:
+        told.append(dialog.default_value)
+        dialog.dismiss()
+
+    tab.on("dialog", note)
     tab.goto((site / "index.html").as_uri())
     button = tab.locator(".cx").get_by_role("button", name="Copy a link")
     button.click()
