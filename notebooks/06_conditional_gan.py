@@ -297,6 +297,7 @@ from course_utils.training import Objective, budget, exponential_average, fit
 turns = budget(500, 1500)  # one turn is one step of each player; the second number is for an accelerator
 
 
+# %%
 def train_players(
     data: Images, num_classes: int | None = 10, *, mismatched: bool = False
 ) -> tuple[nn.Module, nn.Module]:
@@ -314,11 +315,9 @@ def train_players(
     shuffled = batches(data, 64, turns, generator=torch.Generator().manual_seed(0))
 
     def ten(ax: plt.Axes) -> None:
-        y = torch.arange(10, device=next(generator.parameters()).device) if num_classes else None
-        x = average.module.eval().sample(
-            10, y, generator=torch.Generator(y.device if num_classes else None).manual_seed(1)
-        )
-        show_images(x, ax=ax)
+        draw = torch.Generator(place := next(generator.parameters()).device).manual_seed(1)
+        y = torch.arange(10, device=place) if num_classes else None
+        show_images(average.module.eval().sample(10, y, generator=draw), ax=ax)
 
     list(fit(players, shuffled, picture=ten))
     return average.module.cpu().eval(), discriminator.cpu().eval()

@@ -505,6 +505,10 @@ TABLE: dict[str, Row | Parts] = {
     "make notebooks": by_make(
         "course_utils.authoring.notebooks build notebooks/", "course homework build notebooks/"
     ),
+    "make lint": by_make(
+        "ruff check .", "ruff format --check .", "mypy", "lint-imports", "run --silent check", "test --silent"
+    ),
+    "make front": by_make("run --silent fix", "run --silent build"),
     "make times": by_make("benchmarks/times.py"),
     ".venv/bin/pre-commit install": Row(lambda said: (said.here / ".git/hooks/pre-commit").stat()),
     # A quarter of an hour: what it says of itself.
