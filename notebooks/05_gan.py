@@ -33,7 +33,7 @@
 # 6. say what a GAN cannot tell you, and where GANs are used today.
 #
 # Marks such as (N1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the notebook
-# if what the text claims does not hold. It runs on a plain laptop without a GPU in less than three minutes and needs no
+# if what the text claims does not hold. It runs on a plain laptop without a GPU in less than four minutes and needs no
 # network; with a GPU, the training on digits in section 5 goes on for longer by itself. You need to know what a gradient
 # step is, and from notebook 02 precision, recall and FID (the distance between two sets of images, seen through the
 # features of a classifier).

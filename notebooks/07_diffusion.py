@@ -37,7 +37,7 @@
 # 7. fill holes in images and enlarge them with a model that was never trained to, and say what it makes up.
 #
 # Marks such as (P1) in a heading name a claim of the lecture, and a line that begins with `assert` stops the notebook
-# if what the text claims does not hold. It runs on a plain laptop without a GPU in less than four minutes and needs no
+# if what the text claims does not hold. It runs on a plain laptop without a GPU in less than five minutes and needs no
 # network. It is long: after section 5 there is a halfway house where you can stop for the day. You need FID,
 # precision and recall from notebook 02, and the ELBO of notebook 04 for section 4.
 

@@ -9,8 +9,10 @@ from tables import rows
 
 from course_utils.data import CHECKOUT
 
-# The aim is 180 seconds, 240 for 07 and 08. These miss it, and may not become slower still.
-LIMITS = SECONDS_LONGER | {"04_vae": 190, "08_latent_diffusion": 280}
+# The aim is 180 seconds, 240 for 07 and 08. These miss it since their trainings are watched and their charts are drawn
+# twice, sharp and for stills (1 to 5 s of those here), and may not become slower still.
+LIMITS = SECONDS_LONGER | {"04_vae": 200, "05_gan": 190, "06_conditional_gan": 185, "07_diffusion": 270}
+LIMITS |= {"08_latent_diffusion": 280}
 WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 
 
