@@ -4,7 +4,8 @@ function Ut(r,t){let o,n=()=>{o=void 0;try{r.save_changes()}catch{}};return{soon
 /* On a phone the knobs come right under the picture, and what is read off under them. */
 @container cx (max-width: 49.99em) { .cx-playground .cx-readouts { order: 3; } }
 /* Enlarged on a small screen, the buttons under the picture stay whole; what does not fit is scrolled. */
-.cx-playground.cx-fill .cx-tall .cx-stage { min-height: 25em; }
+.cx-playground.cx-fill .cx-tall .cx-stage { min-height: 23em; }
+.cx-playground.cx-fill .cx-readouts .cx-plane { height: 5em !important; }
 @container cx (max-width: 49.99em) {
   .cx-playground.cx-fill .cx-tall .cx-stage { min-height: 30em; }
   .cx-playground.cx-fill .cx-tall .cx-readouts { top: 0; }

@@ -223,8 +223,8 @@ def test_from_the_front_page_to_the_first_explorer(tab: Page, site: Path) -> Non
     expect(tab.locator("h1")).to_contain_text("01")
     tab.locator('.course-bar a[href="#explorer-1"]').click()
     expect(tab.locator(".cx").first).to_be_in_viewport(ratio=0.9)
-    tab.goto((site / f"notebooks/{NOTEBOOKS[6].stem}.html").as_uri() + "#explorer-3")
-    expect(tab.locator("#explorer-3 .cx")).to_be_in_viewport(ratio=0.9)
+    tab.goto((site / f"notebooks/{NOTEBOOKS[6].stem}.html").as_uri() + "#explorer-2")
+    expect(tab.locator("#explorer-2 .cx")).to_be_in_viewport(ratio=0.9)
 
 
 @pytest.mark.parametrize(("stem", "number"), [("03_autoencoders", 2), ("07_diffusion", 4)])
