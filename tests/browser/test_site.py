@@ -28,6 +28,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 WIDTHS = (390, 1400, 1920)
 VIEWS: list[tuple[int, Literal["light", "dark"]]] = [(w, s) for w in WIDTHS for s in ("light", "dark")]
+EXPLORERS = ("draw.html", "play.html")
 OVER = "document.documentElement.scrollWidth - innerWidth"
 
 LOADED = re.compile(
@@ -97,7 +98,8 @@ def test_every_page_is_quiet_quick_fitting_and_accessible(
 ) -> None:
     """No message, no error, no request; the first paint in a second; nothing wider than the window, light or dark.
 
-    And axe-core finds nothing; it looks at each page in one of the six views, at neighbours in different ones.
+    And axe-core finds nothing; it looks at each page in one of the six views, at neighbours in different ones, and
+    at the pages that are an explorer in all of them.
     """
     context, tab, wrong = opened(browser, width)
     faults, hindrances = [], []
@@ -116,9 +118,12 @@ def test_every_page_is_quiet_quick_fitting_and_accessible(
         over.append(tab.evaluate(OVER))
         if wrong or max(over) > 0 or first > 1000:
             faults.append((path.name, round(first), over, [*wrong]))
-        if width == looked_at_in:
+        if width == looked_at_in or path.name in EXPLORERS:
             tab.evaluate(ONE_OF_EACH)
             tab.evaluate(AXE)
+            hindrances += inaccessible(tab, path)
+        if path.name in EXPLORERS:
+            tab.emulate_media(color_scheme="dark" if scheme == "light" else "light")
             hindrances += inaccessible(tab, path)
         wrong.clear()
     context.close()

@@ -1,5 +1,6 @@
 """The recipes: what they train and how they resume, and the shipped models against what their cards say."""
 
+import ast
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,11 +166,18 @@ def test_the_small_gans_are_made_as_notebook_06_makes_them(monkeypatch: pytest.M
     py = CHECKOUT / "notebooks" / "06_conditional_gan.py"
     cells = [c.source for c in notebooks.parse(py.read_text("utf-8")).cells if c.cell_type == "code"]
     names: dict[str, Any] = {"GAN": GAN, "Discriminator": Discriminator, "Generator": Generator}
-    names |= {"train": digits("train"), "plain": None}
-    for part in ("import matplotlib", "def train_players", "def keep_labels", "by_labels = {"):
+    names |= {"train": digits("train"), "plain": None, "turns": 3}
+    needed = [cell for cell in cells if cell.startswith(("import", "from")) and "%pip" not in cell]
+    imports = [
+        line
+        for cell in needed
+        for line in ast.parse(cell).body
+        if isinstance(line, ast.Import | ast.ImportFrom)
+    ]
+    exec("\n".join(map(ast.unparse, imports)), names)
+    for part in ("def train_players", "def keep_labels", "by_labels = {"):
         (source,) = (cell for cell in cells if part in cell)
         exec(source, names)
-        names["turns"] = 3
     for labels, name in {0: "gan-digits", 100: "cgan-100-labels-digits"}.items():
         monkeypatch.setitem(RECIPES, name, dataclasses.replace(RECIPES[name], score=lambda model: {}))
         model, *_ = train_recipe(name, steps=3)

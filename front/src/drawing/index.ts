@@ -158,7 +158,7 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
     if (answer.kind === "quick") showQuick(answer);
     else if (answer.kind === "empty") showNothing();
     else if (fresh) showFilm(answer);
-    if (answer.kind !== "film") for (const film of films) film.fade(answer.kind === "quick");
+    if (answer.kind === "quick") for (const film of films) film.age();
     if (answer.kind === "quick" && fresh) {
       clearTimeout(said);
       said = setTimeout(() => frame.say(`The classifier reads ${named(read(answer.classes))}.`), 700);
@@ -186,9 +186,7 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
     frame.say("The board is empty.");
   }
   function showFilm(answer: Film) {
-    const film = films[films.length - answer.start];
-    film.show(answer);
-    film.fade(false);
+    films[films.length - answer.start].show(answer);
   }
 
   connect(model.get("packed"), bytesOf(model.get("weights")), receive).then((ready) => {
@@ -293,10 +291,15 @@ function makeFilm(title: string, count: number) {
   return {
     node,
     show(film: Film | null) {
+      canvas.classList.remove("dr-old");
       paint(canvas, film?.frames ?? Array.from({ length: count }, () => null));
       note.textContent = film ? `read as ${named(film.reading)}` : "";
     },
-    fade: (old: boolean) => node.classList.toggle("dr-old", old),
+    /** What it shows belongs to an earlier drawing. */
+    age() {
+      canvas.classList.add("dr-old");
+      note.textContent = "being computed";
+    },
   };
 }
 
