@@ -105,7 +105,7 @@ def report(files: list[Path]) -> Iterator[str]:
         )
     factor = max(factors)
     yield f"- Seconds on a plain laptop: those here, times {factor:.2f}"
-    yield "- The longest silence is scaled, too; in a watched training a clock sets it: 4 s and a step at most\n"
+    yield "- The longest silence is scaled, too; in a watched training a clock sets it: 3 s and a step at most\n"
     yield "| notebook | seconds here | on a laptop | its first picture | longest silence | its dearest cells |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for py, cells in runs.items():

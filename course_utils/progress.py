@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 WIDTH, CURVE, LINE = 7.0, 1.9, 0.3  # inches: the figure, the loss's axes with its numbers, a line of text
 CURVE_EVERY, PICTURE_EVERY, COUNT_EVERY = 1.0, 3.0, 0.5  # seconds, at least
-CURVE_AT_LEAST_EVERY = 4.0  # seconds, at most: on a slow machine, too, the figure moves
+CURVE_AT_LEAST_EVERY = 3.0  # seconds, at most: on a slow machine, too, the figure moves
 SHARE = 0.02  # of the time that each of the two may take
 
 
@@ -84,7 +84,15 @@ class Watch:
         return self
 
     def __call__(self, losses: float | Mapping[str, float]) -> None:
-        """One step is done, and this was its loss, or these were its losses."""
+        """One step is done, and this was its loss, or these were its losses.
+
+        Raises:
+            ValueError: more steps are done than there are.
+        """
+        if self.done >= self.steps:
+            raise ValueError(
+                f"all {self.steps} steps were done before this one: give Watch as many steps as the loop has"
+            )
         self.latest = dict(losses) if isinstance(losses, Mapping) else {"loss": float(losses)}
         self.done += 1
         if self.done == self.start + 1:

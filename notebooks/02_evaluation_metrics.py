@@ -721,8 +721,8 @@ from course_utils.metrics import kernel_inception_distance
 
 draw, numbers = seeded(3), (100, 200, 500, 1000, 2000)
 fid_floor, kid_floor = torch.empty(5, 16), torch.empty(5, 16)
-for row, n in enumerate(counted(numbers, "numbers of images")):
-    for column in range(16):
+for row, n in enumerate(numbers):
+    for column in counted(range(16), f"pairs of {n} images"):
         a, b = seen.features[torch.randperm(4000, generator=draw)[: 2 * n]].split(n)
         fid_floor[row, column] = fid(real=a, fake=b)
         kid = kernel_inception_distance(real=a, fake=b, subsets=1, subset_size=n)

@@ -346,6 +346,17 @@ def test_what_is_no_picture_is_refused() -> None:
         fit(regression(), [(torch.ones(1, 3),)], picture=picture)
 
 
+@pytest.mark.parametrize("start", [0, 2])
+def test_more_steps_than_there_are_are_refused(start: int) -> None:
+    with Watch(3, start=start) as step_done:
+        for _ in range(start, 3):
+            step_done(1.0)
+        with pytest.raises(
+            ValueError, match="all 3 steps were done before this one: give Watch as many steps as"
+        ):
+            step_done(1.0)
+
+
 def test_elsewhere_it_is_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
     with Watch(3, lambda ax: pytest.fail("no notebook, no picture")) as step_done:
         for step in range(3):

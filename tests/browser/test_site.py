@@ -131,7 +131,7 @@ def test_every_page_is_quiet_quick_fitting_and_accessible(
     assert hindrances == []
 
 
-@pytest.mark.skipif("EVERY_VIEW" not in os.environ, reason="takes ten minutes: set EVERY_VIEW=1")
+@pytest.mark.skipif("EVERY_VIEW" not in os.environ, reason="takes six minutes: set EVERY_VIEW=1")
 def test_every_page_is_accessible_in_every_view(browser: Browser, pages: list[Path]) -> None:
     context, tab, _ = opened(browser)
     hindrances = []
