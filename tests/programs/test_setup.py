@@ -221,7 +221,8 @@ def test_address_of_the_repository_is_written_once_and_in_the_readme():
     holding = [f for f in files if repository.encode() in (ROOT / f).read_bytes()]
     assert sorted(holding) == ["README.md", "pyproject.toml"]
     readme = " ".join((ROOT / "README.md").read_text().split())
-    assert f"`git clone {address}` and `cd {repository.partition('/')[2]}`" in readme
+    assert f"`git clone --depth 1 {address}` " in readme
+    assert f" and `cd {repository.partition('/')[2]}`:" in readme
     assert f"(https://codespaces.new/{repository})" in readme
     (binder,) = re.findall(
         rf"\(https://mybinder\.org/v2/gh/{re.escape(repository)}/main\?labpath=(\S+)\)", readme
