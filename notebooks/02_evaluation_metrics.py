@@ -458,7 +458,7 @@ judge = load_pretrained("classifier-mnist", "cpu")
 
 def attack(x: torch.Tensor, chosen: torch.Tensor, steps: int, eta: float = 2.0) -> list[torch.Tensor]:
     path = [x]
-    for _ in range(steps):
+    for _ in counted(range(steps), "steps of the attack"):
         x = path[-1].clone().requires_grad_()
         loss = torch.nn.functional.cross_entropy(judge(x), chosen, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, x)

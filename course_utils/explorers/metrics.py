@@ -90,25 +90,25 @@ class MetricsExplorer(Explorer):
         axes = (len(blurs), len(noises), len(kept), len(different), 2, len(sizes))
         self.values = {name: np.zeros(axes) for name in self.METRICS}
         frames = images.x.new_empty(*axes[:-1], shown, *images.x.shape[1:])
-        for b, n in counted(list(np.ndindex(axes[:2])), "sets of images judged"):
-            x = blur(clean, blurs[b])
-            x = (x + noises[n] * noise_like(x, torch.Generator().manual_seed(seed))).clamp(-1, 1)
-            fake = extract(x)
+        for setting in counted(list(np.ndindex(axes)), "settings measured"):
+            b, n, c, d, o, size = setting
+            if not any(setting[2:]):
+                x = blur(clean, blurs[b])
+                x = (x + noises[n] * noise_like(x, torch.Generator().manual_seed(seed))).clamp(-1, 1)
+                fake = extract(x)
             assert fake.probs is not None
-            for c, d, o, s in np.ndindex(axes[2:]):
-                members = (labels < kept[c]).nonzero().flatten()[: different[d]]
-                rows = members[torch.arange(sizes[s]) % len(members)]
-                features, probs = fake.features[rows], fake.probs[rows]
+            members = (labels < kept[c]).nonzero().flatten()[: different[d]]
+            rows = members[torch.arange(sizes[size]) % len(members)]
+            features, probs = fake.features[rows], fake.probs[rows]
+            if o:
+                features[-1:], probs[-1:] = far.features, far.probs
+            if size == 0:
+                frames[b, n, c, d, o] = x[rows[:shown]]
                 if o:
-                    features[-1:], probs[-1:] = far.features, far.probs
-                if s == 0:
-                    frames[b, n, c, d, o] = x[rows[:shown]]
-                    if o:
-                        frames[b, n, c, d, o, -1:] = outlier
-                for name, value in zip(
-                    self.METRICS, _all_metrics(real.features[: sizes[s]], features, probs), strict=True
-                ):
-                    self.values[name][b, n, c, d, o, s] = value
+                    frames[b, n, c, d, o, -1:] = outlier
+            measured = _all_metrics(real.features[: sizes[size]], features, probs)
+            for name, value in zip(self.METRICS, measured, strict=True):
+                self.values[name][setting] = value
         by = ("blur", "noise", "classes left", "different images, at most", "outlier", "images, N")
         count = len(images.classes)
         controls: list[Control] = [
