@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from typer.testing import CliRunner
 
-from course_utils.authoring import slides
+from course_utils.authoring import browser, slides
 from course_utils.authoring.kernel import NotebookError
 from course_utils.authoring.notebooks import STATE, VIEW
 from course_utils.authoring.slides import Deck, marks_of, read_deck, statement
@@ -234,6 +234,26 @@ def test_a_slide_stands_under_the_heading_of_its_first_formula(
     source = "Of the slide before.\n\n## First\n\n$$a$$\n\n## Second (V1)\n\n$$b$$"
     mark = slides.Mark("H", points, formulas, False, "")
     assert slides.heading_of(source, mark) == heading
+
+
+def test_a_figure_in_another_format_is_named(tmp_path: Path) -> None:
+    ipynb = notebook(tmp_path, {2: ' slide="H"'})
+    nb = nbformat.read(ipynb, as_version=4)
+    nb.cells[2].outputs[0].data = {"image/svg+xml": "<svg/>", "text/plain": "<Figure>"}
+    nbformat.write(nb, ipynb)
+    with pytest.raises(NotebookError, match=r"cell 3, “H”: a figure is stored as image/svg\+xml alone"):
+        read_deck(ipynb, tmp_path / "out")
+
+
+def test_a_browser_of_any_name_prints_and_without_one_it_is_said_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotebookError, match=r"none of chromium, .*, chrome is on the PATH"):
+        slides.print_decks(tmp_path, [])
+    for name in reversed(browser.NAMES):  # those before it are preferred
+        (tmp_path / name).touch(0o755)
+        assert browser.find_chromium() == str(tmp_path / name)
 
 
 def test_an_unmarked_notebook_has_no_deck(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import typer
 from nbconvert.filters.highlight import Highlight2HTML
 from nbformat import NotebookNode
 
+from course_utils.authoring.browser import NAMES, find_chromium
 from course_utils.authoring.kernel import NotebookError
 from course_utils.authoring.notebooks import VIEW, parse, write_text
 from course_utils.authoring.pages import MATH, WIDGET_SCRIPT, formulas, markdown_to_html, mathml
@@ -37,7 +38,6 @@ from course_utils.authoring.stored import (
 ROOT = Path(__file__).resolve().parents[2]
 LOOKS = ROOT / "docs" / "slides"
 KEYS = ("slide", "slide_points", "slide_formulas", "slide_code", "slide_part")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SIZE = re.compile(r'width="(\d+)" height="(\d+)"')
 CLAIMS = re.compile(r"\s*\([A-Z]\d[^)]*\)$")
 OF_WORDS = re.compile(r"^## Words\n.*", re.DOTALL | re.MULTILINE)  # the list of words is for reading
@@ -380,9 +380,11 @@ def print_decks(out: Path, decks: list[Deck]) -> None:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:
         raise NotebookError("to print slides Playwright is needed: pip install -e '.[test]'") from None
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    path = find_chromium()
     if path is None:
-        raise NotebookError(f"to print slides Chromium is needed, but none of {', '.join(BROWSERS)} is there")
+        raise NotebookError(
+            f"to print slides Chromium is needed, but none of {', '.join(NAMES)} is on the PATH"
+        )
     with sync_playwright() as playwright:
         as_root = getattr(os, "geteuid", lambda: 1)() == 0  # then Chromium has no sandbox and says so
         browser = playwright.chromium.launch(executable_path=path, chromium_sandbox=not as_root)
