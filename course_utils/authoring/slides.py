@@ -5,7 +5,9 @@ run: a slide shows figures, tables and explorers that the notebook stores; what 
 """
 
 import ast
+import base64
 import html
+import io
 import os
 import re
 import shutil
@@ -17,6 +19,7 @@ import nbformat
 import typer
 from nbconvert.filters.highlight import Highlight2HTML
 from nbformat import NotebookNode
+from PIL import Image, ImageChops
 
 from course_utils.authoring.browser import NAMES, find_chromium
 from course_utils.authoring.kernel import NotebookError
@@ -184,13 +187,23 @@ class _Pages:
             elif is_figure(output):
                 self.figures += 1
                 name = f"{self.name}-{self.figures:02d}"
-                tag = picture(data, self.files / "figures" / name, f"files/figures/{name}", next(alts))
+                tag = picture(_trimmed(data), self.files / "figures" / name, f"files/figures/{name}", next(alts))
                 shown.append(
                     tag.replace(' loading="lazy" decoding="async"', "")
                 )  # turning a page must not wait
             elif "text/markdown" in data:
                 shown.append(_table(data["text/markdown"]))
         return shown
+
+
+def _trimmed(data: NotebookNode) -> NotebookNode:
+    """An output whose PNG has no white margin: the slide has one."""
+    if "image/png" not in data:
+        return data
+    image = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    file = io.BytesIO()
+    image.crop(ImageChops.invert(image.convert("L")).getbbox()).save(file, "png")
+    return NotebookNode(data | {"image/png": base64.b64encode(file.getvalue()).decode()})
 
 
 def _part(state: dict[str, Any], heading: str) -> dict[str, Any]:
@@ -330,7 +343,8 @@ def page_of(deck: Deck) -> str:
         )
     ends = scripts(f"files/explorers/{deck.name}.js", "files") if deck.explorers else ""
     tags = '<script defer src="files/deck.js"></script>' + ends
-    return _html(deck.title, f'<main class="deck">{chr(10).join(sections)}</main>', tags)
+    lens = '<dialog class="lens" aria-label="The figure, magnified"></dialog>'
+    return _html(deck.title, f'<main class="deck">{chr(10).join(sections)}</main>{lens}', tags)
 
 
 def _index(decks: list[Deck]) -> str:
@@ -342,7 +356,13 @@ def _index(decks: list[Deck]) -> str:
         "Arrow keys, space or a presenter's buttons turn the pages; S opens the speaker's notes in a second "
         "window, O the overview, F the full screen, B darkens the screen."
     )
-    return _html("Slides", f'<main class="index"><h1>Slides</h1><ul>{rows}</ul><p>{keys}</p></main>', "")
+    look = (
+        "Z, a click or a tap on a figure magnifies it until its smallest text is as large as the slide's; pointer, "
+        "finger or arrow keys move over it, Escape, a click or a tap lead back. Z once more shows the next figure of "
+        "the slide. In full screen Escape leaves that first; Z leads back."
+    )
+    told = f"<p>{keys}</p><p>{look}</p>"
+    return _html("Slides", f'<main class="index"><h1>Slides</h1><ul>{rows}</ul>{told}</main>', "")
 
 
 def _html(title: str, body: str, tags: str) -> str:
