@@ -187,7 +187,9 @@ class _Pages:
             elif is_figure(output):
                 self.figures += 1
                 name = f"{self.name}-{self.figures:02d}"
-                tag = picture(_trimmed(data), self.files / "figures" / name, f"files/figures/{name}", next(alts))
+                tag = picture(
+                    _trimmed(data), self.files / "figures" / name, f"files/figures/{name}", next(alts)
+                )
                 shown.append(
                     tag.replace(' loading="lazy" decoding="async"', "")
                 )  # turning a page must not wait
@@ -354,7 +356,7 @@ def _index(decks: list[Deck]) -> str:
     )
     keys = (
         "Arrow keys, space or a presenter's buttons turn the pages; S opens the speaker's notes in a second "
-        "window, O the overview, F the full screen, B darkens the screen."
+        "window, O the overview, F the full screen, B darkens the screen; a number and Enter lead to that slide."
     )
     look = (
         "Z, a click or a tap on a figure magnifies it until its smallest text is as large as the slide's; pointer, "

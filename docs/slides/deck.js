@@ -6,6 +6,7 @@
   const lens = document.querySelector(".lens");
   const FIGURE = ".shown > .course-figure";
   let now = 0;
+  let typed = ""; // digits of a slide's number
 
   // Turning ------------------------------------------------------------------------------------------------------
 
@@ -55,7 +56,7 @@
     ArrowRight: () => go(now + 1),
     ArrowDown: () => go(now + 1),
     " ": (event) => go(event.shiftKey ? now - 1 : now + 1),
-    Enter: () => (inOverview() ? overview() : go(now + 1)),
+    Enter: () => (typed ? go(Number(typed) - 1) : inOverview() ? overview() : go(now + 1)),
     ArrowLeft: () => go(now - 1),
     ArrowUp: () => go(now - 1),
     Backspace: () => go(now - 1),
@@ -86,10 +87,12 @@
     const turn = presenter[event.key] ?? (inside ? null : keys[named(event)]);
     if (event.key === "Escape" && inOverview()) overview();
     if (event.key === "Escape") lens.close();
+    if (event.key !== "Enter") typed = /^\d$/.test(event.key) && !inside ? typed + event.key : "";
     if (!turn) return;
     event.preventDefault();
     event.stopPropagation();
     turn(event);
+    if (event.key === "Enter") typed = "";
   }
   addEventListener("keydown", press, { capture: true });
   addEventListener("hashchange", () => go(addressed() ?? now));

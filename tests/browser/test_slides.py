@@ -259,6 +259,9 @@ def test_keys_of_other_alphabets_and_the_overview_by_keyboard(browser: Browser, 
     expect(tab.locator("#slide-3")).to_be_hidden()
     tab.keyboard.press("Shift+Space")
     expect(tab.locator("#slide-1")).to_be_visible()
+    for key, shown in (("3", 1), ("Enter", 3), ("ArrowLeft", 2), ("1", 2), ("b", 2), ("b", 2), ("Enter", 3)):
+        tab.keyboard.press(key)  # a number that something else follows is forgotten
+        expect(tab.locator(".slide.now")).to_have_attribute("id", f"slide-{shown}")
     tab.evaluate(
         "void (history.replaceState = () => { throw new DOMException('too often', 'SecurityError') })"
     )
