@@ -44,8 +44,9 @@
 
   const inOverview = () => deck.classList.contains("overview");
 
-  // On a telephone held upright, see deck.css, all slides are on one page; what is read there is the slide that counts.
-  const onPage = () => getComputedStyle(document.documentElement).getPropertyValue("--page") !== "";
+  // On a telephone held upright all slides are on one page; what is read there is the slide that counts.
+  const telephone = matchMedia("(max-width: 700px) and (orientation: portrait)");
+  const onPage = () => deck.classList.contains("page");
   addEventListener("scroll", () => {
     if (!onPage()) return;
     const read = slides.findLastIndex((slide) => slide.getBoundingClientRect().top < innerHeight / 2);
@@ -234,7 +235,8 @@
       }
     }
     // Points leave a figure above them the height that it can use.
-    const low = (picture) => picture.clientWidth / picture.clientHeight > picture.naturalWidth / picture.naturalHeight;
+    const low = ({ clientWidth, clientHeight, naturalWidth, naturalHeight }) =>
+      clientWidth / clientHeight > (1.01 * naturalWidth) / naturalHeight;
     const points = parts.find(({ node }) => node.matches(".under > .points"));
     while (points?.fit > 0 && pictures.some(low)) {
       points.fit--;
@@ -259,15 +261,17 @@
 
   const bodies = [...document.querySelectorAll(".body")];
   const fit = () => bodies.forEach(fitText);
+  let unprinted = null; // how the deck looked before it was printed
 
   // An explorer fills its slide; on one page with the others it is as high as it needs.
-  function fill(filled) {
-    for (const stage of document.querySelectorAll(".stage")) stage.toggleAttribute("data-fill", filled);
+  function arrange() {
+    deck.classList.toggle("page", telephone.matches && unprinted === null);
+    for (const stage of document.querySelectorAll(".stage")) stage.toggleAttribute("data-fill", !onPage());
   }
   // What is laid out anew is measured: that must not find it drawn smaller. This listener comes before all others, and
   // an observer made now is called after all others, but before anything is drawn.
   addEventListener("resize", () => {
-    fill(!onPage());
+    arrange();
     if (!inOverview()) return;
     deck.classList.remove("overview");
     const last = new ResizeObserver(() => {
@@ -278,9 +282,7 @@
   });
 
   // A printed page is 1280 pixels wide, whatever the window; explorers lay themselves out anew where that resizes.
-  const paper = document.createElement("style");
-  paper.textContent = ":root { --page: initial; font-size: 16px; }";
-  let unprinted = null;
+  const paper = Object.assign(document.createElement("style"), { textContent: ":root { font-size: 16px; }" });
   addEventListener("beforeprint", () => {
     unprinted ??= deck.className;
     deck.classList.remove("overview", "dark");
@@ -308,8 +310,9 @@
       seen();
     });
 
-  fill(!onPage());
-  go(addressed() ?? 0);
+  arrange();
+  const opened = addressed() ?? 0;
+  go(opened);
   fit();
   addEventListener("resize", fit);
   const pictures = [...document.querySelectorAll(FIGURE)].map((picture) => picture.decode());
@@ -321,6 +324,7 @@
       return Promise.all(pictures);
     })
     .then(() => {
+      if (onPage() && opened > 0) go(opened); // what stands above has got its height only now
       document.documentElement.dataset.ready = "true";
     });
 }
