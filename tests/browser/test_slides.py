@@ -479,6 +479,12 @@ def test_on_a_telephone_slides_are_a_page_and_turned_they_fill_the_screen(
 ) -> None:
     context, tab, wrong = opened(browser)
     tab.set_viewport_size({"width": 390, "height": 844})
+    tab.goto((folder / "index.html").as_uri())
+    words = tab.locator("h1, li, p").evaluate_all(
+        "all => all.map(n => parseFloat(getComputedStyle(n).fontSize))"
+    )
+    assert min(words) >= 16
+    assert tab.evaluate("document.documentElement.scrollWidth") == 390
     path = folder / "05_gan.html"
     count = show(tab, path)
     assert tab.evaluate("document.documentElement.scrollWidth") == 390
