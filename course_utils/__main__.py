@@ -398,18 +398,19 @@ def doctor() -> None:
 
     typer.echo("For those who teach, or work on the course")
     try:
+        from course_utils.authoring.browser import find_chromium
         from course_utils.grading.wall import WallError, bubblewrap
 
         try:
             line(True, f"a wall to grade behind ({bubblewrap()}); `course homework doctor` tries it")
         except WallError as reason:
             line(False, "a wall to grade behind", str(reason))
+        wanted = "the browser tests and printed slides need it: apt-get install chromium"
+        line(find_chromium() is not None, "Chromium", wanted)
     except ModuleNotFoundError as reason:
         line(
             False, "a wall to grade behind", f"the package {reason.name} is missing: pip install -e '.[lab]'"
         )
-    browsers = ("chromium", "chromium-browser", "google-chrome")
-    line(any(map(shutil.which, browsers)), "Chromium", "the browser tests need it: apt-get install chromium")
 
 
 def _online(timeout: float = 3.0) -> bool:

@@ -764,7 +764,7 @@ ax.set(xlabel="t, from one image (0) to the other (1)", ylabel="share readable",
 ax.legend(frameon=False, bbox_to_anchor=(1, 1))
 plt.show()
 
-# %% [markdown] slide="Two roads lead from here; and five questions to think about" slide_points="**The VAE** builds the prior into the training (04); **latent diffusion** learns it afterwards (08) | What would happen with $d = 784$? | Without activation functions, which known method do you get? | Why are reconstructions soft at the edges? | What does a denoiser learn if the noise leaves nothing of the image?"
+# %% [markdown] slide="Two roads lead from here; and five questions to think about" slide_points="**The VAE** builds the prior into the training (04); **latent diffusion** learns it afterwards (08) | What would happen with $d = 784$? | Without activation functions, which known method do you get? | Why are reconstructions soft at the edges? | Why is $r$ divided by the distance between images? | What does a denoiser learn if the noise leaves nothing of the image?"
 # Along the codes between two images of the same digit hardly anything is lost, and half-way the decoded codes are
 # readable more often than the mixed pixels. This fits the picture of one island per digit in the space of 16 numbers.
 # Between different digits far fewer are readable half-way, as if the way led through empty regions. Here too the

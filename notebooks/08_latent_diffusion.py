@@ -925,7 +925,7 @@ assert words["colour 2"][2] + words["ground"][2] > 0.5  # two words take more th
 rows = [[kind, *words[kind]] for kind in ORDER]
 table(["word", "share in its object's half (0.5 is chance)", "standard error", "weight in all"], rows)
 
-# %% alt="Left, the share of each word's weight in its object's half: above one half for the first object's colour and shape and the second article, below it for “on”. Right, the share of all weight: most goes to the second colour and the ground." slide="Three kinds of words are heard at their own object, two at the other, six at both alike"
+# %% alt="Left, the share of each word's weight in its object's half: above one half for the first object's colour and shape and the second article, below it for “on”. Right, the share of all weight: most goes to the second colour and the ground." slide="Shape 1 is heard rather at its own object, shape 2 at the other, the styles at both alike" slide_points="Words of no object, as “of”, “on” and “nothing”: the half is the first one's"
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained", sharey=True)
 share, error, weight = np.array([words[kind] for kind in ORDER]).T
 left.errorbar(share, ORDER, xerr=2 * error, fmt="o", color="k", capsize=3)
@@ -1060,7 +1060,7 @@ def surely(values: torch.Tensor) -> bool:  # above 0 by more than two standard e
     return mean > 2 * error
 
 
-# %% alt="Two charts against guidance: the share of pictures with all facts right is highest at w = 2; the spread of the codes falls as w grows." slide="From w = 1 to 2 more pictures are right; at w = 5 they are less varied than at 1"
+# %% alt="Two charts against guidance: the share of pictures with all facts right is highest at w = 2; the spread of the codes falls as w grows." slide="From w = 1 to 2 more pictures are right; at w = 5 they are less varied than at 1" slide_points="The same sentences and noise at each $w$: differences are surer than the bars"
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
 for ax, values in ((left, accuracy), (right, variety)):
     means, errors = zip(*[mean_and_error(v) for v in values], strict=True)

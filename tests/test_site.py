@@ -139,6 +139,12 @@ def test_links_of_the_checkout_lead_to_pages_or_to_the_repository() -> None:
     )
 
 
+def test_a_lecturers_plan_tells_the_numbers_of_slides() -> None:
+    plan = "| 0–2 | “The title”, “Both” | Say “Both”. |"
+    numbered = "| 0–2 | 1 “The title”, 3 “Both” | Say 3 “Both”. |"
+    assert site_pages.with_numbers(plan, ["The title", "Another", "Both"]) == numbered
+
+
 def test_a_section_ends_at_the_next_heading() -> None:
     assert site_pages.section("# T\n## A\nx\n### B\ny\n## C\nz", "A") == "x\n### B\ny"
     with pytest.raises(ValueError, match="no heading 'D'"):

@@ -1,23 +1,27 @@
 """Marks of slides, what a slide shows, the notes, and the lecturers' pages; decks are opened in tests/browser."""
 
+import base64
 import html
+import io
 import re
+import statistics
 from pathlib import Path
 
 import nbformat
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
-from course_utils.authoring import slides
+from course_utils.authoring import browser, slides
 from course_utils.authoring.kernel import NotebookError
 from course_utils.authoring.notebooks import STATE, VIEW
 from course_utils.authoring.slides import Deck, marks_of, read_deck, statement
-from course_utils.authoring.stored import own_folder
+from course_utils.authoring.stored import is_figure, own_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 LECTURES = ROOT / "docs" / "site" / "lectures"
-MARKED = [path.stem for path in NOTEBOOKS]  # a lecture of 45 minutes each
+MARKED = [path.stem for path in NOTEBOOKS]  # a lecture of 90 minutes each, and in part of 45
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 marked = pytest.mark.parametrize("name", MARKED)
 
@@ -86,12 +90,37 @@ def test_the_lecturers_page_plans_by_headlines(decks: dict[str, Deck], name: str
         assert [int(start) for start, _, _, _ in rows] == [0, *ends[:-1]]
         assert ends[-1] == minutes
         named = [headline for row in rows for headline in re.findall(r"“(.+?)”", row[2])]
-        assert len(named) >= 6
         assert [headline for headline in named if headline not in headlines] == []
         places = [headlines.index(headline) for headline in named]
-        assert places == sorted(places)
+        assert places == sorted(set(places))
+        assert minutes / len(named) >= 1.75
+        assert minutes == 45 or named == headlines, "all slides are shown in 90 minutes"
     for part in ("What to ask", "Where students stumble"):
         assert re.search(rf"^## {part}\n\n(- .+\n){{3,}}", text.replace("\n  ", " "), re.MULTILINE), part
+
+
+def test_no_figure_has_smaller_text_than_a_magnified_one_is_sized_for() -> None:
+    """deck.js takes 7 points at 100 dots an inch for the smallest; its widths and the sizes in the sources tell."""
+    deck = (slides.LOOKS / "deck.js").read_text(encoding="utf-8")
+    (least,) = re.findall(r"const SMALLEST = \((\d+) \* 100\) / 72;", deck)
+    sources = [path.with_suffix(".py") for path in NOTEBOOKS]
+    sources += [ROOT / "course_utils" / f"{name}.py" for name in ("viz", "style", "progress")]
+    sizes = [
+        size
+        for path in sources
+        for size in re.findall(r"(?:font|label)_?size\W*[=:]\s*([^,)\n]+)", path.read_text(encoding="utf-8"))
+    ]
+    assert len(sizes) > 20
+    assert min(map(float, sizes)) >= float(least)
+    dots = []
+    for path in NOTEBOOKS:
+        for cell in nbformat.read(path, as_version=4).cells:
+            width = re.findall(r"figsize=\(([\d.]+), [\d.]+\)", cell.source)
+            drawn = [out.data["image/png"] for out in cell.get("outputs", []) if is_figure(out)]
+            if len(width) == len(drawn) == 1:
+                dots.append(Image.open(io.BytesIO(base64.b64decode(drawn[0]))).width / float(width[0]))
+    assert len(dots) > 50
+    assert 98 < statistics.median(dots) < 105  # they are stored with a margin more and empty room less
 
 
 # --- What a mark does -------------------------------------------------------------------------------------------
@@ -234,6 +263,41 @@ def test_a_slide_stands_under_the_heading_of_its_first_formula(
     source = "Of the slide before.\n\n## First\n\n$$a$$\n\n## Second (V1)\n\n$$b$$"
     mark = slides.Mark("H", points, formulas, False, "")
     assert slides.heading_of(source, mark) == heading
+
+
+def test_a_figure_is_shown_without_its_white_margin(tmp_path: Path) -> None:
+    ipynb = notebook(tmp_path, {2: ' slide="H"'})
+    nb = nbformat.read(ipynb, as_version=4)
+    drawn = Image.new("RGB", (90, 60), "white")
+    drawn.paste((250, 250, 255), (10, 20, 40, 30))
+    file = io.BytesIO()
+    drawn.save(file, "png")
+    nb.cells[2].outputs[0].data["image/png"] = base64.b64encode(file.getvalue()).decode()
+    nbformat.write(nb, ipynb)
+    body = read_deck(ipynb, tmp_path / "out").slides[1].body
+    assert 'width="30" height="10"' in body
+    with Image.open(tmp_path / "out" / "files" / "figures" / "09_small-01.png") as shown:
+        assert shown.getcolors() == [(300, (250, 250, 255))]
+
+
+def test_a_figure_in_another_format_is_named(tmp_path: Path) -> None:
+    ipynb = notebook(tmp_path, {2: ' slide="H"'})
+    nb = nbformat.read(ipynb, as_version=4)
+    nb.cells[2].outputs[0].data = {"image/svg+xml": "<svg/>", "text/plain": "<Figure>"}
+    nbformat.write(nb, ipynb)
+    with pytest.raises(NotebookError, match=r"cell 3, “H”: a figure is stored as image/svg\+xml alone"):
+        read_deck(ipynb, tmp_path / "out")
+
+
+def test_a_browser_of_any_name_prints_and_without_one_it_is_said_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotebookError, match=r"none of chromium, .*, chrome is on the PATH"):
+        slides.print_decks(tmp_path, [])
+    for name in reversed(browser.NAMES):  # those before it are preferred
+        (tmp_path / name).touch(0o755)
+        assert browser.find_chromium() == str(tmp_path / name)
 
 
 def test_an_unmarked_notebook_has_no_deck(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from course_utils.authoring.notebooks import VIEW, repository_address, write_tex
 from course_utils.authoring.pages import WIDGET_SCRIPT
 from course_utils.authoring.site_extension import mended
 from course_utils.authoring.site_notebooks import mark_claims, mark_words, read_page, with_bar, words_of
+from course_utils.authoring.slides import marks_of
 from course_utils.authoring.stored import living, own_folder, scripts, take_widgets, write_states
 from course_utils.explorers import DiffusionPlayground, GanPlayground
 from course_utils.explorers.drawing import FRONT_END, drawing_state, still_picture
@@ -65,6 +66,11 @@ def write_sources(source: Path) -> None:
     pages = [
         _notebook(path, source, repository) for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
     ]
+    for page in pages:
+        plan = source / "lectures" / f"{page.number}.md"
+        marks = marks_of(ROOT / "notebooks" / f"{page.name}.py")
+        headlines = [page.title, *(mark.headline for mark in marks.values())]
+        write_text(plan, site_pages.with_numbers(plan.read_text(encoding="utf-8"), headlines))
     for path in sorted((ROOT / "notebooks/homework/student").glob("hw*.ipynb")):
         nb, _ = read_page(path, files, "../_static")
         with_bar(nb, _links(repository, f"notebooks/homework/student/{path.name}"))

@@ -50,6 +50,13 @@ def section(text: str, heading: str) -> str:
     return found[1].strip()
 
 
+def with_numbers(plan: str, headlines: Sequence[str]) -> str:
+    """A lecture's plan in which each slide's number stands before its headline, as a lecturer types it."""
+    for number, headline in enumerate(headlines, 1):
+        plan = plan.replace(f"“{headline}”", f"{number} “{headline}”")
+    return plan
+
+
 def with_links(text: str, repository: str, folder: str = "") -> str:
     """A text of the checkout whose links to its files lead to the site's pages, else to the repository."""
 

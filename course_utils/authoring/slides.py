@@ -5,7 +5,9 @@ run: a slide shows figures, tables and explorers that the notebook stores; what 
 """
 
 import ast
+import base64
 import html
+import io
 import os
 import re
 import shutil
@@ -17,7 +19,9 @@ import nbformat
 import typer
 from nbconvert.filters.highlight import Highlight2HTML
 from nbformat import NotebookNode
+from PIL import Image, ImageChops
 
+from course_utils.authoring.browser import NAMES, find_chromium
 from course_utils.authoring.kernel import NotebookError
 from course_utils.authoring.notebooks import VIEW, parse, write_text
 from course_utils.authoring.pages import MATH, WIDGET_SCRIPT, formulas, markdown_to_html, mathml
@@ -37,7 +41,6 @@ from course_utils.authoring.stored import (
 ROOT = Path(__file__).resolve().parents[2]
 LOOKS = ROOT / "docs" / "slides"
 KEYS = ("slide", "slide_points", "slide_formulas", "slide_code", "slide_part")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SIZE = re.compile(r'width="(\d+)" height="(\d+)"')
 CLAIMS = re.compile(r"\s*\([A-Z]\d[^)]*\)$")
 OF_WORDS = re.compile(r"^## Words\n.*", re.DOTALL | re.MULTILINE)  # the list of words is for reading
@@ -184,13 +187,25 @@ class _Pages:
             elif is_figure(output):
                 self.figures += 1
                 name = f"{self.name}-{self.figures:02d}"
-                tag = picture(data, self.files / "figures" / name, f"files/figures/{name}", next(alts))
+                tag = picture(
+                    _trimmed(data), self.files / "figures" / name, f"files/figures/{name}", next(alts)
+                )
                 shown.append(
                     tag.replace(' loading="lazy" decoding="async"', "")
                 )  # turning a page must not wait
             elif "text/markdown" in data:
                 shown.append(_table(data["text/markdown"]))
         return shown
+
+
+def _trimmed(data: NotebookNode) -> NotebookNode:
+    """An output whose PNG has no white margin: the slide has one."""
+    if "image/png" not in data:
+        return data
+    image = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    file = io.BytesIO()
+    image.crop(ImageChops.invert(image.convert("L")).getbbox()).save(file, "png")
+    return NotebookNode(data | {"image/png": base64.b64encode(file.getvalue()).decode()})
 
 
 def _part(state: dict[str, Any], heading: str) -> dict[str, Any]:
@@ -330,7 +345,8 @@ def page_of(deck: Deck) -> str:
         )
     ends = scripts(f"files/explorers/{deck.name}.js", "files") if deck.explorers else ""
     tags = '<script defer src="files/deck.js"></script>' + ends
-    return _html(deck.title, f'<main class="deck">{chr(10).join(sections)}</main>', tags)
+    lens = '<dialog class="lens" aria-label="The figure, magnified"></dialog>'
+    return _html(deck.title, f'<main class="deck">{chr(10).join(sections)}</main>{lens}', tags)
 
 
 def _index(decks: list[Deck]) -> str:
@@ -340,9 +356,15 @@ def _index(decks: list[Deck]) -> str:
     )
     keys = (
         "Arrow keys, space or a presenter's buttons turn the pages; S opens the speaker's notes in a second "
-        "window, O the overview, F the full screen, B darkens the screen."
+        "window, O the overview, F the full screen, B darkens the screen; a number and Enter lead to that slide."
     )
-    return _html("Slides", f'<main class="index"><h1>Slides</h1><ul>{rows}</ul><p>{keys}</p></main>', "")
+    look = (
+        "Z, a click or a tap on a figure magnifies it until its smallest text is as large as the slide's; pointer, "
+        "finger or arrow keys move over it, Escape, a click or a tap lead back. Z once more shows the next figure of "
+        "the slide. In full screen Escape leaves that first; Z leads back."
+    )
+    told = f"<p>{keys}</p><p>{look}</p>"
+    return _html("Slides", f'<main class="index"><h1>Slides</h1><ul>{rows}</ul>{told}</main>', "")
 
 
 def _html(title: str, body: str, tags: str) -> str:
@@ -380,9 +402,11 @@ def print_decks(out: Path, decks: list[Deck]) -> None:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:
         raise NotebookError("to print slides Playwright is needed: pip install -e '.[test]'") from None
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    path = find_chromium()
     if path is None:
-        raise NotebookError(f"to print slides Chromium is needed, but none of {', '.join(BROWSERS)} is there")
+        raise NotebookError(
+            f"to print slides Chromium is needed, but none of {', '.join(NAMES)} is on the PATH"
+        )
     with sync_playwright() as playwright:
         as_root = getattr(os, "geteuid", lambda: 1)() == 0  # then Chromium has no sandbox and says so
         browser = playwright.chromium.launch(executable_path=path, chromium_sandbox=not as_root)

@@ -45,6 +45,7 @@ def texts_of_figures(cell: NotebookNode, alts: list[str]) -> Iterator[str]:
 
 
 MARK = ".written-by-the-course"
+PICTURES = ("image/png", "image/jpeg", "image/gif")
 
 
 def own_folder(out: Path) -> None:
@@ -79,8 +80,18 @@ def living(model: str, state: dict[str, Any], data: NotebookNode, file: Path, ad
 
 
 def picture(data: NotebookNode, file: Path, address: str, alt: str) -> str:
-    """An output's picture as a file, and the tag that shows it."""
-    kind = next(kind for kind in ("image/png", "image/jpeg", "image/gif") if kind in data)
+    """An output's picture as a file, and the tag that shows it.
+
+    Raises:
+        NotebookError: it is stored in other formats only, as SVG.
+    """
+    kind = next((kind for kind in PICTURES if kind in data), None)
+    if kind is None:
+        stored = ", ".join(kind for kind in data if kind.startswith("image/"))
+        raise NotebookError(
+            f"a figure is stored as {stored or 'text'} alone; one of {', '.join(PICTURES)} is needed: "
+            "let the cell show it by plt.show()"
+        )
     file = file.with_name(f"{file.name}.{kind[6:]}")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(base64.b64decode(data[kind]))

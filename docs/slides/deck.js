@@ -1,19 +1,29 @@
-// Turns the pages, makes what is shown as large as its slide allows, opens the speaker's notes. No network, no server.
+// Turns the pages, makes what is shown as large as its slide allows, magnifies figures, opens the speaker's notes. No
+// network, no server.
 {
   const deck = document.querySelector(".deck");
   const slides = [...document.querySelectorAll(".slide")];
+  const lens = document.querySelector(".lens");
+  const FIGURE = ".shown > .course-figure";
   let now = 0;
+  let typed = ""; // digits of a slide's number
 
   // Turning ------------------------------------------------------------------------------------------------------
 
   function go(to) {
     const moved = now;
-    now = Math.max(0, Math.min(slides.length - 1, to));
-    for (const [k, slide] of slides.entries()) slide.classList.toggle("now", k === now);
+    lens.close();
+    turned(Math.max(0, Math.min(slides.length - 1, to)));
     if (moved !== now && !slides[now].contains(document.activeElement)) document.activeElement?.blur();
-    keep();
     if (inOverview()) slides[now].scrollIntoView({ block: "nearest" });
+    if (onPage()) slides[now].scrollIntoView();
     if (moved === 0 && now > 0) began ??= Date.now();
+  }
+
+  function turned(to) {
+    now = to;
+    for (const [k, slide] of slides.entries()) slide.classList.toggle("now", k === now);
+    keep();
     tell();
   }
 
@@ -34,11 +44,20 @@
 
   const inOverview = () => deck.classList.contains("overview");
 
+  // On a telephone held upright all slides are on one page; what is read there is the slide that counts.
+  const telephone = matchMedia("(max-width: 700px) and (orientation: portrait)");
+  const onPage = () => deck.classList.contains("page");
+  addEventListener("scroll", () => {
+    if (!onPage()) return;
+    const read = slides.findLastIndex((slide) => slide.getBoundingClientRect().top < innerHeight / 2);
+    if (Math.max(0, read) !== now) turned(Math.max(0, read));
+  });
+
   const turns = {
     ArrowRight: () => go(now + 1),
     ArrowDown: () => go(now + 1),
     " ": (event) => go(event.shiftKey ? now - 1 : now + 1),
-    Enter: () => (inOverview() ? overview() : go(now + 1)),
+    Enter: () => (typed ? go(Number(typed) - 1) : inOverview() ? overview() : go(now + 1)),
     ArrowLeft: () => go(now - 1),
     ArrowUp: () => go(now - 1),
     Backspace: () => go(now - 1),
@@ -46,7 +65,11 @@
     End: () => go(slides.length - 1),
     s: openNotes,
     o: overview,
-    b: () => deck.classList.toggle("dark"),
+    b: () => {
+      lens.close();
+      deck.classList.toggle("dark");
+    },
+    z: magnifyNext,
     f: () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen()),
   };
   // What a presenter sends turns the page wherever the focus is; all else belongs to an explorer that has it.
@@ -61,18 +84,23 @@
   function press(event) {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const inside = event.target.closest?.(".stage, a, summary");
-    const turn = presenter[event.key] ?? (inside ? null : turns[named(event)]);
+    const keys = { ...turns, ...(lens.open ? moves : {}) };
+    const turn = presenter[event.key] ?? (inside ? null : keys[named(event)]);
     if (event.key === "Escape" && inOverview()) overview();
+    if (event.key === "Escape") lens.close();
+    if (event.key !== "Enter") typed = /^\d$/.test(event.key) && !inside ? typed + event.key : "";
     if (!turn) return;
     event.preventDefault();
     event.stopPropagation();
     turn(event);
+    if (event.key === "Enter") typed = "";
   }
   addEventListener("keydown", press, { capture: true });
   addEventListener("hashchange", () => go(addressed() ?? now));
 
   function overview() {
-    deck.classList.toggle("overview");
+    lens.close();
+    if (!onPage()) deck.classList.toggle("overview");
     slides[now].scrollIntoView({ block: "nearest" });
   }
   deck.addEventListener("click", (event) => {
@@ -82,12 +110,54 @@
     if (slide) go(slides.indexOf(slide));
   });
 
+  // A closer look ------------------------------------------------------------------------------------------------
+
+  // Text in a figure has at least 7 points, of which 72 are 100 pixels of its file. Magnified it has 1.5rem or more.
+  const SMALLEST = (7 * 100) / 72;
+  const shows = () => !inOverview() && !deck.classList.contains("dark");
+  const move = (across, down) => () => lens.scrollBy((across * innerWidth) / 8, (down * innerHeight) / 8);
+  const moves = { ArrowLeft: move(-1, 0), ArrowRight: move(1, 0), ArrowUp: move(0, -1), ArrowDown: move(0, 1) };
+
+  function magnify(figure) {
+    const large = figure.cloneNode();
+    large.style.width = `${(1.5 * figure.naturalWidth) / SMALLEST}rem`;
+    lens.replaceChildren(large);
+    if (!lens.open) lens.showModal();
+    lens.scrollTo(0, 0);
+  }
+
+  /** The first figure of the slide, then its next one, then the slide again. */
+  function magnifyNext() {
+    const all = shows() ? [...slides[now].querySelectorAll(FIGURE)] : [];
+    const next = lens.open ? all.findIndex(({ src }) => src === lens.firstChild.src) + 1 : 0;
+    if (all[next]) magnify(all[next]);
+    else lens.close();
+  }
+
+  // The pointer moves over the whole of it as it moves over the window; a finger drags it.
+  function follow({ clientX, clientY, pointerType }) {
+    if (pointerType !== "mouse") return;
+    const part = (at, size) => Math.max(0, Math.min(1, (at / size - 0.1) / 0.8));
+    lens.scrollTo(
+      part(clientX, innerWidth) * (lens.scrollWidth - lens.clientWidth),
+      part(clientY, innerHeight) * (lens.scrollHeight - lens.clientHeight),
+    );
+  }
+  deck.addEventListener("click", (event) => {
+    const figure = event.target.closest(FIGURE);
+    if (!figure || !shows()) return;
+    magnify(figure);
+    follow(event);
+  });
+  lens.addEventListener("pointermove", follow);
+  lens.addEventListener("click", () => lens.close());
+
   // A swipe turns the page, but not one that begins in an explorer, nor two fingers that enlarge, nor one that moves
   // what is enlarged.
   let from = null;
   deck.addEventListener("touchstart", (event) => {
     const [finger, other] = event.touches;
-    from = other || event.target.closest(".stage") || visualViewport.scale > 1.01 ? null : finger;
+    from = other || onPage() || event.target.closest(".stage") || visualViewport.scale > 1.01 ? null : finger;
   });
   deck.addEventListener("touchend", (event) => {
     const [to] = event.changedTouches;
@@ -154,6 +224,7 @@
 
   // Each part as wide as it may be, then all smaller, step by step, until the height suffices: --fit from 1 to 0.
   function fitText(body) {
+    const pictures = [...body.querySelectorAll(FIGURE)];
     const parts = [...body.querySelectorAll(".formula, .table, .code, .points")].map((node) => ({ node, fit: 20 }));
     const set = ({ node, fit }) => node.style.setProperty("--fit", fit / 20);
     parts.forEach(set);
@@ -162,6 +233,14 @@
         part.fit--;
         set(part);
       }
+    }
+    // Points leave a figure above them the height that it can use.
+    const low = ({ clientWidth, clientHeight, naturalWidth, naturalHeight }) =>
+      clientWidth / clientHeight > (1.01 * naturalWidth) / naturalHeight;
+    const points = parts.find(({ node }) => node.matches(".under > .points"));
+    while (points?.fit > 0 && pictures.some(low)) {
+      points.fit--;
+      set(points);
     }
     const shown = body.querySelector(".shown:has(> .formula)");
     const formulas = [...(shown?.children ?? [])];
@@ -182,13 +261,32 @@
 
   const bodies = [...document.querySelectorAll(".body")];
   const fit = () => bodies.forEach(fitText);
+  let unprinted = null; // how the deck looked before it was printed
+
+  // An explorer fills its slide; on one page with the others it is as high as it needs.
+  function arrange() {
+    deck.classList.toggle("page", telephone.matches && unprinted === null);
+    for (const stage of document.querySelectorAll(".stage")) stage.toggleAttribute("data-fill", !onPage());
+  }
+  // What is laid out anew is measured: that must not find it drawn smaller. This listener comes before all others, and
+  // an observer made now is called after all others, but before anything is drawn.
+  addEventListener("resize", () => {
+    arrange();
+    if (!inOverview()) return;
+    deck.classList.remove("overview");
+    const last = new ResizeObserver(() => {
+      last.disconnect();
+      deck.classList.toggle("overview", !onPage());
+    });
+    last.observe(deck);
+  });
 
   // A printed page is 1280 pixels wide, whatever the window; explorers lay themselves out anew where that resizes.
   const paper = Object.assign(document.createElement("style"), { textContent: ":root { font-size: 16px; }" });
-  let unprinted = null;
   addEventListener("beforeprint", () => {
     unprinted ??= deck.className;
     deck.classList.remove("overview", "dark");
+    lens.close();
     document.head.append(paper);
     dispatchEvent(new Event("resize"));
   });
@@ -212,10 +310,12 @@
       seen();
     });
 
-  go(addressed() ?? 0);
+  arrange();
+  const opened = addressed() ?? 0;
+  go(opened);
   fit();
   addEventListener("resize", fit);
-  const pictures = [...document.querySelectorAll(".shown > .course-figure")].map((picture) => picture.decode());
+  const pictures = [...document.querySelectorAll(FIGURE)].map((picture) => picture.decode());
   Promise.all([document.fonts.ready, ...[...document.querySelectorAll("[data-widget-model]")].map(alive)])
     .then(frame)
     .then(frame)
@@ -224,6 +324,7 @@
       return Promise.all(pictures);
     })
     .then(() => {
+      if (onPage() && opened > 0) go(opened); // what stands above has got its height only now
       document.documentElement.dataset.ready = "true";
     });
 }

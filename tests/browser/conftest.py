@@ -32,7 +32,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+from course_utils.authoring.browser import NAMES, find_chromium
+
 FLAGS = (
     "no-sandbox",
     "disable-gpu",
@@ -48,10 +49,10 @@ LAB = "import sys; from course_utils.authoring.lab import open_lab; open_lab(sys
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    path = find_chromium()
     if path is None:
         pytest.fail(
-            f"NO BROWSER: none of {', '.join(BROWSERS)} is on the PATH, so the widgets cannot be tested.\n"
+            f"NO BROWSER: none of {', '.join(NAMES)} is on the PATH, so the widgets cannot be tested.\n"
             "Install one:  apt-get install chromium",
             pytrace=False,
         )

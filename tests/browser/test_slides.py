@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+from IPython.core.pylabtools import print_figure
+from matplotlib.figure import Figure
+from nbformat import NotebookNode
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from course_utils.authoring import slides
 from course_utils.authoring.pages import mathml
 from course_utils.authoring.slides import Deck, Slide
+from course_utils.authoring.stored import picture
 
 from .conftest import opened
 from .hands import assert_answers
@@ -165,46 +174,6 @@ def test_the_speaker_sees_the_notes_and_turns_the_pages_from_there(browser: Brow
     assert wrong == []
 
 
-def test_each_deck_has_notes_of_its_own(browser: Browser, tmp_path: Path) -> None:
-    """A page loaded anew, as the next deck, closes the window of the one before and opens another."""
-    context, tab, wrong = opened(browser)
-    body = '<div class="body"><p style="font-size: 2rem">Shown</p></div>'
-    path = toy(tmp_path / "toy", body, body)
-    for _ in range(2):
-        show(tab, path)
-        with context.expect_page() as second:
-            tab.keyboard.press("s")
-        notes = second.value
-        expect(notes.locator("main")).to_have_text("Said 1")
-        notes.keyboard.press("PageDown")
-        expect(tab.locator(".slide.now h2")).to_have_text("Headline 2")
-        expect(notes.locator("main")).to_have_text("Said 2")
-        assert len(context.pages) == 2
-        with notes.expect_event("close"):
-            tab.goto("about:blank")
-    context.close()
-    assert wrong == []
-
-
-@pytest.mark.parametrize("place", ["", "0", "1.5", "-2", "Infinity", "words", "%", "99"])
-def test_an_address_that_names_no_slide_leads_to_one_all_the_same(
-    browser: Browser, tmp_path: Path, place: str
-) -> None:
-    context, tab, wrong = opened(browser)
-    body = '<div class="body"><p style="font-size: 2rem">Shown</p></div>'
-    path = toy(tmp_path / "toy", body, body, body)
-    show(tab, path)
-    tab.keyboard.press("ArrowRight")
-    tab.evaluate("place => { location.hash = place }", place)
-    tab.wait_for_function("/^#[123]$/.test(location.hash)")
-    expect(tab.locator(".slide.now")).to_have_count(1)
-    tab.goto("about:blank")
-    tab.goto(f"{path.as_uri()}#{place}")
-    expect(tab.locator(".slide.now")).to_have_attribute("id", "slide-3" if place == "99" else "slide-1")
-    context.close()
-    assert wrong == []
-
-
 def test_keys_belong_to_an_explorer_that_has_the_focus(browser: Browser, folder: Path) -> None:
     context, tab, _ = opened(browser)
     show(tab, folder / "04_vae.html")
@@ -228,6 +197,7 @@ def test_keys_belong_to_an_explorer_that_has_the_focus(browser: Browser, folder:
     context.close()
 
 
+NONSENSE = ("1.5", "-2", "Infinity", "words", "%")
 SHOWN = '<div class="body"><p style="font-size: 2rem">Shown</p></div>'
 
 
@@ -248,25 +218,27 @@ def test_the_notes_go_with_the_page_that_opened_them(browser: Browser, tmp_path:
     expect(third.value.locator("main")).to_have_text("Said 2")
     tab.keyboard.press("s")
     assert len(context.pages) == 2, "open notes are not opened again"
+    with third.value.expect_event("close"):
+        tab.goto("about:blank")
     context.close()
     assert wrong == []
 
 
-@pytest.mark.parametrize(
-    ("mark", "shown"), [("2", 2), ("slide-2", 2), ("99", 3), ("0", 1), ("2.5", 1), ("abc", 1), ("", 1)]
-)
-def test_an_address_opens_its_slide_and_nonsense_the_first(
-    browser: Browser, tmp_path: Path, mark: str, shown: int
+def test_an_address_opens_its_slide_and_one_that_names_none_leads_to_one_all_the_same(
+    browser: Browser, tmp_path: Path
 ) -> None:
+    """Of a page that is opened the first, of one that is there the slide that is shown."""
     context, tab, wrong = opened(browser)
     path = toy(tmp_path / "toy", SHOWN, SHOWN, SHOWN)
-    tab.goto(f"{path.as_uri()}#{mark}")
-    tab.wait_for_function("document.documentElement.dataset.ready === 'true'")
     now = tab.locator(".slide.now")
-    expect(now).to_have_attribute("id", f"slide-{shown}")
-    for nonsense in ("2.5", "abc", "-3"):
-        tab.evaluate("mark => { location.hash = mark }", nonsense)
-        tab.wait_for_timeout(50)
+    for place, shown in (("2", 2), ("slide-2", 2), ("99", 3), ("0", 1), ("", 1), *((p, 1) for p in NONSENSE)):
+        tab.goto("about:blank")
+        tab.goto(f"{path.as_uri()}#{place}")
+        expect(now).to_have_attribute("id", f"slide-{shown}")
+    tab.keyboard.press("ArrowRight")
+    for place, shown in (("slide-3", 3), ("2", 2), *((p, 2) for p in NONSENSE), ("", 2), ("99", 3), ("0", 1)):
+        tab.evaluate("place => { location.hash = place }", place)
+        tab.wait_for_function("shown => location.hash === `#${shown}`", arg=shown)
         expect(now).to_have_attribute("id", f"slide-{shown}")
     context.close()
     assert wrong == []
@@ -287,6 +259,9 @@ def test_keys_of_other_alphabets_and_the_overview_by_keyboard(browser: Browser, 
     expect(tab.locator("#slide-3")).to_be_hidden()
     tab.keyboard.press("Shift+Space")
     expect(tab.locator("#slide-1")).to_be_visible()
+    for key, shown in (("3", 1), ("Enter", 3), ("ArrowLeft", 2), ("1", 2), ("b", 2), ("b", 2), ("Enter", 3)):
+        tab.keyboard.press(key)  # a number that something else follows is forgotten
+        expect(tab.locator(".slide.now")).to_have_attribute("id", f"slide-{shown}")
     tab.evaluate(
         "void (history.replaceState = () => { throw new DOMException('too often', 'SecurityError') })"
     )
@@ -320,6 +295,235 @@ def test_a_swipe_turns_but_two_fingers_and_a_slanted_way_down_do_not(
         tab.evaluate(swipe, [fingers, to])
         expect(now).to_have_attribute("id", f"slide-{shown}")
     context.close()
+
+
+# --- A closer look ------------------------------------------------------------------------------------------------
+
+
+def figure(folder: Path, name: str, width: float, height: float) -> str:
+    """A figure of so many inches as a notebook stores it: a pale frame, in its middle an E of 7 points."""
+    drawn = Figure(figsize=(width, height))
+    drawn.add_axes((0, 0, 1, 1), xticks=[], yticks=[]).spines[:].set(color="0.8", visible=True)
+    drawn.text(0.5, 0.5, "E", fontsize=7, ha="center")
+    png = base64.b64encode(print_figure(drawn, base64=False)).decode()
+    return picture(
+        NotebookNode({"image/png": png}),
+        folder / "files" / "figures" / name,
+        f"files/figures/{name}",
+        "An E.",
+    )
+
+
+def deck_with_figures(folder: Path) -> Path:
+    """Three slides: text, two figures, of which one is wider and one higher than the window, and text."""
+    path = toy(folder, SHOWN, "FIGURES", SHOWN)
+    shown = figure(folder, "wide", 12, 2) + figure(folder, "high", 4, 6)
+    body = f'<div class="body under"><div class="shown column">{shown}</div></div>'
+    path.write_text(path.read_text(encoding="utf-8").replace("FIGURES", body), encoding="utf-8")
+    return path
+
+
+def size_of_text(tab: Page) -> float:
+    """Pixels of the font in which the only E on the screen is drawn, whose capitals are 0.729 high."""
+    grey = np.asarray(Image.open(io.BytesIO(tab.screenshot())).convert("L"))
+    rows = np.flatnonzero((grey < 128).any(axis=1))
+    return (rows[-1] - rows[0] + 1) / 0.729
+
+
+def reaches(tab: Page) -> list[bool]:
+    """Which edges of the magnified figure are in the window: left, top, right, bottom."""
+    box = tab.locator(".lens img").bounding_box()
+    size = tab.viewport_size
+    assert box is not None
+    assert size is not None
+    right, bottom = box["x"] + box["width"], box["y"] + box["height"]
+    return [box["x"] >= 0, box["y"] >= 0, right <= size["width"] + 1, bottom <= size["height"] + 1]
+
+
+@pytest.mark.parametrize(("width", "least"), [(1280, 24), (1920, 36)])
+def test_text_in_a_magnified_figure_is_as_large_as_the_slides(
+    browser: Browser, tmp_path: Path, width: int, least: int
+) -> None:
+    """It is measured on the screen. The figure as it is on the slide has much smaller text."""
+    context, tab, wrong = opened(browser)
+    tab.set_viewport_size({"width": width, "height": width * 9 // 16})
+    show(tab, deck_with_figures(tmp_path / "toy"))
+    tab.keyboard.press("PageDown")
+    tab.add_style_tag(content="h2, footer, .slide img + img { visibility: hidden }")
+    assert size_of_text(tab) < least / 2
+    tab.keyboard.press("z")
+    for _ in range(4):
+        tab.keyboard.press("ArrowRight")
+    assert least - 1.4 <= size_of_text(tab) <= least + 2.8  # a pixel or two of the E
+    context.close()
+    assert wrong == []
+
+
+def test_a_magnified_figure_is_moved_by_pointer_keys_and_finger_and_left_again(
+    browser: Browser, tmp_path: Path
+) -> None:
+    context, tab, wrong = opened(browser)
+    tab.set_viewport_size({"width": 1280, "height": 720})
+    show(tab, deck_with_figures(tmp_path / "toy"))
+    lens, now = tab.locator(".lens"), tab.locator(".slide.now")
+    tab.keyboard.press("z")
+    expect(lens).to_be_hidden()  # no figure on this slide
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("z")
+    expect(lens).to_be_visible()
+    assert reaches(tab) == [True, True, False, True]
+    for _ in range(20):
+        tab.keyboard.press("ArrowRight")
+    assert reaches(tab) == [False, True, True, True]
+    tab.keyboard.press("z")  # the other figure
+    assert reaches(tab) == [True, True, True, False]
+    for _ in range(20):
+        tab.keyboard.press("ArrowDown")
+    assert reaches(tab) == [True, False, True, True]
+    expect(now).to_have_attribute("id", "slide-2")
+    tab.keyboard.press("z")
+    expect(lens).to_be_hidden()
+    first = now.locator("img").first
+    first.click(position={"x": 3, "y": 100})
+    assert reaches(tab) == [True, True, False, True]
+    tab.mouse.move(1270, 360)
+    assert reaches(tab) == [False, True, True, True]
+    tab.mouse.click(1270, 360)
+    expect(lens).to_be_hidden()
+    for key, place in (("Escape", "slide-2"), ("b", "slide-2"), ("b", "slide-2"), ("PageDown", "slide-3")):
+        tab.keyboard.press("z")
+        tab.keyboard.press(key)
+        expect(lens).to_be_hidden()
+        expect(now).to_have_attribute("id", place)
+    tab.keyboard.press("PageUp")
+    tab.keyboard.press("z")
+    printed = tab.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 3
+    expect(lens).to_be_hidden()
+    tab.keyboard.press("o")
+    tab.keyboard.press("z")
+    expect(lens).to_be_hidden()
+    context.close()
+    assert wrong == []
+
+
+def test_a_finger_magnifies_and_drags(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context(viewport={"width": 844, "height": 390}, has_touch=True, is_mobile=True)
+    tab = context.new_page()
+    show(tab, deck_with_figures(tmp_path / "toy"))
+    tab.evaluate("location.hash = 2")
+    tab.locator(".slide.now img").first.tap()
+    lens = tab.locator(".lens")
+    expect(lens).to_be_visible()
+    finger = context.new_cdp_session(tab)
+    for kind, x in (
+        ("touchStart", 700),
+        *(("touchMove", 700 - 40 * k) for k in range(1, 11)),
+        ("touchEnd", None),
+    ):
+        place = [] if x is None else [{"x": x, "y": 200}]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": place})
+    tab.wait_for_function("document.querySelector('.lens').scrollLeft > 300")
+    tab.wait_for_timeout(500)  # a tap on what still moves stops it
+    expect(lens).to_be_visible()
+    lens.tap()
+    expect(lens).to_be_hidden()
+    expect(tab.locator(".slide.now")).to_have_attribute("id", "slide-2")
+    context.close()
+
+
+# --- All slides at once: the overview, a telephone, no scripts ----------------------------------------------------
+
+PARTS = """slides => slides.flatMap((slide) =>
+  [...slide.querySelectorAll(".stage :is(.cx-tiles > *, .cx-controls)")].map((part) =>
+    part.getBoundingClientRect().width / slide.getBoundingClientRect().width))"""
+
+
+def test_the_overview_shows_explorers_as_their_slides_do(browser: Browser, folder: Path) -> None:
+    """Each part takes the same share of its slide's width, also after the window was resized."""
+    context, tab, wrong = opened(browser)
+    tab.set_viewport_size({"width": 1280, "height": 720})
+    show(tab, folder / "05_gan.html")
+    slides = tab.locator(".slide")
+    before = slides.evaluate_all(PARTS)
+    assert len(before) > 10
+    tab.keyboard.press("o")
+    tab.wait_for_timeout(100)
+    box = slides.first.bounding_box()
+    assert box is not None
+    assert box["width"] < 400
+    assert slides.evaluate_all(PARTS) == pytest.approx(before, rel=0.02)
+    for size in ({"width": 960, "height": 540}, {"width": 1280, "height": 720}):
+        tab.set_viewport_size(size)
+        tab.wait_for_timeout(100)
+    assert slides.evaluate_all(PARTS) == pytest.approx(before, rel=0.02)
+    tab.keyboard.press("o")
+    assert slides.evaluate_all(PARTS) == pytest.approx(before, rel=0.02)
+    context.close()
+    assert wrong == []
+
+
+SMALL = """() => {
+  const found = [], walk = document.createTreeWalker(document.querySelector(".deck"), NodeFilter.SHOW_TEXT);
+  for (let words = walk.nextNode(); words; words = walk.nextNode()) {
+    const node = words.parentElement, size = parseFloat(getComputedStyle(node).fontSize);
+    const read = words.data.trim() && !node.closest("math, svg, style, .cx-status, .notes") && node.checkVisibility();
+    if (read && size < 12) found.push(`${size}: ${words.data}`);
+  }
+  return found;
+}"""
+
+
+def test_on_a_telephone_slides_are_a_page_and_turned_they_fill_the_screen(
+    browser: Browser, folder: Path
+) -> None:
+    context, tab, wrong = opened(browser)
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.goto((folder / "index.html").as_uri())
+    words = tab.locator("h1, li, p").evaluate_all(
+        "all => all.map(n => parseFloat(getComputedStyle(n).fontSize))"
+    )
+    assert min(words) >= 16
+    assert tab.evaluate("document.documentElement.scrollWidth") == 390
+    path = folder / "05_gan.html"
+    count = show(tab, path)
+    assert tab.evaluate("document.documentElement.scrollWidth") == 390
+    assert tab.evaluate(SMALL) == []
+    boxes = tab.locator(".slide").evaluate_all(
+        "all => all.map(slide => slide.getBoundingClientRect()).map(({left, top, right, bottom}) => "
+        "({left, top, right, bottom}))"
+    )
+    assert len(boxes) == count
+    assert all((box["left"], box["right"]) == (0, 390) for box in boxes)
+    assert all(a["bottom"] <= b["top"] + 1 for a, b in pairwise(boxes))
+    stage = tab.locator(".slide:has(.stage)").first
+    assert_answers(stage.locator(".cx"))
+    now = tab.locator(".slide.now")
+    place = stage.get_attribute("id")
+    expect(now).to_have_attribute("id", str(place))  # it was scrolled to
+    tab.set_viewport_size({"width": 844, "height": 390})
+    expect(tab.locator(".slide:visible")).to_have_count(1)
+    expect(now).to_have_attribute("id", str(place))
+    box = now.bounding_box()
+    assert box is not None
+    assert box["height"] == pytest.approx(390, abs=1)
+    tab.wait_for_timeout(100)
+    inside = "cx => cx.scrollHeight <= cx.clientHeight + 1 && cx.clientHeight <= cx.closest('.stage').clientHeight + 1"
+    assert stage.locator(".cx").evaluate(inside)
+    tab.set_viewport_size({"width": 390, "height": 844})
+    expect(tab.locator(".slide:visible")).to_have_count(count)
+    assert tab.evaluate("document.documentElement.scrollWidth") == 390
+    tab.goto("about:blank")
+    tab.goto(f"{path.as_uri()}#{place}")
+    tab.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    expect(now).to_have_attribute("id", str(place))
+    width = "document.querySelector('.stage .cx').clientWidth"
+    tab.evaluate(f"addEventListener('beforeprint', () => {{ window.printed = {width} }})")
+    tab.pdf(prefer_css_page_size=True)
+    assert 1200 < tab.evaluate("window.printed") < 1280, "on paper a slide is a slide"
+    assert tab.evaluate(width) < 390
+    context.close()
+    assert wrong == []
 
 
 def test_without_scripts_all_slides_are_there(browser: Browser, tmp_path: Path) -> None:

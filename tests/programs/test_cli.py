@@ -645,7 +645,10 @@ def test_train_leaves_no_checkpoint_of_any_round(tmp_path: Path, monkeypatch: py
 
 def test_doctor_names_what_is_here_and_what_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    (tmp_path / "chrome").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
     output = course("doctor")
+    assert "ok  Chromium" in output
     assert f"torch {torch.__version__.split('+')[0]}" in output
     assert "ok  digits (offline)" in output
     assert "--  cifar10: not here" in output
