@@ -292,7 +292,9 @@ def test_a_link_gives_another_reader_the_same_playground(
     opening = {which: settings(tab, which) for which in (name, other)}
     view.get_by_role("radio", name="Swiss roll").check(force=True)
     view.get_by_role("radiogroup").last.get_by_role("radio").last.check(force=True)
-    sliders = view.locator(".cx-controls input[type=range]").all()[:-1]  # the last is the speed, the reader's own
+    sliders = view.locator(".cx-controls input[type=range]").all()[
+        :-1
+    ]  # the last is the speed, the reader's own
     for slider in sliders:
         slider.press("ArrowRight")
     expect(view.get_by_label("seed")).to_have_value("1")
@@ -315,7 +317,12 @@ def test_a_link_gives_another_reader_the_same_playground(
     there.goto(link.replace("swiss_roll", "moons"))  # the same page, another address
     expect(place(there, name).get_by_role("radio", name="two moons")).to_be_checked()
 
-    changed = ("density=swiss_roll", "density=__proto__"), ("seed=2", "seed=8"), ("seed=2", "seed=2e0"), ("&seed=2", "")
+    changed = (
+        ("density=swiss_roll", "density=__proto__"),
+        ("seed=2", "seed=8"),
+        ("seed=2", "seed=2e0"),
+        ("&seed=2", ""),
+    )
     for old, new in (*changed, (f"#{name}", f"#{other}")):
         third = context.new_page()
         third.goto(link.replace(old, new))
@@ -335,7 +342,9 @@ def test_a_link_to_a_drawing_gives_the_same_pictures(browser: Browser, site: Pat
         """When all are there."""
         expect(page.locator(".dr-films .dr-under", has_text="read as")).to_have_count(3, timeout=20_000)
         expect(page.locator(".dr-old")).to_have_count(0)
-        return page.locator("canvas.cx-tile, canvas.dr-map").evaluate_all("all => all.map(one => one.toDataURL())")
+        return page.locator("canvas.cx-tile, canvas.dr-map").evaluate_all(
+            "all => all.map(one => one.toDataURL())"
+        )
 
     opening = pictures(tab)
     board = tab.locator(".dr-board")
