@@ -240,6 +240,7 @@ def test_what_goes_wrong_in_the_networks_is_said(
     expect(warning).to_contain_text(told, timeout=15_000)
     expect(warning).to_contain_text("Error")  # what the browser calls it
     expect(tab.get_by_text("being computed")).to_have_count(0)
+    expect(tab.locator(".dr-class .cx-value", has_text="–")).to_have_count(10)  # no class is claimed
     tab.locator(".dr-board").press("3")
     expect(warning).to_contain_text(told)
     if not at_start:

@@ -225,12 +225,13 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
     client = ready;
     ask();
   }
-  start().catch((reason) =>
+  start().catch((reason) => {
+    blank();
     frame.warn(
       "The networks cannot be read, so the pictures stay empty. Reload the page, or in a notebook run the cell again. " +
         `(${reason})`,
-    ),
-  );
+    );
+  });
 
   return () => {
     over = true;
