@@ -271,6 +271,33 @@ def test_a_playground_is_small_and_its_still_stands_for_itself(make: type) -> No
 
 
 @pytest.mark.parametrize(
+    ("make", "kind", "names"),
+    [
+        (
+            GanPlayground,
+            "GAN",
+            {"density": "data", "turnsD": "turns_d", "turnsG": "turns_g", "lrD": "lr_d", "lrG": "lr_g"},
+        ),
+        (DiffusionPlayground, "DIFFUSION", {"density": "data"}),
+    ],
+)
+def test_settings_and_where_they_open_are_the_front_ends(
+    make: type, kind: str, names: dict[str, str]
+) -> None:
+    """Each value of each knob is accepted, and no other number is: the error lists what the knob has."""
+    ours = ask("settings")
+    assert make().settings == ours[f"{kind}_FIRST"]
+    for knob, values in ours[f"{kind}_KNOBS"].items():
+        name = names.get(knob, knob)
+        assert [make(**{name: value}).settings[knob] for value in values] == values
+        with pytest.raises(ValueError, match=name) as refused:
+            make(**{name: -1 if isinstance(values[0], int | float) else "none of them"})
+        allowed = str(refused.value).partition("allowed: ")[2]
+        if isinstance(values[0], int | float):
+            assert [float(value) for value in allowed.split(", ")] == values
+
+
+@pytest.mark.parametrize(
     ("make", "wrong", "told"),
     [
         (GanPlayground, {"data": "checkerboard"}, "data='checkerboard'"),

@@ -122,10 +122,18 @@ def test_a_class_has_one_colour_in_figures_and_explorers() -> None:
     assert state["palette"] == list(style.PALETTE)
 
 
-def test_the_front_end_has_no_colours_of_its_own() -> None:
-    source = Path(explorers.__file__).with_name("explorer.js").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("explorer", {style.PATH}),
+        ("drawing", {"#999"}),  # "draw here", on black
+        ("playground", {style.PALETTE[0], style.PALETTE[1], style.PALETTE[3]}),
+    ],
+)
+def test_the_front_ends_have_the_colours_of_the_style(name: str, own: set[str]) -> None:
+    source = Path(explorers.__file__).with_name(f"{name}.js").read_text(encoding="utf-8")
     written = set(re.findall(r"#[0-9a-fA-F]{3,8}\b", source))
-    assert written == {style.PATH, style.ACCENT, "#000", "#fff"}
+    assert written == {style.ACCENT, "#000", "#fff"} | own
 
 
 # ------------------------------------------------------------------------------------------------- curves

@@ -191,7 +191,7 @@ def _play(files: Path) -> str:
         shown = nbformat.from_dict({"image/png": png})
         widgets[name] = {key: value for key, value in widget.get_state().items() if key != "layout"}
         there = living(name, widgets[name], shown, files / "figures" / name, f"_static/figures/{name}")
-        parts.append(f"## {heading}\n\n{there}\n")
+        parts.append(f'## {heading}\n\n<div data-share="{name}">{there}</div>\n')
     write_states(files / "explorers" / "play.js", widgets)
     return "\n".join(parts) + scripts("_static/explorers/play.js", "_static")
 

@@ -34,7 +34,12 @@ TRAINED = 300  # steps that the model of a still is trained for
 
 
 class Playground(Widget):
-    """What both have in common: the front end and its settings."""
+    """What both have in common: the front end and its settings.
+
+    The networks live in the view: two views of one playground, as JupyterLab's "Create New View for Output" makes
+    them, open with the same settings and then train apart, so that two settings can be compared side by side. The
+    notebook keeps those that were moved last.
+    """
 
     _esm = Path(__file__).with_name("playground.js")
 

@@ -12,6 +12,7 @@ import {
   rasterised,
   SIDE,
   type Stroke,
+  simplified,
 } from "../src/drawing/strokes.ts";
 
 const near = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
@@ -175,22 +176,66 @@ test("however often a key is pressed, the middle stays on the board, and the siz
   assert.ok(often({ degrees: 6 }, line).size < 0.5);
 });
 
-test("an address brings a drawing back, and what is none is refused", () => {
-  for (const strokes of DIGITS) {
-    const back = address.read(address.write("here", strokes), "here")!;
-    assert.equal(back.length, strokes.length);
-    assert.ok(near(prepared(back, true)!, prepared(strokes, true)!) < 0.25);
-    assert.equal(address.read(address.write("here", strokes), "there"), null);
+/** A hand's strokes: a point for each pixel of the board that the pen went over, not quite in line. */
+const drawn: Stroke[] = DIGITS.flat().map((stroke) =>
+  stroke.slice(1).flatMap(([x, y], k) => {
+    const n = Math.ceil(560 * Math.hypot(x - stroke[k][0], y - stroke[k][1]));
+    const wave = (j: number) => 3e-4 * Math.sin(7 * j);
+    return Array.from({ length: n }, (_, j): [number, number] => [
+      stroke[k][0] + ((x - stroke[k][0]) * (j + 1)) / n + wave(j),
+      stroke[k][1] + ((y - stroke[k][1]) * (j + 1)) / n + wave(j + 1),
+    ]);
+  }),
+);
+const outside = moved(moved(DIGITS[8], { right: 1, down: -1 }), { scale: 2 });
+const drawings = [...DIGITS, ...drawn.map((stroke) => [stroke]), drawn, outside, [[[0.3, 0.7]]] as Stroke[]];
+
+test("a simplified drawing looks the same to the networks, takes few points, and stays as it is", () => {
+  for (const strokes of drawings) {
+    const simple = simplified(strokes);
+    for (const centred of [true, false])
+      assert.ok(near(prepared(simple, centred) ?? [], prepared(strokes, centred) ?? []) < 0.06);
+    assert.deepEqual(simplified(simple), simple);
+    assert.equal(simple.length, strokes.length);
   }
-  assert.ok(near(address.read("#a?strokes=0000zzzz", "a")!.flat(2), [0, 0, 1, 1]) < 1e-9);
-  for (const wrong of [
-    "",
-    "#a",
-    "#a?strokes=",
-    `#a?strokes=${"0000".repeat(20_001)}`,
-    "#a?strokes=000",
-    "#a?strokes=0000..0000",
-    "#a?strokes=00%3C0",
-  ])
-    assert.equal(address.read(wrong, "a"), null, wrong);
+  assert.ok(simplified(drawn).flat().length < 0.15 * drawn.flat().length);
 });
+
+test("an address brings all back that the pictures follow from, to the last digit", () => {
+  for (const strokes of drawings)
+    for (const rest of [
+      { wish: address.NO_WISH, seed: 1, centred: true },
+      { wish: 0, seed: 27, centred: false },
+      { wish: 9, seed: 999_999_999, centred: true },
+    ]) {
+      const written = address.write({ strokes, ...rest });
+      const back = address.read(new URLSearchParams(written));
+      assert.deepEqual(back, { strokes: simplified(strokes), ...rest });
+      assert.equal(address.write(back!), written);
+    }
+});
+
+const REST = "&ask=any&noise=1&as=MNIST";
+for (const wrong of [
+  "",
+  REST,
+  `drawing=${REST}`,
+  "drawing=000000",
+  `drawing=${"000000".repeat(20_001)}${REST}`,
+  `drawing=00000${REST}`,
+  `drawing=000000..000000${REST}`,
+  `drawing=000000.${REST}`,
+  `drawing=0000%3C0${REST}`,
+  `drawing=00000-${REST}`,
+  "drawing=000000&ask=10&noise=1&as=MNIST",
+  "drawing=000000&ask=-1&noise=1&as=MNIST",
+  "drawing=000000&ask=__proto__&noise=1&as=MNIST",
+  "drawing=000000&ask=any&noise=&as=MNIST",
+  "drawing=000000&ask=any&noise=1e3&as=MNIST",
+  "drawing=000000&ask=any&noise=9999999999&as=MNIST",
+  "drawing=000000&ask=any&noise=1&as=true",
+])
+  test(`an address that is none of a drawing is left alone: ${wrong.slice(0, 50)}`, () => {
+    assert.equal(address.read(new URLSearchParams(wrong)), null);
+    assert.ok(address.read(new URLSearchParams(`drawing=000000${REST}`)));
+  });

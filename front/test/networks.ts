@@ -20,8 +20,8 @@ for (let at = 0; at < images.length; at += 784) {
   const x = images.slice(at, at + 784);
   const begin = performance.now();
   const classes = list(nets.classify(known, x));
-  const autoencoder = nets.reconstruct(known.autoencoder, x, 16).map(list);
-  const vae = nets.reconstruct(known.vae, x, 16).map(list);
+  const autoencoder = nets.reconstruct(known.autoencoder, x).map(list);
+  const vae = nets.reconstruct(known.vae, x).map(list);
   const plane = list(nets.place(known, x));
   const quick = performance.now() - begin; // milliseconds
   const seen = [];

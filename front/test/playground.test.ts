@@ -2,11 +2,11 @@
 // Their numbers are compared with PyTorch's in tests/test_playground.py.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DIFFUSION_LR, GAN_DEFAULTS } from "../src/playground/defaults.ts";
 import { DENSITIES, drawPoints, energyDistance, meanDistance, quality } from "../src/playground/densities.ts";
 import { bestLoss, Diffusion, idealNoise, noisy, wayBack } from "../src/playground/diffusion.ts";
 import { Game } from "../src/playground/gan.ts";
 import { Random } from "../src/playground/random.ts";
+import { DIFFUSION_FIRST, GAN_FIRST } from "../src/playground/settings.ts";
 
 const ring = DENSITIES.gaussians;
 const moons = DENSITIES.moons;
@@ -18,7 +18,7 @@ function played(
   seed: number,
   settings = {},
 ): { covered: number; near: number; away: number } {
-  const game = new Game(ring, { ...GAN_DEFAULTS, ...settings }, seed);
+  const game = new Game(ring, { ...GAN_FIRST, ...settings }, seed);
   while (game.rounds < rounds) game.round();
   const made = game.G.forward(z, 1000);
   const real = drawPoints(ring, 1000, new Random(101));
@@ -51,7 +51,7 @@ function ends(see: (x: Float64Array, t: number) => Float64Array, steps = 50): Fl
 test("diffusion learns the moons: most points end near them, untrained none do; ten steps back are enough, three too few", () => {
   const best = bestLoss(moons, 4000, new Random(105));
   for (const seed of SEEDS) {
-    const model = new Diffusion(moons, DIFFUSION_LR, seed);
+    const model = new Diffusion(moons, DIFFUSION_FIRST.lr, seed);
     const back = (steps: number) =>
       quality(
         moons,
@@ -75,7 +75,7 @@ test("diffusion learns the moons: most points end near them, untrained none do; 
 
 test("the arrows come near the ideal ones where noisy data lie, first where t is large", () => {
   for (const seed of SEEDS) {
-    const model = new Diffusion(moons, DIFFUSION_LR, seed);
+    const model = new Diffusion(moons, DIFFUSION_FIRST.lr, seed);
     const random = new Random(104);
     const [x0, eps] = [drawPoints(moons, 500, random), random.normals(1000)];
     const off = (t: number) => {

@@ -21,6 +21,7 @@ import {
 import { Game, type GanSettings } from "../src/playground/gan.ts";
 import { type Activation, Adam, Network } from "../src/playground/network.ts";
 import { Random } from "../src/playground/random.ts";
+import * as settings from "../src/playground/settings.ts";
 
 const f = (values: number[]): Float64Array => Float64Array.from(values);
 
@@ -83,6 +84,7 @@ const ASKED: Record<string, (given: any) => unknown> = {
     }
     return model.average.parameters[5];
   },
+  settings: () => settings,
   sinusoids: ({ t, width }) => t.map((one: number) => [...sinusoids(one, width)]),
   schedule: ({ steps }) => ({ alphaBar: [...alphaBar], times: steps.map(timeSteps) }),
   stepBack: ({ x, eps, t, s, eta, z }) => [...stepBack(f(x), f(eps), t, s, eta, f(z))],

@@ -91,10 +91,10 @@ def is_ours(message: ConsoleMessage) -> bool:
 
 
 def opened(
-    browser: Browser, width: int = 1400, scheme: str = "light"
+    browser: Browser, width: int = 1400, scheme: str = "light", **more: Any
 ) -> tuple[BrowserContext, Page, list[str]]:
     """A tab, and what goes wrong in it: messages, errors, requests that leave the disk."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **more)
     tab = context.new_page()
     wrong: list[str] = []
     tab.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))

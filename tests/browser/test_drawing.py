@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import copy
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 from ipywidgets import Widget
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from course_utils.authoring.pages import to_html
+from course_utils.authoring.pages import WIDGET_SCRIPT, front_ends, to_html
 from course_utils.explorers import DrawingExplorer
 
 from .hands import STATE, panel, pixels
@@ -76,6 +79,7 @@ def view(request: pytest.FixtureRequest, browser: Browser, page: Path) -> Iterat
     )
     tab.goto(page.as_uri())
     yield tab.locator(".cx")
+    expect(tab.get_by_role("alert")).to_be_hidden()
     context.close()
     assert wrong == []
 
@@ -192,6 +196,60 @@ def test_a_page_that_may_have_no_worker_computes_by_itself(browser: Browser, pag
     expect_read(view, 8)
     expect(view.locator(".dr-films .dr-under").last).to_contain_text("read as", timeout=15_000)
     tab.close()
+
+
+def broken(tmp_path: Path, change: str) -> str:
+    """The address of a page with an explorer whose weights or description are not what they should be."""
+    state = copy.deepcopy({k: v for k, v in DrawingExplorer().get_state().items() if k != "layout"})
+    weights, networks = bytes(state["weights"]), state["packed"]["networks"]
+    if change == "cut off":
+        weights = weights[: len(weights) // 2]
+    elif change == "too few":
+        state["packed"]["floats"] *= 100
+    elif change == "no weights":
+        weights = b""
+    elif change == "an unknown layer":
+        networks["classifier"][0]["kind"] = "wavelet"
+    else:
+        del networks["unet"]["stem"]["weight"]
+    state["weights"] = base64.b64encode(weights).decode()
+    content = json.dumps(front_ends({"w": state})).replace("<", "\\u003c")
+    path = tmp_path / "page.html"
+    path.write_text(
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>a page</title>'
+        f'<div data-widget-model="w"></div><script type="module">const page = {content};{WIDGET_SCRIPT}</script>',
+        encoding="utf-8",
+    )
+    return path.as_uri()
+
+
+@pytest.mark.parametrize("worker", [True, False])
+@pytest.mark.parametrize("change", ["cut off", "too few", "no weights", "an unknown layer", "a film's layer"])
+def test_what_goes_wrong_in_the_networks_is_said(
+    browser: Browser, tmp_path: Path, change: str, worker: bool
+) -> None:
+    tab = browser.new_page()
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    if not worker:
+        tab.add_init_script("window.Worker = class { constructor() { throw new Error('forbidden'); } }")
+    tab.goto(broken(tmp_path, change))
+    warning = tab.get_by_role("alert")
+    at_start = change in ("cut off", "too few", "no weights")
+    told = "The networks cannot be read" if at_start else "Something went wrong in the networks"
+    expect(warning).to_contain_text(told, timeout=15_000)
+    expect(warning).to_contain_text("Error")  # what the browser calls it
+    expect(tab.get_by_text("being computed")).to_have_count(0)
+    expect(tab.locator(".dr-class .cx-value", has_text="–")).to_have_count(10)  # no class is claimed
+    tab.locator(".dr-board").press("3")
+    expect(warning).to_contain_text(told)
+    if not at_start:
+        tab.locator(".dr-board").press("Delete")  # nothing to compute
+        expect(warning).to_be_hidden()
+        tab.locator(".dr-board").press("2")
+        expect(warning).to_contain_text(told)
+    tab.close()
+    assert errors == []
 
 
 @pytest.mark.parametrize("view", [1400], indirect=True)

@@ -218,3 +218,76 @@ def test_a_seed_costs_no_more_at_ten_turns_a_round(opened: Callable[..., Page]) 
     page.get_by_role("button", name="Pause the training").click()
     page.get_by_label("seed").press("ArrowRight")
     expect(page.locator(".cx-count")).to_have_text("round 12")
+
+
+def test_two_views_of_one_playground_train_apart(browser: Browser, tmp_path: Path) -> None:
+    address = write(tmp_path / "page.html", GanPlayground(seed=3))
+    path = tmp_path / "page.html"
+    place = '<div data-widget-model="w0"></div>'
+    path.write_text(path.read_text(encoding="utf-8").replace(place, 2 * place), encoding="utf-8")
+    context = browser.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(address)
+    views = page.locator(".cx")
+    expect(views).to_have_count(2)
+    one, other = views.all()
+    for view in (one, other):
+        expect(view.get_by_label("seed")).to_have_value("3")
+        expect(view.locator(".cx-count")).to_have_text("round 60")
+    one.get_by_label("seed").press("Home")
+    one.get_by_role("button", name="One step").click()
+    expect(one.locator(".cx-count")).to_have_text("round 61")
+    expect(other.locator(".cx-count")).to_have_text("round 60")
+    expect(other.get_by_label("seed")).to_have_value("3")
+    context.close()
+
+
+CONTRAST = """root => {
+  const parse = (color) => {
+    const [r, g, b, a = 1] = color.match(/[\\d.]+/g).map(Number);
+    return color.startsWith("color(") ? [255 * r, 255 * g, 255 * b, a] : [r, g, b, a];
+  };
+  const over = (top, alpha, ground) => ground.map((value, k) => alpha * top[k] + (1 - alpha) * value);
+  const light = (c) => c.map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const words = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (words.nextNode()) {
+    const { parentElement: holder, data } = words.currentNode;
+    if (!/[\\p{L}\\p{N}]/u.test(data) || !holder.checkVisibility() || holder.closest("style")) continue;
+    let ground = dark ? [17, 17, 17] : [255, 255, 255];
+    let shown = 1;
+    const line = [];
+    for (let at = holder; at; at = at.parentElement) line.unshift(getComputedStyle(at));
+    for (const style of line) {
+      shown *= Number(style.opacity);
+      const [r, g, b, a] = parse(style.backgroundColor);
+      ground = over([r, g, b], a * shown, ground);
+    }
+    const ink = parse(line.at(-1).color);
+    const [low, high] = [light(over(ink, ink[3] * shown, ground)), light(ground)].sort((a, b) => a - b);
+    found.push([(high + 0.05) / (low + 0.05), data.trim()]);
+  }
+  return found.sort(([a], [b]) => a - b).slice(0, 1)[0];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast_in_every_state(opened: Callable[..., Page], scheme: str) -> None:
+    """4.5 to 1 (WCAG 2.2, 1.4.3) as it stands, under the pointer, and at the dimmed ends of a slider."""
+    page = opened(GanPlayground(), color_scheme=scheme, reduced_motion="reduce")
+    ground, ink = ("#111", "#ddd") if scheme == "dark" else ("#fff", "#000")
+    page.add_style_tag(content=f"body {{ background: {ground}; color: {ink}; }}")
+    view = page.locator(".cx")
+    view.locator(".cx-control").first.evaluate(
+        "one => one.insertAdjacentHTML('beforeend', '<div class=\"cx-ends\"><span>first</span></div>')"
+    )
+    assert view.evaluate(CONTRAST)[0] >= 4.5
+    for button in view.get_by_role("button").all():
+        button.hover()
+        assert view.evaluate(CONTRAST)[0] >= 4.5, button.inner_text()
+    page.add_style_tag(content=".cx .cx-ends { opacity: 0.4; }")  # the control
+    assert view.evaluate(CONTRAST) == [pytest.approx(view.evaluate(CONTRAST)[0]), "first"]
+    assert view.evaluate(CONTRAST)[0] < 4.5

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import axe_playwright_python
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, expect
+from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
 from .conftest import opened
 from .hands import assert_answers, drag, explorers_in, pixels, shown
@@ -262,6 +262,122 @@ def test_a_link_leads_another_reader_to_the_same_state(
         expect(third.locator(f"#explorer-{number} .cx")).to_be_visible()
         assert shown(third.locator(f"#explorer-{number} .cx")) == opening, nonsense
         third.close()
+    context.close()
+    assert not wrong
+
+
+SET = ".cx-controls input"
+"""What the reader has set in a playground."""
+
+HOW = "inputs => inputs.map(one => one.type === 'range' ? one.value : one.checked)"
+
+
+@pytest.mark.parametrize(("name", "other"), [("gan", "diffusion"), ("diffusion", "gan")])
+def test_a_link_gives_another_reader_the_same_playground(
+    browser: Browser, site: Path, name: str, other: str
+) -> None:
+    """Its settings and its run; the other one on the page, and any for whom the address is wrong, open as ever."""
+    context, tab, wrong = opened(browser, reduced_motion="reduce")  # each waits where it opens
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+    def place(page: Page, which: str) -> Locator:
+        return page.locator(f'[data-share="{which}"] .cx')
+
+    def settings(page: Page, which: str) -> list[object]:
+        expect(place(page, which)).to_be_visible()
+        return place(page, which).locator(SET).evaluate_all(HOW)
+
+    tab.goto((site / "play.html").as_uri())
+    view = place(tab, name)
+    opening = {which: settings(tab, which) for which in (name, other)}
+    view.get_by_role("radio", name="Swiss roll").check(force=True)
+    view.get_by_role("radiogroup").last.get_by_role("radio").last.check(force=True)
+    sliders = view.locator(".cx-controls input[type=range]").all()[
+        :-1
+    ]  # the last is the speed, the reader's own
+    for slider in sliders:
+        slider.press("ArrowRight")
+    expect(view.get_by_label("seed")).to_have_value("1")
+    view.get_by_label("seed").press("ArrowRight")
+    moved = settings(tab, name)
+    assert sum(a != b for a, b in zip(moved, opening[name], strict=True)) == len(sliders) + 4
+    view.get_by_role("button", name="Copy a link to these settings").click()
+    expect(view.get_by_role("status")).to_have_text("Copied the link.")
+    link = tab.evaluate("navigator.clipboard.readText()")
+    assert f"play.html#{name}?" in link
+
+    there = context.new_page()
+    there.goto(link)
+    assert settings(there, name) == moved
+    assert settings(there, other) == opening[other]
+    expect(place(there, name)).to_be_in_viewport(ratio=0.5)
+    losses = f'[data-share="{name}"] .cx-readout .cx-value'
+    for k in range(2):
+        expect(there.locator(losses).nth(k)).to_have_text(tab.locator(losses).nth(k).inner_text())
+    there.goto(link.replace("swiss_roll", "moons"))  # the same page, another address
+    expect(place(there, name).get_by_role("radio", name="two moons")).to_be_checked()
+
+    changed = (
+        ("density=swiss_roll", "density=__proto__"),
+        ("seed=2", "seed=8"),
+        ("seed=2", "seed=2e0"),
+        ("&seed=2", ""),
+    )
+    for old, new in (*changed, (f"#{name}", f"#{other}")):
+        third = context.new_page()
+        third.goto(link.replace(old, new))
+        assert [settings(third, which) for which in (name, other)] == [opening[name], opening[other]], new
+        third.close()
+    context.close()
+    assert not wrong
+
+
+def test_a_link_to_a_drawing_gives_the_same_pictures(browser: Browser, site: Path) -> None:
+    """With the digit that was asked for, other noise, and the drawing as it stands."""
+    context, tab, wrong = opened(browser)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab.goto((site / "draw.html").as_uri())
+
+    def pictures(page: Page) -> list[str]:
+        """When all are there."""
+        expect(page.locator(".dr-films .dr-under", has_text="read as")).to_have_count(3, timeout=20_000)
+        expect(page.locator(".dr-old")).to_have_count(0)
+        return page.locator("canvas.cx-tile, canvas.dr-map").evaluate_all(
+            "all => all.map(one => one.toDataURL())"
+        )
+
+    opening = pictures(tab)
+    board = tab.locator(".dr-board")
+    board.scroll_into_view_if_needed()
+    box = board.bounding_box()
+    assert box is not None
+    tab.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.2 * box["height"])
+    tab.mouse.down()
+    for turn in np.linspace(0, 5, 80):
+        x, y = 0.4 + 0.2 * np.sin(turn), 0.2 + 0.11 * turn
+        tab.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    tab.mouse.up()
+    tab.get_by_role("radio", name="5", exact=True).press("Space")
+    tab.get_by_role("button", name="Other noise").click(click_count=2)
+    tab.get_by_role("checkbox", name="scale and centre").uncheck()
+    seen = pictures(tab)
+    assert all(one != before for one, before in zip(seen, opening, strict=True))
+    tab.get_by_role("button", name="Copy a link to this drawing").click()
+    expect(tab.locator(".cx-status")).to_have_text("Copied the link.")
+    link = tab.evaluate("navigator.clipboard.readText()")
+    assert len(link) < 1000
+
+    there = context.new_page()
+    there.goto(link)
+    expect(there.get_by_role("radio", name="5", exact=True)).to_be_checked()
+    expect(there.get_by_role("checkbox", name="scale and centre")).not_to_be_checked()
+    assert pictures(there) == seen
+    there.get_by_role("button", name="Copy a link to this drawing").click()
+    expect(there.locator(".cx-status")).to_have_text("Copied the link.")
+    assert there.evaluate("navigator.clipboard.readText()") == link
+    third = context.new_page()
+    third.goto(link.replace("&ask=5", "&ask=__proto__"))
+    assert pictures(third) == opening
     context.close()
     assert not wrong
 

@@ -1,41 +1,50 @@
-// A drawing in the address of its page: #drawing?strokes=…, two letters for each coordinate, a dot between strokes.
+// A drawing and what is asked of it in an address: drawing=…&ask=5&noise=2&as=MNIST. Three letters a coordinate, a dot
+// between strokes.
 
-import { clamp, type Point } from "../house/numbers.ts";
-import type { Stroke } from "./strokes.ts";
+import { FIRST, GRID, type Stroke, simplified } from "./strokes.ts";
 
-const BASE = 36;
-const MOST = BASE ** 2 - 1;
-const PAIR = 4; // letters of a point
-const LONGEST = 80_000; // letters that are read: twenty thousand points, five minutes of scribbling
-
-const letters = (value: number): string =>
-  Math.round(clamp(value, 0, 1) * MOST)
-    .toString(BASE)
-    .padStart(2, "0");
-
-/** What points of a stroke are kept: far enough from the last one, and both ends. */
-function thinned(stroke: Stroke): Stroke {
-  const kept: Point[] = [];
-  for (const [k, point] of stroke.entries()) {
-    const last = kept.at(-1);
-    if (!last || k === stroke.length - 1 || Math.hypot(point[0] - last[0], point[1] - last[1]) > 0.015)
-      kept.push(point);
-  }
-  return kept;
+/** All that the board's pictures follow from. */
+export interface Shared {
+  strokes: readonly Stroke[];
+  /** The class that the diffusion model is asked for; 10: none. */
+  wish: number;
+  /** Of the noise. */
+  seed: number;
+  /** Whether the drawing is scaled and centred, as MNIST's digits were, or taken as it is drawn. */
+  centred: boolean;
 }
 
-export const write = (place: string, strokes: readonly Stroke[]): string =>
-  `#${place}?strokes=${strokes.map((stroke) => thinned(stroke).flat().map(letters).join("")).join(".")}`;
+export const NO_WISH = 10;
 
-/** The drawing in an address; null if there is none, or one that cannot be read. */
-export function read(hash: string, place: string): Stroke[] | null {
-  const [where, query] = hash.replace(/^#/, "").split("?");
-  const text = where === place && query ? new URLSearchParams(query).get("strokes") : null;
-  if (text === null || text.length > LONGEST || !/^[0-9a-z.]+$/.test(text)) return null;
-  const parts = text.split(".");
-  if (parts.some((part) => part.length === 0 || part.length % PAIR)) return null;
-  const value = (part: string, at: number): number => Number.parseInt(part.slice(at, at + 2), BASE) / MOST;
-  return parts.map((part) =>
-    Array.from({ length: part.length / PAIR }, (_, k) => [value(part, PAIR * k), value(part, PAIR * k + 2)]),
-  );
+const BASE = 36;
+const LETTERS = 3; // of a coordinate: BASE ** 3 places from FIRST to LAST
+const LONGEST = 120_000; // letters that are read: twenty thousand points
+
+const word = (value: number): string => (value * GRID - FIRST).toString(BASE).padStart(LETTERS, "0");
+
+export function write({ strokes, wish, seed, centred }: Shared): string {
+  const parts = simplified(strokes).map((stroke) => stroke.flat().map(word).join(""));
+  const ask = wish === NO_WISH ? "any" : wish;
+  return `drawing=${parts.join(".")}&ask=${ask}&noise=${seed}&as=${centred ? "MNIST" : "drawn"}`;
+}
+
+/** What an address says of the board; null unless all of it can be read, and there is a drawing. */
+export function read(values: URLSearchParams): Shared | null {
+  const [text, ask, noise, as] = ["drawing", "ask", "noise", "as"].map((name) => values.get(name) ?? "");
+  if (text.length > LONGEST || !/^([0-9a-z]{6})+(\.([0-9a-z]{6})+)*$/.test(text)) return null;
+  if (!/^(any|\d)$/.test(ask) || !/^\d{1,9}$/.test(noise) || !/^(MNIST|drawn)$/.test(as)) return null;
+  const strokes = text.split(".").map((part) => {
+    const value = (at: number): number =>
+      (Number.parseInt(part.slice(at, at + LETTERS), BASE) + FIRST) / GRID;
+    return Array.from({ length: part.length / (2 * LETTERS) }, (_, k) => {
+      const at = 2 * LETTERS * k;
+      return [value(at), value(at + LETTERS)] as const;
+    });
+  });
+  return {
+    strokes,
+    wish: ask === "any" ? NO_WISH : Number(ask),
+    seed: Number(noise),
+    centred: as === "MNIST",
+  };
 }

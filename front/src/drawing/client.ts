@@ -1,7 +1,8 @@
 // Asks the engine, in a worker where the page may have one.
 
 import { type Answer, Engine, type Request } from "./engine.ts";
-import { type Packed, unpack } from "./networks.ts";
+import { unpack } from "./networks.ts";
+import type { Start, Started } from "./worker.ts";
 import WORKER from "./worker.ts?text";
 
 export interface Client {
@@ -9,30 +10,38 @@ export interface Client {
   stop(): void;
 }
 
-/** Resolves when the networks are ready. */
-export async function connect(
-  packed: Packed,
-  weights: Uint8Array<ArrayBuffer>,
-  receive: (answer: Answer) => void,
-): Promise<Client> {
-  const worker = await started(packed, weights);
+/** Resolves when the networks are ready; rejects where they cannot be read. */
+export async function connect(start: Start, receive: (answer: Answer) => void): Promise<Client> {
+  const worker = await started(start);
   if (!worker) {
-    const engine = new Engine(await unpack(packed, weights), receive);
+    const engine = new Engine(await unpack(start.packed, start.weights), receive);
     return { ask: (request) => engine.ask(request), stop: () => {} };
   }
+  let asked = 0;
   worker.onmessage = ({ data }) => receive(data);
-  return { ask: (request) => worker.postMessage(request), stop: () => worker.terminate() };
+  worker.onerror = ({ message }) => receive({ kind: "failure", number: asked, reason: message });
+  return {
+    ask(request) {
+      asked = request.number;
+      worker.postMessage(request);
+    },
+    stop: () => worker.terminate(),
+  };
 }
 
 /** A worker that is ready, or null where the page's rules forbid one. */
-function started(packed: Packed, weights: Uint8Array<ArrayBuffer>): Promise<Worker | null> {
+function started(start: Start): Promise<Worker | null> {
   const url = URL.createObjectURL(new Blob([WORKER], { type: "text/javascript" }));
-  return new Promise<Worker | null>((resolve) => {
+  return new Promise<Worker | null>((resolve, reject) => {
     try {
       const worker = new Worker(url);
-      worker.onmessage = () => resolve(worker);
+      worker.onmessage = ({ data }: MessageEvent<Started>) => {
+        if (data === "ready") return resolve(worker);
+        worker.terminate();
+        reject(data.reason);
+      };
       worker.onerror = () => resolve(null);
-      worker.postMessage({ packed, weights });
+      worker.postMessage(start);
     } catch {
       resolve(null);
     }

@@ -1,16 +1,11 @@
 // Answers drawings. The newest one wins: an answer to an older is given up between two runs of a network.
 
+import type { Shared } from "./address.ts";
 import * as nets from "./networks.ts";
-import { prepared, type Stroke } from "./strokes.ts";
+import { prepared, simplified } from "./strokes.ts";
 
-export interface Request {
+export interface Request extends Shared {
   number: number;
-  strokes: readonly Stroke[];
-  centred: boolean;
-  /** The class that the diffusion model is asked for; 10: none. */
-  wish: number;
-  /** Of the noise. */
-  seed: number;
 }
 
 /** How a network reads an image. */
@@ -41,9 +36,13 @@ export interface Empty {
   kind: "empty";
   number: number;
 }
-export type Answer = Quick | Film | Empty;
-
-const CODE = 16; // numbers in a code of the autoencoder, and of the VAE, whose encoder gives a log variance for each too
+/** Something went wrong, which the browser names so; the next request is answered nevertheless. */
+export interface Failure {
+  kind: "failure";
+  number: number;
+  reason: string;
+}
+export type Answer = Quick | Film | Empty | Failure;
 
 export class Engine {
   #newest: Request | null = null;
@@ -66,7 +65,10 @@ export class Engine {
     for (let done: Request | null = null; done !== this.#newest; ) {
       await pause(); // others may have arrived
       done = this.#newest;
-      await this.#answer(done!);
+      const { number } = done!;
+      await this.#answer(done!).catch((error) =>
+        this.#post({ kind: "failure", number, reason: String(error) }),
+      );
     }
     this.#running = false;
   }
@@ -74,11 +76,11 @@ export class Engine {
   async #answer(request: Request): Promise<void> {
     const { number, strokes, centred, wish, seed } = request;
     const known = this.#known;
-    const image = prepared(strokes, centred);
+    const image = prepared(simplified(strokes), centred);
     if (!image) return this.#post({ kind: "empty", number });
     const classes = nets.classify(known, image);
-    const [, autoencoder] = nets.reconstruct(known.autoencoder, image, CODE);
-    const [, vae] = nets.reconstruct(known.vae, image, CODE);
+    const [, autoencoder] = nets.reconstruct(known.autoencoder, image);
+    const [, vae] = nets.reconstruct(known.vae, image);
     this.#post({ kind: "quick", number, image, classes, autoencoder, vae, place: nets.place(known, image) });
     const eps = normals(image.length, seed);
     const last = known.times.length - 1;

@@ -2,8 +2,9 @@
 
 import type { AnyModel } from "@anywidget/types";
 import { makeCheck } from "../house/controls.ts";
-import { bring, h } from "../house/dom.ts";
+import { h } from "../house/dom.ts";
 import { makeFrame, type Tile } from "../house/frame.ts";
+import { makeSharing } from "../house/sharing.ts";
 import * as address from "./address.ts";
 import { makeBoard } from "./board.ts";
 import { type Client, connect } from "./client.ts";
@@ -29,26 +30,33 @@ const KNOWN =
   "All were trained on MNIST's handwritten digits and on nothing else: whatever you draw, they look for a digit in it. " +
   "Autoencoder and VAE press it through 16 numbers; the error is squared and summed over the pixels, in brackets its " +
   "mean for real digits.";
-const NO_WISH = 10;
-const STEPS = ["1 step", "2 steps", "3 steps"];
+const OPENING: address.Shared = { strokes: UNDECIDED, wish: address.NO_WISH, seed: 1, centred: true };
 
 function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
-  let [wish, seed, centred, sent] = [NO_WISH, 1, true, 0];
+  let { wish, seed, centred } = OPENING;
+  let sent = 0; // requests
   let client: Client | null = null;
   let over = false;
   let asked = 0;
 
   // Controls -----------------------------------------------------------------------------------------------------
 
-  // On the course's site the board has a place of its own, which an address can name.
-  const place = el.closest<HTMLElement>("[data-share]")?.dataset.share;
-  const follow = () => {
-    const strokes = place ? address.read(location.hash, place) : null;
-    if (!strokes) return;
-    board.put(strokes);
-    bring(el);
-  };
-  const board = makeBoard(UNDECIDED, () => ask());
+  const now = (): address.Shared => ({ strokes: board.strokes(), wish, seed, centred });
+  const sharing = makeSharing(
+    el,
+    "this drawing",
+    () => address.write(now()),
+    (values) => {
+      const shared = address.read(values);
+      if (!shared) return false;
+      ({ wish, seed, centred } = shared);
+      choices[(wish + 1) % choices.length].checked = true;
+      (preparing.control as HTMLInputElement).checked = centred;
+      board.put(shared.strokes);
+      return true;
+    },
+  );
+  const board = makeBoard(OPENING.strokes, () => ask());
   const button = (label: string, press: () => void) => {
     const node = h("button", { class: "dr-button", type: "button" }, label);
     node.addEventListener("click", press);
@@ -83,17 +91,20 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
   const draw = h("div", { class: "cx-full dr-draw" }, board.node, tools, examples, preparing, keys);
 
   const id = `dr${Math.random().toString(36).slice(2)}`;
+  const choices = ["any", ..."0123456789"].map((_, k) => {
+    const input = h("input", { type: "radio", name: id, checked: k === 0 });
+    input.addEventListener("change", () => {
+      wish = k === 0 ? address.NO_WISH : k - 1;
+      ask();
+    });
+    return input;
+  });
   const wishes = h(
     "div",
     { class: "cx-words", role: "radiogroup", "aria-label": "Ask the diffusion model for" },
-    ...["any", ..."0123456789"].map((label, k) => {
-      const input = h("input", { type: "radio", name: id, checked: k === 0 });
-      input.addEventListener("change", () => {
-        wish = k === 0 ? NO_WISH : k - 1;
-        ask();
-      });
-      return h("label", { class: "cx-item" }, input, h("span", {}, label));
-    }),
+    ...choices.map((input, k) =>
+      h("label", { class: "cx-item" }, input, h("span", {}, k ? `${k - 1}` : "any")),
+    ),
   );
   const noise = button("Other noise", () => {
     seed += 1;
@@ -111,10 +122,16 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
     { ...picture("autoencoder"), usual: usualAe },
     { ...picture("VAE"), usual: usualVae },
   ];
-  const films = STEPS.map((steps, k) => makeFilm(`t₀ = ${250 * (k + 1)}, back in ${steps}`, k + 2));
+  // From the latest time on, 0 left out, one step to each.
+  const films = model
+    .get("packed")
+    .networks.times.slice(1, -1)
+    .reverse()
+    .map((t, k) => {
+      return makeFilm(`t₀ = ${t}, back in ${k ? `${k + 1} steps` : "1 step"}`, k + 2);
+    });
   const row = h("div", { class: "dr-films" }, ...films.map(({ node }) => node));
   const known = h("p", { class: "dr-note" }, KNOWN);
-  const share = place ? () => location.href.split("#")[0] + address.write(place, board.strokes()) : undefined;
   const sections = [
     {
       controls: [draw],
@@ -130,13 +147,12 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
       readouts: [],
     },
   ];
-  const frame = makeFrame({ title: model.get("title"), hint: HINT }, sections, share);
+  const frame = makeFrame({ title: model.get("title"), hint: HINT }, sections, sharing.link);
   frame.root.classList.add("dr");
   frame.root.append(h("style", {}, CSS));
   el.append(frame.root);
   frame.onColors(map.paint);
-  addEventListener("hashchange", follow);
-  follow();
+  sharing.follow();
 
   // Questions and answers ----------------------------------------------------------------------------------------
 
@@ -146,7 +162,7 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
       asked = requestAnimationFrame(() => {
         asked = 0;
         sent += 1;
-        client?.ask({ number: sent, strokes: board.strokes(), centred, wish, seed });
+        client?.ask({ number: sent, ...now() });
       });
   }
 
@@ -154,9 +170,10 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
   function receive(answer: Answer) {
     if (over) return;
     const fresh = answer.number === sent;
-    frame.root.dataset.answered = String(answer.number);
+    if (answer.kind !== "film") frame.warn("");
     if (answer.kind === "quick") showQuick(answer);
-    else if (answer.kind === "empty") showNothing();
+    else if (answer.kind === "empty") showEmpty();
+    else if (answer.kind === "failure") showFailure(answer.reason);
     else if (fresh) showFilm(answer);
     if (answer.kind === "quick") for (const film of films) film.age();
     if (answer.kind === "quick" && fresh) {
@@ -174,7 +191,18 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
       rebuilt[k].note(`error ${error.toFixed(0)} (real: ${rebuilt[k].usual.toFixed(0)})`);
     }
   }
-  function showNothing() {
+  function showEmpty() {
+    blank();
+    frame.say("The board is empty.");
+  }
+  function showFailure(reason: string) {
+    blank();
+    clearTimeout(said);
+    frame.warn(
+      `Something went wrong in the networks, so nothing is shown. Draw on, or reload the page. (${reason})`,
+    );
+  }
+  function blank() {
     looking.draw(null);
     bars.update(null);
     map.move(null);
@@ -183,22 +211,32 @@ function render({ model, el }: { model: AnyModel<State>; el: HTMLElement }) {
       one.note("");
     }
     for (const film of films) film.show(null);
-    frame.say("The board is empty.");
   }
   function showFilm(answer: Film) {
     films[films.length - answer.start].show(answer);
   }
 
-  connect(model.get("packed"), bytesOf(model.get("weights")), receive).then((ready) => {
+  async function start() {
+    const ready = await connect(
+      { packed: model.get("packed"), weights: bytesOf(model.get("weights")) },
+      receive,
+    );
     if (over) return ready.stop();
     client = ready;
     ask();
+  }
+  start().catch((reason) => {
+    blank();
+    frame.warn(
+      "The networks cannot be read, so the pictures stay empty. Reload the page, or in a notebook run the cell again. " +
+        `(${reason})`,
+    );
   });
 
   return () => {
     over = true;
     client?.stop();
-    removeEventListener("hashchange", follow);
+    sharing.stop();
     clearTimeout(said);
     frame.stop();
   };

@@ -77,7 +77,7 @@ interface UNet {
 
 interface Coder {
   encoder: Layer[];
-  decoder: Layer[];
+  decoder: [first: Described<Matrix, Float32Array> & { kind: "linear" }, ...Layer[]];
 }
 
 /** All networks of this explorer, ready to run. */
@@ -92,10 +92,10 @@ export interface Networks {
   alphaBar: number[];
 }
 
-/** What `pack` wrote: where each weight lies, and how many floats come before the bytes. */
+/** What `course_utils.explorers.packing` wrote: where each weight lies, and how many floats come before the bytes. */
 export interface Packed {
   floats: number;
-  networks: unknown;
+  networks: { times: number[] } & Record<string, unknown>;
 }
 
 /** The networks from their description and their weights, which are deflated. */
@@ -155,8 +155,8 @@ export const classify = (nets: Networks, x: Float32Array): Float32Array =>
   softmax(run(nets.classifier, image(x)).data);
 
 /** An image's code, and what the decoder makes of it. A VAE's code is its mean: the encoder's first half. */
-export function reconstruct(coder: Coder, x: Float32Array, size: number): [Float32Array, Float32Array] {
-  const code = run(coder.encoder, image(x)).data.slice(0, size);
+export function reconstruct(coder: Coder, x: Float32Array): [Float32Array, Float32Array] {
+  const code = run(coder.encoder, image(x)).data.slice(0, coder.decoder[0].weight.columns);
   return [code, run(coder.decoder, vector(code)).data];
 }
 

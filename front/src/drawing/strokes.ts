@@ -12,6 +12,40 @@ const FINE = 6; // pixels in which one of MNIST is drawn first
 export const PEN = 0.07;
 export const NIB = 2.6;
 
+/** Places to the side of the board that a point can have; those of an address go beyond the board on all sides. */
+export const GRID = 36 ** 3 / 4;
+export const FIRST = -1.5 * GRID;
+const LAST = 2.5 * GRID - 1;
+const NEAR = 0.001; // of a line, on the board: half a pixel of it
+
+/**
+ * A drawing as an address can hold it, which is what the networks are asked about, so that a link gives the same
+ * pictures: on a grid, without the points that lie near a line through others. Simplified once more it stays as it is.
+ *
+ * Source: Douglas and Peucker, "Algorithms for the reduction of the number of points required to represent a digitized
+ * line or its caricature", 1973.
+ */
+export function simplified(strokes: readonly Stroke[]): Stroke[] {
+  const onGrid = (value: number) => clamp(Math.round(value * GRID), FIRST, LAST) / GRID;
+  return strokes.map((stroke) => {
+    const points = stroke.map(([x, y]): Point => [onGrid(x), onGrid(y)]);
+    const kept = new Set([0, points.length - 1]);
+    const spans: [from: number, until: number][] = [[0, points.length - 1]];
+    for (let span = spans.pop(); span; span = spans.pop()) {
+      const [from, until] = span;
+      let [most, farthest] = [NEAR, -1];
+      for (let k = from + 1; k < until; k++) {
+        const away = fromLine(points[k], points[from], points[until]);
+        if (away > most) [most, farthest] = [away, k];
+      }
+      if (farthest < 0) continue;
+      kept.add(farthest);
+      spans.push([from, farthest], [farthest, until]);
+    }
+    return points.filter((_, k) => kept.has(k));
+  });
+}
+
 /** What the networks see, 784 values in [-1, 1]; null for an empty board. centred: made as MNIST's, or as it stands. */
 export function prepared(strokes: readonly Stroke[], centred: boolean): Float32Array | null {
   const points = strokes.flat();

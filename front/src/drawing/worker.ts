@@ -8,13 +8,17 @@ export interface Start {
   weights: Uint8Array<ArrayBuffer>;
 }
 
-let engine: Promise<Engine> | null = null;
+/** What a start is answered: a failure names what the browser says of it. */
+export type Started = "ready" | { reason: string };
+
+let engine: Engine | null = null;
 addEventListener("message", async ({ data }: MessageEvent<Start | Request>) => {
-  if ("packed" in data) {
-    engine = unpack(data.packed, data.weights).then(
-      (known) => new Engine(known, (answer) => postMessage(answer)),
-    );
-    await engine;
-    postMessage("ready");
-  } else (await engine)?.ask(data);
+  if (!("packed" in data)) return engine?.ask(data);
+  let said: Started = "ready";
+  try {
+    engine = new Engine(await unpack(data.packed, data.weights), (answer) => postMessage(answer));
+  } catch (error) {
+    said = { reason: String(error) };
+  }
+  postMessage(said);
 });

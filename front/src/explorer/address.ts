@@ -1,4 +1,4 @@
-// The state of an explorer in the address of its page: #explorer-3?index=2.0.1&at=0.5,-1.2
+// The state of an explorer in an address: index=2.0.1&at=0.5,-1.2
 
 import { nodeAt } from "./plane.ts";
 import type { ControlState } from "./types.ts";
@@ -9,16 +9,13 @@ export interface Shared {
   position: number[];
 }
 
-export function write(place: string, { index, position }: Shared): string {
+export function write({ index, position }: Shared): string {
   const at = position.length ? `&at=${position.map((v) => Number(v.toPrecision(5))).join(",")}` : "";
-  return `#${place}?index=${index.join(".")}${at}`;
+  return `index=${index.join(".")}${at}`;
 }
 
-/** What an address says of the explorer at `place`; null if nothing, or nothing that its controls can follow. */
-export function read(hash: string, place: string, controls: readonly ControlState[]): Shared | null {
-  const [where, query] = hash.replace(/^#/, "").split("?");
-  if (where !== place || !query) return null;
-  const values = new URLSearchParams(query);
+/** What an address says of an explorer; null if that is nothing that its controls can follow. */
+export function read(values: URLSearchParams, controls: readonly ControlState[]): Shared | null {
   const index = (values.get("index") ?? "")
     .split(".")
     .map((text) => (/^\d+$/.test(text) ? Number(text) : -1));

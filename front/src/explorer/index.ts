@@ -1,10 +1,10 @@
 // The front end of every explorer: frames and numbers indexed by controls.
 // Everything shown is in the model's state, so it works without a kernel, without a network, in a saved page.
 
-import { bring } from "../house/dom.ts";
 import { makeFrame, type Section } from "../house/frame.ts";
 import { clamp, distance, type Point } from "../house/numbers.ts";
 import { makeSaver } from "../house/saving.ts";
+import { makeSharing } from "../house/sharing.ts";
 import { read, write } from "./address.ts";
 import { makeChoice } from "./choice.ts";
 import { makePad } from "./pad.ts";
@@ -50,24 +50,19 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
       change({ index, position: [...(app.livePanel < 0 ? nodePosition(pad, node) : position)] });
     },
   };
-  const packed = model.get("charts");
-  if (packed) {
-    unpackCharts(packed).then((charts) => {
-      app.charts = charts;
-      refresh();
-    });
-  }
-
   const { parts, sections, recolor } = makeParts(app);
-  // On the course's site each explorer has a place of its own, which an address can name.
-  const place = () => el.closest<HTMLElement>("[data-share]")?.dataset.share;
-  const address = () => {
-    const [page] = location.href.split("#");
-    const name = place();
-    return name ? page + write(name, { index: model.get("index"), position: model.get("position") }) : null;
-  };
+  const sharing = makeSharing(
+    el,
+    "this state",
+    () => write({ index: model.get("index"), position: model.get("position") }),
+    (values) => {
+      const shared = read(values, controls);
+      if (shared) change(shared.position.length ? shared : { index: shared.index });
+      return shared !== null;
+    },
+  );
   const told = { title: model.get("title"), hint: model.get("hint") };
-  const frame = makeFrame(told, sections, place() ? address : undefined);
+  const frame = makeFrame(told, sections, sharing.link);
 
   // State ------------------------------------------------------------------------------------------------------
 
@@ -123,30 +118,31 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     announcing = setTimeout(() => frame.say(sentence(app)), 500);
   }
 
-  function follow() {
-    const name = place();
-    const shared = name && read(location.hash, name, controls);
-    if (!shared) return;
-    change(shared.position.length ? shared : { index: shared.index });
-    bring(el);
+  const packed = model.get("charts");
+  if (packed) {
+    unpackCharts(packed).then(
+      (charts) => {
+        app.charts = charts;
+        refresh();
+      },
+      (error) => frame.warn(`The charts cannot be read, so their places stay empty (${error}).`),
+    );
   }
-
   model.on("change:index", moved);
   model.on("change:position", moved);
   model.on("change:live_frame", receive);
-  addEventListener("hashchange", follow);
   receive();
   quiet = false;
   refresh();
   el.append(frame.root);
   if (recolor) frame.onColors(recolor);
-  follow();
+  sharing.follow();
 
   return () => {
     model.off("change:index", moved);
     model.off("change:position", moved);
     model.off("change:live_frame", receive);
-    removeEventListener("hashchange", follow);
+    sharing.stop();
     clearTimeout(announcing);
     saver.stop();
     for (const part of parts) part.stop?.();

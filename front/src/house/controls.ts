@@ -27,7 +27,7 @@ const PLAY = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4.5 2.5v11l9
 const PAUSE = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5h3v11H4zM9 2.5h3v11H9z"/></svg>';
 
 /** A box to tick, with its label. */
-export function makeCheck(name: string, checked: boolean, change: (on: boolean) => void): HTMLElement {
+export function makeCheck(name: string, checked: boolean, change: (on: boolean) => void): HTMLLabelElement {
   const input = h("input", { type: "checkbox", checked });
   input.addEventListener("change", () => change(input.checked));
   return h("label", { class: "cx-check" }, input, name);

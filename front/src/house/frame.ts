@@ -5,6 +5,7 @@ import { h, isLight } from "./dom.ts";
 import { type Fitted, fit, split } from "./fit.ts";
 import CSS from "./house.css";
 import { paperOf, pictureOf } from "./picture.ts";
+import type { Link } from "./sharing.ts";
 
 /** Something to look at; `aspect` is the width / height of its picture, which is as wide as `node`. */
 export interface Tile {
@@ -28,6 +29,8 @@ export interface Frame {
   root: HTMLElement;
   /** Tells screen readers. */
   say(text: string): void;
+  /** Tells every reader what went wrong; an empty text: nothing any longer. */
+  warn(text: string): void;
   /** Calls back once it is on a page and when the page's colours change: `ink` of its text, `paper` of its ground. */
   onColors(paint: (ink: string, paper: string) => void): void;
   stop(): void;
@@ -40,9 +43,10 @@ const MOST = { width: 1000, height: 640 }; // pixels of a picture where it is no
 export function makeFrame(
   { title, hint = "" }: { title: string; hint?: string },
   sections: readonly Section[],
-  /** The address that brings a reader here as it is now; without one there is no button for it. */
-  address?: () => string | null,
+  /** Without one there is no button for it. */
+  link?: Link,
 ): Frame {
+  const warning = h("p", { class: "cx-warning", role: "alert" });
   const status = h("p", { class: "cx-status", role: "status", "aria-live": "polite" });
   const root = h("div", { class: "cx", role: "group", "aria-label": title || "Explorer" });
   const say = (text: string) => {
@@ -55,22 +59,24 @@ export function makeFrame(
   head.append(tools);
   if (hint) head.append(h("p", { class: "cx-hint" }, hint));
   const stages = sections.map((section) => makeStage(section));
+  head.append(warning);
   root.append(h("style", {}, CSS), head, ...stages.map(({ node }) => node), status);
 
-  const link = tool("Copy a link to this state", ICON.link, async () => {
-    const text = address?.();
-    if (!text) return;
-    if (await copied(text)) {
-      say("Copied the link.");
-      flash(link);
-    } else prompt("This page may not write to the clipboard. Copy the link from here:", text);
-  });
+  if (link) {
+    const share = tool(`Copy a link to ${link.to}`, ICON.link, async () => {
+      const text = link.address();
+      if (await copied(text)) {
+        say("Copied the link.");
+        flash(share);
+      } else prompt("This page may not write to the clipboard. Copy the link from here:", text);
+    });
+    tools.append(share);
+  }
   const copy = tool("Copy as a picture", ICON.picture, async () => {
     say(await copyPicture(root, title || "explorer").catch(() => "The picture could not be made."));
     flash(copy);
   });
   const large = tool("Enlarge", ICON.enlarge, () => enlarge(!isLarge()));
-  if (address) tools.append(link);
   tools.append(copy, large);
 
   // Enlarged: full screen, or where the page may not ask for that, the whole window. ----------------------------
@@ -134,6 +140,9 @@ export function makeFrame(
   return {
     root,
     say,
+    warn(text) {
+      warning.textContent = text;
+    },
     onColors(paint) {
       painters.push(paint);
       if (ink) paint(ink, isLight(ink) ? "#000" : "#fff");

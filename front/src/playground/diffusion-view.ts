@@ -2,37 +2,18 @@
 import { makePlayButton } from "../house/controls.ts";
 import { h } from "../house/dom.ts";
 import { choice, layers, readout, sign, slider } from "./controls.ts";
-import { DIFFUSION_LR } from "./defaults.ts";
-import { DENSITIES, DENSITY_NAMES, type DensityName, drawPoints, quality } from "./densities.ts";
+import { DENSITIES, DENSITY_NAMES, drawPoints, quality } from "./densities.ts";
 import { alphaBar, bestLoss, Diffusion, idealNoise, noisy, timeSteps, wayBack } from "./diffusion.ts";
 import { Chart, COLORS, Plane, places } from "./drawing.ts";
 import { Random } from "./random.ts";
-import { type Play, RUN } from "./stage.ts";
-
-export interface DiffusionState {
-  density: DensityName;
-  seed: number;
-  lr: number;
-  steps: number; // of the way back
-  sampler: "ddim" | "ddpm";
-}
-
-export const DIFFUSION_STATE: DiffusionState = {
-  density: "moons",
-  seed: 0,
-  lr: DIFFUSION_LR,
-  steps: 50,
-  sampler: "ddim",
-};
+import { DIFFUSION_KNOBS, type DiffusionState } from "./settings.ts";
+import { type Play, RUN, SHOWN } from "./stage.ts";
 
 const OPENING = 80; // steps that are trained before the first picture
-const SHOWN = 400; // points on their way back
 const TAILED = 30; // that drag their path behind them
 const FILM = 4; // seconds that the way back takes
 const HOLD = 1.2; // seconds that its end stays
 const REACH = 0.22; // of the arrows, as a share of the way
-const STEPS = [1, 2, 3, 5, 10, 20, 50, 100];
-const RATES = [5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2];
 
 export function diffusionPlay(
   state: DiffusionState,
@@ -124,6 +105,11 @@ export function diffusionPlay(
     save();
   };
 
+  const knob = (name: string, key: "steps" | "lr" | "seed") =>
+    slider(name, DIFFUSION_KNOBS[key], state[key], String, (value) =>
+      change({ [key]: value }, key === "seed"),
+    ).node;
+
   const said = {
     loss: readout("loss, last 100 steps"),
     best: readout("best possible loss"),
@@ -199,12 +185,12 @@ export function diffusionPlay(
     chart,
     controls: [
       choice("data", DENSITY_NAMES, state.density, (name) => change({ density: name }, true)),
-      slider("steps of the way back", STEPS, state.steps, String, (steps) => change({ steps })).node,
+      knob("steps of the way back", "steps"),
       choice("sampler", { ddim: "DDIM", ddpm: "DDPM, new noise" }, state.sampler, (sampler) =>
         change({ sampler }),
       ),
-      slider("learning rate", RATES, state.lr, String, (lr) => change({ lr })).node,
-      slider("seed", [0, 1, 2, 3, 4, 5, 6, 7], state.seed, String, (seed) => change({ seed }, true)).node,
+      knob("learning rate", "lr"),
+      knob("seed", "seed"),
       layers(shows, { learned: "the network’s arrows", ideal: "the ideal arrows", data: "the data" }, () =>
         redraw(false),
       ),

@@ -143,8 +143,9 @@ export class Plane {
 }
 
 const [COLUMNS, ROWS] = [36, 27];
-const BLUE = [24, 116, 238];
-const RED = [223, 47, 66];
+const rgb = (color: string): number[] => [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16));
+const BLUE = rgb(COLORS.blue);
+const RED = rgb(COLORS.red);
 
 /** The places (n, 2) of a grid over what is seen, row by row from the top. */
 export function places(columns = COLUMNS, rows = ROWS): Float64Array {

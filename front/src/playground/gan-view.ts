@@ -2,34 +2,15 @@
 import { h } from "../house/dom.ts";
 import { minus } from "../house/numbers.ts";
 import { choice, layers, readout, sign, slider } from "./controls.ts";
-import { GAN_DEFAULTS } from "./defaults.ts";
-import {
-  DENSITIES,
-  DENSITY_NAMES,
-  type DensityName,
-  drawPoints,
-  energyDistance,
-  meanDistance,
-  quality,
-} from "./densities.ts";
+import { DENSITIES, DENSITY_NAMES, drawPoints, energyDistance, meanDistance, quality } from "./densities.ts";
 import { Chart, COLORS, Plane, places } from "./drawing.ts";
-import { Game, type GanSettings, type GeneratorLoss, type Round } from "./gan.ts";
+import { Game, type GeneratorLoss, type Round } from "./gan.ts";
 import { Random } from "./random.ts";
-import { type Play, RUN } from "./stage.ts";
-
-export interface GanState extends GanSettings {
-  density: DensityName;
-  seed: number;
-}
-
-export const GAN_STATE: GanState = { density: "gaussians", seed: 0, ...GAN_DEFAULTS };
+import { GAN_KNOBS, type GanState } from "./settings.ts";
+import { type Play, RUN, SHOWN } from "./stage.ts";
 
 const OPENING = 120; // turns of both that are taken before the first picture
-const SHOWN = 400; // points of each kind
 const PULLED = 50; // that have an arrow
-const RATES = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3];
-const TURNS = [1, 2, 3, 4, 5];
-const PENALTIES = [0, 0.1, 0.3, 1, 3, 10, 20, 50];
 const LINES = 13; // of the grid, each way
 const NODES = 25; // points of a line
 
@@ -93,10 +74,9 @@ export function ganPlay(state: GanState, redraw: (fresh: boolean) => void, save:
     redraw(fresh);
     save();
   };
-  const rate = (name: string, key: "lrD" | "lrG") =>
-    slider(name, RATES, state[key], String, (value) => change({ [key]: value })).node;
-  const turns = (name: string, key: "turnsD" | "turnsG") =>
-    slider(name, TURNS, state[key], String, (value) => change({ [key]: value })).node;
+  const knob = (name: string, key: "turnsD" | "turnsG" | "r1" | "lrD" | "lrG" | "seed") =>
+    slider(name, GAN_KNOBS[key], state[key], String, (value) => change({ [key]: value }, key === "seed"))
+      .node;
 
   const open = () => begin(Math.ceil(OPENING / (state.turnsD + state.turnsG)));
   open();
@@ -117,18 +97,18 @@ export function ganPlay(state: GanState, redraw: (fresh: boolean) => void, save:
     chart,
     controls: [
       choice("data", DENSITY_NAMES, state.density, (density) => change({ density }, true)),
-      turns("D’s turns a round", "turnsD"),
-      turns("G’s turns a round", "turnsG"),
-      slider("R1 penalty, γ", PENALTIES, state.r1, String, (r1) => change({ r1 })).node,
-      rate("D’s learning rate", "lrD"),
-      rate("G’s learning rate", "lrG"),
+      knob("D’s turns a round", "turnsD"),
+      knob("G’s turns a round", "turnsG"),
+      knob("R1 penalty, γ", "r1"),
+      knob("D’s learning rate", "lrD"),
+      knob("G’s learning rate", "lrG"),
       choice<GeneratorLoss>(
         "G’s loss",
         { "non-saturating": "−log D", minimax: "log(1 − D)" },
         state.loss,
         (loss) => change({ loss }),
       ),
-      slider("seed", [0, 1, 2, 3, 4, 5, 6, 7], state.seed, String, (seed) => change({ seed }, true)).node,
+      knob("seed", "seed"),
       layers(shows, { field: "D’s answer", arrows: "arrows", grid: "G’s net" }, () => redraw(false)),
     ],
     buttons: [],

@@ -2,10 +2,12 @@
 import { makePlayButton } from "../house/controls.ts";
 import { h } from "../house/dom.ts";
 import { makeFrame } from "../house/frame.ts";
+import type { Link } from "../house/sharing.ts";
 import { button, type readout, slider } from "./controls.ts";
 import { ASPECT, type Chart, type Plane } from "./drawing.ts";
 
 export const RUN = 2000; // steps after which training pauses of itself
+export const SHOWN = 400; // points of each kind in the picture
 
 const SPEEDS = [1 / 16, 1 / 4, 1, 2, 4, 8] as const;
 const BUDGET = 14; // milliseconds of a picture's time that training may take, so that 30 pictures a second are left
@@ -36,10 +38,11 @@ export interface Model {
   save_changes(): void;
 }
 
-/** Shows a playground in `el`; returns what ends it. `make` gets `redraw` for its controls; fresh: another run. */
+/** Shows a playground in `el`; returns what ends it. link: to its settings. `make` gets `redraw` for its controls; fresh: another run. */
 export function show(
   el: HTMLElement,
   title: string,
+  link: Link | undefined,
   make: (redraw: (fresh: boolean) => void) => Play,
 ): () => void {
   let dirty = true;
@@ -78,14 +81,13 @@ export function show(
   );
   const bar = h("div", { class: "cx-transport" }, main.node, one, again, ...play.buttons, count);
   const tile = h("figure", { class: "cx-panel" }, play.plane.node, h("figcaption", {}, play.caption));
-  const frame = makeFrame({ title, hint: play.hint }, [
-    {
-      controls: [...play.controls, pace.node],
-      tiles: [{ node: tile, picture: play.plane.node, aspect: ASPECT, map: true }],
-      wide: [bar],
-      readouts: [h("div", { class: "cx-full" }, play.chart.node), ...play.readouts.map(({ node }) => node)],
-    },
-  ]);
+  const section = {
+    controls: [...play.controls, pace.node],
+    tiles: [{ node: tile, picture: play.plane.node, aspect: ASPECT, map: true }],
+    wide: [bar],
+    readouts: [h("div", { class: "cx-full" }, play.chart.node), ...play.readouts.map(({ node }) => node)],
+  };
+  const frame = makeFrame({ title, hint: play.hint }, [section], link);
   frame.root.prepend(h("style", {}, CSS));
   frame.root.classList.add("cx-playground");
   el.append(frame.root);
