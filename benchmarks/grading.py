@@ -77,7 +77,7 @@ def graded(folder: Path, out: Path) -> tuple[float, float, list[dict[str, str]]]
     seconds = time.monotonic() - began
     if process.returncode:
         raise SystemExit(f"the command ended with status {process.returncode}")
-    with out.open(newline="", encoding="utf-8") as file:
+    with out.open(newline="", encoding="utf-8-sig") as file:
         return seconds, most / 1e9, list(csv.DictReader(file))
 
 

@@ -445,7 +445,8 @@ def main(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     for deck in decks:
-        typer.echo(f"{out / deck.name}.html  {len(deck.slides)} slides, {deck.explorers} explorers")
+        printed = f", and {deck.name}.pdf" if pdf else ""
+        typer.echo(f"{out / deck.name}.html  {len(deck.slides)} slides, {deck.explorers} explorers{printed}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from course_utils.grading.reading import MOST_CODE, Homework, defines, parsed
 
 MOST_TRIES = 4  # versions of one answer
 YOUR_ANSWER = re.compile(r"^\**Your answer:?\**:?\s*$", re.IGNORECASE | re.MULTILINE)
+COMMENTS = re.compile(r"(?:\s*#.*(?:\n|$))+\s*")
 OPEN = re.compile(r"^#+ .*open question", re.IGNORECASE | re.MULTILINE)
 
 
@@ -220,7 +221,7 @@ def titles(homework: Homework) -> dict[str, str]:
 def open_answer(nb: NotebookNode, homework: Homework) -> str:
     """What a student wrote below the open question's heading, or after the last check where that is gone.
 
-    The question's own lines and the code are left out; a cell of text that became code is not.
+    The question's own lines and the code are left out; a cell of text that became code, and one of comments, is not.
     """
     lines = {line.strip() for text in homework.texts if OPEN.search(text) for line in _question(text)}
     found, code = [], {piece.cell for piece in pieces(nb, homework)}
@@ -229,15 +230,14 @@ def open_answer(nb: NotebookNode, homework: Homework) -> str:
         start = max((n + 1 for n, cell in enumerate(nb.cells) if CHECK.search(cell.source)), default=None)
     teachers = {_bare(text) for text in homework.texts}
     for number, cell in enumerate(nb.cells if start is not None else [], 1):
-        prose = cell.cell_type != "code" or (number in code and not plain(cell.source)[0])
-        if (
-            number > (start or 0)
-            and prose
-            and _bare(cell.source) not in teachers
-            and not CHECK.search(cell.source)
-        ):
+        text = cell.source
+        if cell.cell_type == "code" and COMMENTS.fullmatch(text) and not CHECK.search(text):
+            text = re.sub(r"(?m)^\s*#+ ?", "", text)
+        elif cell.cell_type == "code" and (number not in code or plain(text)[0]):
+            continue
+        if number > (start or 0) and _bare(cell.source) not in teachers and not CHECK.search(cell.source):
             found.append(
-                "\n".join(line for line in cell.source.split("\n") if line.strip() not in lines or not line)
+                "\n".join(line for line in text.split("\n") if line.strip() not in lines or not line)
             )
     text = YOUR_ANSWER.sub("", "\n\n".join(found))
     return re.sub(r"\n{3,}", "\n\n", text).strip()[:20_000]

@@ -99,7 +99,8 @@ status = dict(line.split(':\\t') for line in open('/proc/self/status').read().sp
 libc = ctypes.CDLL(None, use_errno=True)
 # a setuid program would give some, and so would a user namespace of its own
 if int(status['CapEff'], 16) == 0 and status['NoNewPrivs'] == '1' and libc.unshare(0x10000000) != 0:
-    raise OSError(ctypes.get_errno(), 'none at the start; unshare: ' + os.strerror(ctypes.get_errno()))
+    why = os.strerror(ctypes.get_errno())
+    raise PermissionError('none at the start, and the system opens no namespace that would give some: ' + why)
 """,
 }
 TRY = """

@@ -36,6 +36,8 @@ from course_utils.grading.report import Grade, page_name, table, write_pages
 from course_utils.grading.sandbox import Limits, SandboxError
 from course_utils.grading.session import Session, Start, Wall, alone
 
+BYTE_ORDER_MARK = "\ufeff"  # without it Excel takes a table for one in the system's old encoding
+
 
 def grade_file(file: File, homeworks: Homeworks, start: Start, limits: Limits) -> Grade:
     """The row of one submission, whatever it is; only what concerns all submissions is an error.
@@ -261,7 +263,7 @@ def grade(
     used = {row.homework: own for row in ordered if row.passed and (own := homeworks.get(row.homework))}
     models = {name: _model(solutions / f"{name}.ipynb", own) for name, own in used.items()}
     write_text(pages / NAME, overview(ordered, written, models, out.name))
-    write_text(out, table(ordered, written))
+    write_text(out, BYTE_ORDER_MARK + table(ordered, written))
     for old in {page_name(name) for name in kept} - set(written):  # of submissions that are gone
         (pages / old).unlink(missing_ok=True)
     if left.junk:

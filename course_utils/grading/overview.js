@@ -90,7 +90,7 @@ function save() {
     return now === undefined ? before + open + between + note + after : before + now + between + after;
   });
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text.join("")], { type: "text/csv" }));
+  link.href = URL.createObjectURL(new Blob(["\ufeff", ...text], { type: "text/csv" }));
   link.download = table.name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);

@@ -14,7 +14,8 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from course_utils.authoring.homework import CHECK, HomeworkError
+from course_utils.authoring.homework import CHECK, HomeworkError, split
+from course_utils.authoring.notebooks import parse
 from course_utils.grading.hidden import Hidden
 
 LARGEST = 20_000_000  # bytes of a submission
@@ -112,19 +113,22 @@ def read_homework(solution: Path | str, hidden: Path | str | None = None) -> Hom
             (after if answer else before if exercises else setup).append(cell)
     if not exercises:
         raise HomeworkError(f"{solution.name} has no check cells: none begins with '# CHECK q1'")
-    asks = Hidden.read(Path(hidden or solution.parent.parent / "source" / f"{solution.stem}_hidden.py"))
+    source = solution.parent.parent / "source"
+    asks = Hidden.read(Path(hidden or source / f"{solution.stem}_hidden.py"))
     keys = [exercise.key for exercise in exercises]
     for key in keys:
         if key not in asks.keys:
             raise HomeworkError(f"{asks.name} asks nothing of {key}: write {key}(answer, draw)")
     if more := [key for key in asks.keys if key not in keys]:
         raise HomeworkError(f"{asks.name} asks {more[0]}; the exercises are {', '.join(keys)}")
-    digest = hashlib.sha256(data + asks.text.encode() + RULES).hexdigest()[:16]
     texts = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
-    student = solution.parent.parent / "student" / solution.name
-    with suppress(OSError, ValueError):  # without it the solution's serve, but for the open question
-        handed_out = nbformat.read(student, as_version=4).cells
-        texts = [cell.source for cell in handed_out if cell.cell_type == "markdown"] + texts
+    # What was handed out, from the source: the notebook in `student` may be one that somebody has filled in. Without
+    # a source the solution's serve, but for the open question.
+    with suppress(FileNotFoundError):
+        handed_out, _ = split((source / f"{solution.stem}.py").read_text(encoding="utf-8"))
+        texts = [cell.source for cell in parse(handed_out).cells if cell.cell_type == "markdown"] + texts
+    told = "\n".join(texts)
+    digest = hashlib.sha256(data + asks.text.encode() + told.encode() + RULES).hexdigest()[:16]
     return Homework(solution.stem, setup, exercises, [*before, *after], asks, digest, texts)
 
 

@@ -64,7 +64,9 @@ def saved(page: Page) -> str:
     with page.expect_download() as download:
         page.get_by_role("button", name="Save the table").click()
     assert download.value.suggested_filename == "grades.csv"
-    return Path(download.value.path()).read_bytes().decode()
+    data = Path(download.value.path()).read_bytes()
+    assert data.startswith(b"\xef\xbb\xbf")  # by it Excel knows UTF-8
+    return data.decode("utf-8-sig")
 
 
 def as_python_writes(*points: str | None) -> str:

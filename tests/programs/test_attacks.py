@@ -836,7 +836,7 @@ def odd(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[st
         where / "in", out, solutions=folder / "solution", jobs=1, limits=Limits(**LIMITS), progress=False
     )
     lines = [json.loads(line) for line in out.with_name("grades.csv.rows.jsonl").read_text().splitlines()]
-    return {line["file"]: line for line in lines}, out.read_text()
+    return {line["file"]: line for line in lines}, out.read_text("utf-8-sig")
 
 
 @pytest.mark.parametrize("name", ODD_NOTES)

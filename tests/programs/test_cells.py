@@ -439,6 +439,27 @@ def test_the_page_shows_question_and_answer(checkout: Path, hw: reading.Homework
     nb.cells[place] = new_markdown_cell("Because we *must* count.")  # the heading is gone
     nb.cells += [new_code_cell("x = 1"), new_code_cell("And so on, and on")]
     assert cells.open_answer(nb, hw) == "Because we *must* count.\n\nAnd so on, and on"
+    nb.cells.append(new_code_cell("# In a cell of code,\n# as comments."))
+    assert cells.open_answer(nb, hw).endswith("on\n\nIn a cell of code,\nas comments.")
+
+
+def test_what_somebody_wrote_into_the_students_notebook_costs_nobody_an_answer(tmp_path: Path) -> None:
+    """A teacher tries the homework where it lies; students hand in the same words."""
+    source = make(tmp_path, SOURCE, "", HIDDEN)
+    source.with_name("hw99_hidden.py").rename(source.with_name("hw97_hidden.py"))
+    homework.build(source.rename(source.with_name("hw97.py")))
+    folder = tmp_path / "notebooks" / "homework"
+    student, solution = (folder / which / "hw97.ipynb" for which in ("student", "solution"))
+    before = reading.read_homework(solution)
+    nb, _ = reading.read_submission(student)
+    (place,) = (n for n, cell in enumerate(nb.cells) if "Open question" in cell.source)
+    nb.cells.insert(place + 1, new_markdown_cell("Because we count."))
+    nbformat.write(nb, student)
+    after = reading.read_homework(solution)
+    assert cells.open_answer(nb, after) == "Because we count."
+    assert before.digest == after.digest
+    student.unlink()
+    assert reading.read_homework(solution).texts == after.texts
 
 
 # --- The command ---------------------------------------------------------------------------------------------

@@ -321,7 +321,7 @@ def in_docker(here: Path, command: str) -> None:
 
 
 def graded(said: Said) -> None:
-    with (said.here / "grades.csv").open(encoding="utf-8", newline="") as file:
+    with (said.here / "grades.csv").open(encoding="utf-8-sig", newline="") as file:
         (row,) = csv.DictReader(file)
     assert row["file"] == "ada.ipynb"
     assert row["homework"] == SMALL

@@ -289,7 +289,7 @@ def graded(many: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, di
     out = tmp_path_factory.mktemp("out") / "grades.csv"
     limits = Limits(cell_seconds=6, seconds=90, memory=3_000_000_000, wall=WALL)
     grade.grade(folder, out, solutions=many / "solution", jobs=2, limits=limits, progress=False)
-    with out.open(newline="") as file:
+    with out.open(newline="", encoding="utf-8-sig") as file:
         rows = {row["file"].removeprefix("'").removesuffix(".ipynb"): row for row in csv.DictReader(file)}
     rows["/"] = {"folder": str(folder), "out": str(out)}
     return rows
@@ -417,7 +417,7 @@ def test_killed_at_any_moment_it_loses_nothing_but_what_is_being_graded(many: Pa
     assert done.returncode == 0, done.stderr
     lines = whole_lines(journal)
     assert {name: lines[name] for name in seen} == seen  # graded once
-    with out.open(newline="") as file:
+    with out.open(newline="", encoding="utf-8-sig") as file:
         points = {row["file"]: row["points"] for row in csv.DictReader(file)}
     assert points == {f"student{n}_hw98.ipynb": str(10 - min(n, 10)) for n in range(12)}
 
@@ -447,7 +447,7 @@ def test_a_row_is_graded_anew_with_another_seed_and_with_no_seed_stays(
         done = CliRunner().invoke(cli.app, [*arguments, *more])
         assert done.exit_code == 0, done.output
         assert "1 submission, 0 of them not graded" in done.output
-        with (tmp_path / "grades.csv").open(newline="") as file:
+        with (tmp_path / "grades.csv").open(newline="", encoding="utf-8-sig") as file:
             (row,) = csv.DictReader(file)
         assert (row["seed"], row["points"]) == (seed, "2")
     assert len((tmp_path / "grades.csv.rows.jsonl").read_text().splitlines()) == 2
@@ -503,7 +503,7 @@ def test_the_command_of_the_readme_grades_in_a_checkouts_root(
         [sys.executable, "-m", "course_utils", *words], cwd=root, env=os.environ | home, capture_output=True, text=True
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    with (root / out).open(newline="") as file:
+    with (root / out).open(newline="", encoding="utf-8-sig") as file:
         (row,) = csv.DictReader(file)
     assert (row["note"], row["points"], row["of"], row["q1"], row["q2"]) == ("", "1", "2", "1", "0")
     compiled = {path.name.partition(".")[0] for path in (root / "course_utils").rglob("*.pyc")}
@@ -527,7 +527,7 @@ def test_the_command_writes_the_table_and_names_what_was_not_graded(
     assert "  choi_hw98.zip › hw98.ipynb: is not a notebook" in done.output
     assert "2 files are nobody's work: sub/._hw98.ipynb, sub/__MACOSX/hw98.ipynb; named in " in done.output
     columns = ",".join(f"q{n}" for n in range(1, 11))
-    assert Path(out).read_text().startswith(f"file,homework,points,of,{columns},open,open of,")
+    assert Path(out).read_text("utf-8-sig").startswith(f"file,homework,points,of,{columns},open,open of,")
 
 
 def test_without_the_sandbox_it_grades_only_where_it_is_told_to_and_says_what_that_means(
@@ -547,7 +547,7 @@ def test_without_the_sandbox_it_grades_only_where_it_is_told_to_and_says_what_th
     done = subprocess.run(command, env=os.environ | path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "can read and change your files, other submissions and grades, and use the network" in done.stderr
-    with out.open(newline="") as file:
+    with out.open(newline="", encoding="utf-8-sig") as file:
         (row,) = csv.DictReader(file)
     assert (row["note"], row["q1"], row["q2"]) == ("", "1", "0")
 

@@ -73,7 +73,7 @@ def graded(folder: Path, out: Path, checkout: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(grade.Processes, "start", lambda self: in_process())
     limits = sandbox.Limits(wall=False)  # nothing is run
     grade.grade(folder, out, solutions=checkout / "solution", jobs=1, limits=limits, progress=False)
-    with out.open(newline="") as file:
+    with out.open(newline="", encoding="utf-8-sig") as file:
         return {row["file"]: row for row in csv.DictReader(file)}
 
 

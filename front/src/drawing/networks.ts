@@ -1,6 +1,6 @@
 // The course's networks, as `course_utils.explorers.packing` describes them: layers in a row, and the U-Net.
 
-import { unpacked } from "../house/dom.ts";
+import { inflate } from "../house/inflate.ts";
 import {
   add,
   attention,
@@ -101,7 +101,7 @@ export interface Packed {
 
 /** The networks from their description and their weights, which are deflated. */
 export async function unpack(packed: Packed, deflated: Uint8Array<ArrayBuffer>): Promise<Networks> {
-  const buffer = await unpacked(deflated, "deflate").arrayBuffer();
+  const buffer = await inflate(deflated, "deflate");
   const floats = new Float32Array(buffer, 0, packed.floats);
   const bytes = new Int8Array(buffer, 4 * packed.floats);
 

@@ -1,6 +1,7 @@
 // Frames: tiles of a sprite on a canvas, and charts.
 
-import { h, unpacked } from "../house/dom.ts";
+import { h } from "../house/dom.ts";
+import { inflate } from "../house/inflate.ts";
 import type { App, PanelState, SpriteState } from "./types.ts";
 
 export interface Sprite {
@@ -67,6 +68,6 @@ export function makeSheet(app: App, panel: PanelState) {
 /** The charts' addresses, from the base64 of their gzipped list. */
 export async function unpackCharts(packed: string): Promise<string[]> {
   const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
-  const charts: string[] = JSON.parse(await unpacked(bytes, "gzip").text());
+  const charts: string[] = JSON.parse(new TextDecoder().decode(await inflate(bytes, "gzip")));
   return charts.map((svg) => `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`);
 }

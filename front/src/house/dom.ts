@@ -19,10 +19,6 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
-/** What was packed. (WebKit cannot read a Blob as a stream in the worker of a page from the disk.) */
-export const unpacked = (bytes: Uint8Array<ArrayBuffer>, format: CompressionFormat): Response =>
-  new Response(new Response(bytes).body?.pipeThrough(new DecompressionStream(format)));
-
 /** Whether a colour, as the browser computes it, is nearer to white than to black. */
 export function isLight(color: string): boolean {
   const [r, g, b] = (color.match(/[\d.]+/g) ?? ["0", "0", "0"]).map(Number);
