@@ -606,7 +606,7 @@ plt.show()
 def draw_shift(delta: float) -> Chart:
     x = line[::12]
     fig, (above, below) = plt.subplots(2, 1, figsize=(3.6, 3.2), sharex=True, layout="constrained")
-    above.fill_between(x, p[::12], color=PALETTE[0], alpha=0.4, hatch="///")
+    above.fill_between(x, p[::12], facecolor=(PALETTE[0], 0.4), edgecolor="white", lw=0, hatch="///")
     above.fill_between(x, density(x - delta), color=PALETTE[1], alpha=0.4)
     above.set(yticks=[], ylabel="p, q", title=f"δ = {delta:g}")
     below.plot(x, optimal[delta][::12], color="black", ls="-", lw=1.5)
