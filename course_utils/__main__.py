@@ -372,7 +372,7 @@ def doctor() -> None:
     here = Path(sys.executable).parent
     line(shutil.which("course") is not None, "`course` on the PATH", f"type {here / 'course'} instead")
     device = pick_device()
-    typer.echo(f"Computes on {device}, {torch.get_num_threads()} threads, {os.cpu_count()} cores")
+    typer.echo(f"Computes on {device}, threads: {torch.get_num_threads()}, cores: {os.cpu_count()}")
     line(device.type != "cpu", "a GPU", "none found; every notebook is made for a CPU")
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     line(free > 5, f"{free:.0f} GB free on this disk", "a data set such as celeba needs more")

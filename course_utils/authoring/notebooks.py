@@ -421,7 +421,9 @@ def check_command(files: Files) -> None:
             failed = True
             typer.echo(f"{file}: {problem}", err=True)
     if failed:
-        typer.echo("Build these again: python -m course_utils.authoring.notebooks build FILES", err=True)
+        typer.echo(
+            f"Build these again: {sys.executable} -m course_utils.authoring.notebooks build FILES", err=True
+        )
         raise typer.Exit(1)
 
 

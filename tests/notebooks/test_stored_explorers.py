@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +51,15 @@ def test_every_control_shows_something_where_the_explorer_opens(state: dict[str,
         if not shows_something(state, state["index"], c)
     ]
     assert not idle, f"{idle} change nothing in the opening state {state['index']}"
+
+
+@pytest.mark.parametrize("state", [one for one in EXPLORERS if one.values[0].get("charts")])
+def test_a_hatch_differs_from_its_ground(state: dict[str, Any]) -> None:
+    """Matplotlib draws it in the edge's colour, so with one colour for edge and face nothing is to be seen."""
+    for svg in json.loads(gzip.decompress(base64.b64decode(state["charts"]))):
+        for pattern in re.findall(r"<pattern.*?</pattern>", svg, re.DOTALL):
+            ground, *lines = re.findall(r"(?:fill|stroke)(?:=\"|: )(#\w+)", pattern)
+            assert ground not in lines
 
 
 def test_a_control_that_shows_nothing_is_found() -> None:
