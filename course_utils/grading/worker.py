@@ -87,6 +87,7 @@ class Runner:
             return {"failed": run_statements(request["source"], request["name"], self.names)}
         self.names.update(self._kept)
         torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)  # a student's may have been a GPU
         torch.set_grad_enabled(True)
         if request["do"] == "ask":
             values: list[Any] = []
@@ -104,6 +105,7 @@ def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
     """Reply until nothing more is asked."""
     main = types.ModuleType("__main__")  # where classes are looked for that are defined in a cell
     main.__dict__["display"] = print
+    sys.breakpointhook = lambda *_, **__: None  # nobody is there to debug
     sys.modules["__main__"] = main
     runner = Runner(main.__dict__)
     while True:
@@ -142,7 +144,10 @@ def error_of(action: Callable[[], Any]) -> str:
     try:
         action()
     except BaseException as error:  # exit() too
-        text = str(error).strip()
+        try:
+            text = str(error).strip()
+        except Exception as other:  # an error class of the student's
+            return f"an error whose text is another error, {type(other).__name__}"
         said = text if isinstance(error, AssertionError) and text else f"{type(error).__name__}: {text}"
         return said.removesuffix(": ")[:MOST_TEXT]
     return ""
@@ -151,13 +156,19 @@ def error_of(action: Callable[[], Any]) -> str:
 def alone() -> None:
     """Serve over standard input and output; what the code prints goes nowhere."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(nothing, number)
+    _say_nothing()
     _warm()
     with contextlib.suppress(BrokenPipeError):
         write(replies, "ready")
         serve(requests, replies)
+
+
+def _say_nothing() -> None:
+    """Open the three standard files anew: what is set on an open file holds for all processes that share it."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    os.close(nothing)
 
 
 # --- Its parent, behind the wall ----------------------------------------------------------------------------
@@ -205,6 +216,7 @@ def dumpable(yes: bool) -> None:
 
 def _be_a_submission(plug: socket.socket) -> None:
     try:
+        _say_nothing()
         dumpable(True)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         serve(plug.makefile("rb"), plug.makefile("wb"))
@@ -279,3 +291,4 @@ def _warm() -> None:
 
     matplotlib.use("Agg")
     torch.set_num_threads(1)
+    torch.compiler.set_stance("force_eager")  # compiling takes the time of a cell, and a compiler

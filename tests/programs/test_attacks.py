@@ -381,6 +381,14 @@ for number in (0, 1, 2):
     except OSError:
         pass
 """)),
+    "its standard files never wait, and hold little": Row(
+        does("""
+import fcntl
+for number in (0, 1, 2):
+    os.set_blocking(number, False)
+    if os.readlink(f"/proc/self/fd/{number}").startswith("pipe:"):
+        fcntl.fcntl(number, fcntl.F_SETPIPE_SZ, 4096)
+""")),
     "a process that waits for the next submission": Row(first(LIVES + "background(lives)")),
     "many processes that wait for the next submission": Row(
         first("def sleeps():\n    time.sleep(600)\nfor _ in range(3):\n    background(sleeps)")),
@@ -530,6 +538,9 @@ OLD = {
     "patches torch.allclose": Row(first("torch.allclose = lambda *a, **k: True")),
     "the notebook's machinery": Row("get_ipython().kernel\n" + WRONG),
     "no Python": Row("def f@(a, b)\n    return 4242", says="not plain Python"),
+    "an error without a text": Row(
+        "class Silent(Exception):\n    def __str__(self):\n        raise KeyError\ndef f@(a, b):\n    raise Silent",
+        says="an error whose text is another error, KeyError"),
     "a million lines": Row("for n in range(10**6):\n    print('x' * 50)\n" + RIGHT, "1", ""),
 }  # fmt: skip
 
@@ -558,6 +569,9 @@ ACCIDENTS = {
         f"    {BODY}"),
     "float64 by default": "torch.set_default_dtype(torch.float64)\n" + RIGHT,
     "gradients left off": "torch.set_grad_enabled(False)\ntorch.inference_mode().__enter__()\n" + RIGHT,
+    "a GPU by default": "torch.set_default_device('meta')\n" + RIGHT,
+    "compiled": "@torch.compile(fullgraph=True)\n" + RIGHT,
+    "a debugger left in": f"def f@(a, b):\n    breakpoint()\n    {BODY}",
     "seeds": f"torch.manual_seed(0)\ndef f@(a, b):\n    torch.manual_seed(1)\n    {BODY}",
     "global": f"n = 0\ndef f@(a, b):\n    global n\n    n += 1\n    {BODY}",
     "a dataclass, and pickles of it": (
@@ -637,7 +651,7 @@ def f@(a, b):
         with tempfile.TemporaryFile(dir=place) as file:
             file.write(bytes(20_000_000))
     print("x", file=sys.stderr, flush=True)
-    os.write(2, b"x" * 100)
+    assert os.write(2, b"x" * 900_000) == 900_000
     assert subprocess.run(["true"]).returncode == 0
     others = [n for n in os.listdir("/proc") if n.isdigit() and int(n) not in (1, os.getpid(), os.getppid())]
     assert not others, f"others live: {others}"
