@@ -122,11 +122,11 @@ def _cells(cells: Sequence[Any]) -> str:
     return text.getvalue()[:-2]
 
 
-FORMULA = re.compile(r"(^|[;\t|])(?=\s*[=+\-@＝＋－＠])")
+FORMULA = re.compile(r"(^|[;\t|])(?=[\s\"]*[=+\-@＝＋－＠])")  # a quote behind a separator opens a cell
 
 
 def tame(cell: Any) -> Any:
-    """What a spreadsheet would take for a formula, also behind a semicolon, gets a quote; control characters go."""
+    """What a spreadsheet would take for a formula, also quoted or behind a semicolon, gets a quote; controls go."""
     if not isinstance(cell, str):
         return cell
     cell = "".join(c if c.isprintable() else "?" for c in cell.encode("utf-8", "replace").decode("utf-8"))
