@@ -15,7 +15,6 @@ from course_utils.grading.reading import MOST_CODE, Homework, defines, parsed
 
 MOST_TRIES = 4  # versions of one answer
 YOUR_ANSWER = re.compile(r"^\**Your answer:?\**:?\s*$", re.IGNORECASE | re.MULTILINE)
-COMMENTS = re.compile(r"(?:\s*#.*(?:\n|$))+\s*")
 OPEN = re.compile(r"^#+ .*open question", re.IGNORECASE | re.MULTILINE)
 
 
@@ -231,14 +230,15 @@ def open_answer(nb: NotebookNode, homework: Homework) -> str:
     teachers = {_bare(text) for text in homework.texts}
     for number, cell in enumerate(nb.cells if start is not None else [], 1):
         text = cell.source
-        if cell.cell_type == "code" and COMMENTS.fullmatch(text) and not CHECK.search(text):
-            text = re.sub(r"(?m)^\s*#+ ?", "", text)
-        elif cell.cell_type == "code" and (number not in code or plain(text)[0]):
+        if number <= (start or 0) or _bare(text) in teachers or CHECK.search(text):
             continue
-        if number > (start or 0) and _bare(cell.source) not in teachers and not CHECK.search(cell.source):
-            found.append(
-                "\n".join(line for line in text.split("\n") if line.strip() not in lines or not line)
-            )
+        if cell.cell_type == "code":
+            stripped = [line.strip() for line in text.split("\n")]
+            if all(not line or line.startswith("#") for line in stripped):
+                text = "\n".join(line.lstrip("#").removeprefix(" ") for line in stripped)
+            elif number not in code or plain(text)[0]:
+                continue
+        found.append("\n".join(line for line in text.split("\n") if line.strip() not in lines or not line))
     text = YOUR_ANSWER.sub("", "\n\n".join(found))
     return re.sub(r"\n{3,}", "\n\n", text).strip()[:20_000]
 
