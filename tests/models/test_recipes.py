@@ -19,7 +19,6 @@ from course_utils.autoencoders import binarise, corrupt, squared_error
 from course_utils.data import CHECKOUT, load_images, scenes
 from course_utils.diffusion import distillation_loss
 from course_utils.features import feature_extractor, readability, scene_accuracy
-from course_utils.gan import GAN, Discriminator, Generator
 from course_utils.nets import blur, over_batches, seeded
 from course_utils.pretrained import load_pretrained, read_card, save_pretrained, shipped_models
 from course_utils.recipes import RECIPES, checkpoints, encoded_scenes, train_recipe
@@ -165,8 +164,7 @@ def test_the_small_gans_are_made_as_notebook_06_makes_them(monkeypatch: pytest.M
     """Three turns, by the notebook's own cells."""
     py = CHECKOUT / "notebooks" / "06_conditional_gan.py"
     cells = [c.source for c in notebooks.parse(py.read_text("utf-8")).cells if c.cell_type == "code"]
-    names: dict[str, Any] = {"GAN": GAN, "Discriminator": Discriminator, "Generator": Generator}
-    names |= {"train": digits("train"), "plain": None, "turns": 3}
+    names: dict[str, Any] = {"train": digits("train"), "plain": None, "turns": 3}
     needed = [cell for cell in cells if cell.startswith(("import", "from")) and "%pip" not in cell]
     imports = [
         line
